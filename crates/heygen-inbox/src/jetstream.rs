@@ -55,44 +55,44 @@ use crate::record::{
 };
 use crate::stats::Stats;
 
+mod ack_token;
 mod address;
 mod connection;
 mod consumer;
 mod control;
 mod dead_letters;
+mod durability;
 mod events;
+mod fingerprint_cache;
 mod follower;
 mod in_flight;
+mod liveness;
 mod message;
 mod next_server;
 mod options;
-mod promise;
 mod publisher;
-mod pulse;
 mod queries;
 mod queue;
 mod reader;
 mod record;
 mod records;
 mod references;
-mod seen;
 mod setup;
 mod stream;
 mod streams;
 mod subject;
 mod task;
-mod ticket;
 mod transfer;
 mod wake;
 
 pub use address::{Address, AddressError};
+pub use durability::{DurabilityWarning, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 pub use options::{Access, JetStreamOptions, StreamOptions};
-pub use promise::{DurabilityWarning, MIN_SYNC_VERSION, MIN_SYNC_VERSION_REPLICATED};
 
 use consumer::Consumer;
 use publisher::Publisher;
 use queries::Queries;
-use setup::{Missing, Setup};
+use setup::{IfMissing, Setup};
 use streams::Streams;
 use transfer::Transfer;
 use wake::Wake;
@@ -134,7 +134,7 @@ impl JetStreamInbox {
     /// could be neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream
     /// of that name is something else.
     pub async fn open(address: &Address, options: JetStreamOptions) -> Result<Self, InboxError> {
-        Self::open_with(address, &options, Missing::Make).await
+        Self::open_with(address, &options, IfMissing::Create).await
     }
 
     /// The same for commands that only read: where there is no inbox, none is made.
@@ -147,16 +147,16 @@ impl JetStreamInbox {
         address: &Address,
         options: JetStreamOptions,
     ) -> Result<Self, InboxError> {
-        Self::open_with(address, &options, Missing::Refuse).await
+        Self::open_with(address, &options, IfMissing::Refuse).await
     }
 
     async fn open_with(
         address: &Address,
         options: &JetStreamOptions,
-        missing: Missing,
+        if_missing: IfMissing,
     ) -> Result<Self, InboxError> {
         // Much is on its way at once; who opens an inbox need not carry that in a future of its own.
-        let streams = Box::pin(Setup::open(address, options, missing)).await?;
+        let streams = Box::pin(Setup::open(address, options, if_missing)).await?;
         let streams = Arc::new(streams);
         let wake = Arc::new(Wake::new(Arc::clone(&streams)));
         let publisher = Publisher::new(Arc::clone(&streams), Arc::clone(&wake), options);
@@ -259,7 +259,7 @@ impl Inbox for JetStreamInbox {
     /// Hands back what waits here for its time, and sees to it that everything said has reached the
     /// server; one that was not reached finds out after the ack wait.
     async fn close(&self) -> Result<(), InboxError> {
-        self.consumer.let_go().await?;
+        self.consumer.release_held().await?;
         self.streams.connection.flush().await
     }
 }

@@ -111,7 +111,10 @@ impl InboxAdmin for MemoryInbox {
     async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let entries = self.entries();
         let limit = query.limit.unwrap_or(usize::MAX);
-        let summaries = entries.kept.iter().map(|(key, entry)| entry.summary(*key));
+        let summaries = entries
+            .stored
+            .iter()
+            .map(|(key, entry)| entry.summary(*key));
         let wanted = summaries.filter(|summary| query.matches(summary));
         Ok(match query.oldest_first {
             true => wanted.take(limit).collect(),
@@ -122,14 +125,17 @@ impl InboxAdmin for MemoryInbox {
     async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
         let entries = self.entries();
         Ok((id.tag() == MEMORY_TAG)
-            .then(|| entries.kept.get(&id.key()))
+            .then(|| entries.stored.get(&id.key()))
             .flatten()
             .map(|entry| entry.whole(id.key())))
     }
 
     async fn count(&self, query: Query) -> Result<u64, InboxError> {
         let entries = self.entries();
-        let summaries = entries.kept.iter().map(|(key, entry)| entry.summary(*key));
+        let summaries = entries
+            .stored
+            .iter()
+            .map(|(key, entry)| entry.summary(*key));
         Ok(summaries.filter(|summary| query.matches(summary)).count() as u64)
     }
 
@@ -139,7 +145,7 @@ impl InboxAdmin for MemoryInbox {
 
     async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let mut stats = Stats::default();
-        for (key, entry) in &self.entries().kept {
+        for (key, entry) in &self.entries().stored {
             let attempts = entry.attempts.iter();
             let since = attempts.filter(|attempt| attempt.started_at >= attempts_since);
             stats.add(&entry.summary(*key), since);

@@ -205,8 +205,8 @@ pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
         assert_eq!(found, [None, Some(id)]);
     }
     assert_eq!(all_ids(&inbox).await, [id]);
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.redeliveries.count, 0);
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.redeliveries.count, 0);
 }
 
 fn dead(seconds: u64, name: &str) -> Imported {
@@ -229,23 +229,23 @@ fn dead(seconds: u64, name: &str) -> Imported {
 pub(super) async fn imported_delivery_keeps_its_past(inbox: impl InboxAdmin) {
     let past = dead(0, "a");
     let id = new(inbox.import(vec![past.clone()]).await.unwrap()[0]);
-    let kept = inbox.get(id).await.unwrap().unwrap();
+    let stored = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(
-        (kept.summary.state, kept.summary.attempts),
+        (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 3)
     );
     assert_eq!(
-        (&kept.attempts, &kept.redeliveries),
+        (&stored.attempts, &stored.redeliveries),
         (&past.attempts, &past.redeliveries)
     );
-    assert_eq!(kept.body, past.delivery.body());
+    assert_eq!(stored.body, past.delivery.body());
     let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
     assert!(claim.deliveries.is_empty(), "it is finished");
     let again = inbox.import(vec![past]).await.unwrap();
     assert_eq!(duplicate(again[0]), id);
     assert_eq!(
         inbox.get(id).await.unwrap(),
-        Some(kept),
+        Some(stored),
         "it stays as it is"
     );
 }

@@ -45,8 +45,8 @@ async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
         append_new(inbox, 0, &of_type("a.b", number)).await;
     }
     for claimed in claim(inbox, plain(0, room(count))).await {
-        let finish = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
-        inbox.complete(finish.due_at(at(1))).await.unwrap();
+        let completion = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
+        inbox.complete(completion.due_at(at(1))).await.unwrap();
     }
 }
 
@@ -131,39 +131,40 @@ pub(super) async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
             (id, 1, 1)
         );
         assert_eq!(claimed.elapsed, Duration::from_secs(seconds));
-        let finish = Completion::released(&claimed, at(seconds + 10))
+        let completion = Completion::released(&claimed, at(seconds + 10))
             .elapsed(Duration::from_secs(seconds + 10));
-        inbox.complete(finish.clone()).await.unwrap();
+        inbox.complete(completion.clone()).await.unwrap();
         // It may be told again.
-        inbox.complete(finish).await.unwrap();
-        let kept = inbox.get(id).await.unwrap().unwrap();
-        assert_eq!((kept.summary.attempts, kept.attempts.len()), (0, 0));
-        assert_eq!(kept.due_at, Some(at(seconds + 10)));
+        inbox.complete(completion).await.unwrap();
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!((stored.summary.attempts, stored.attempts.len()), (0, 0));
+        assert_eq!(stored.due_at, Some(at(seconds + 10)));
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
-    let finish = Completion::new(
+    let completion = Completion::new(
         &claimed,
         at(30),
         Duration::ZERO,
         AttemptOutcome::Acknowledged,
     );
-    inbox.complete(finish).await.unwrap();
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!((kept.summary.attempts, kept.attempts.len()), (1, 1));
+    inbox.complete(completion).await.unwrap();
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!((stored.summary.attempts, stored.attempts.len()), (1, 1));
 }
 
-pub(super) async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
+pub(super) async fn uncounted_attempts_are_reported(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
-        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry);
-        let finish = finish.due_at(at(seconds + 10));
-        let finish = if is_counted {
-            finish
+        let completion =
+            Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry);
+        let completion = completion.due_at(at(seconds + 10));
+        let completion = if is_counted {
+            completion
         } else {
-            finish.uncounted()
+            completion.uncounted()
         };
-        inbox.complete(finish).await.unwrap();
+        inbox.complete(completion).await.unwrap();
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
     assert_eq!(
@@ -171,8 +172,8 @@ pub(super) async fn uncounted_attempts_are_told_apart(inbox: impl InboxAdmin) {
         (id, 4, 1)
     );
     assert_eq!((claimed.uncounted, claimed.interrupted), (2, 0));
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.attempts.len(), 3, "they are recorded all the same");
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.attempts.len(), 3, "they are recorded all the same");
 }
 
 pub(super) async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: impl InboxAdmin) {
@@ -187,9 +188,9 @@ pub(super) async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: im
         let claimed = claim_soon(&inbox, number as u64).await.remove(0);
         let elapsed = Duration::from_secs(number as u64);
         assert_eq!(claimed.elapsed, elapsed);
-        let finish = Completion::new(&claimed, at(0), Duration::ZERO, result)
+        let completion = Completion::new(&claimed, at(0), Duration::ZERO, result)
             .elapsed(elapsed + Duration::from_secs(1));
-        inbox.complete(finish).await.unwrap();
+        inbox.complete(completion).await.unwrap();
     }
     let claimed = claim_soon(&inbox, 9).await.remove(0);
     assert_eq!(
@@ -222,7 +223,7 @@ pub(super) async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmi
     let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
     let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
     // The clock was set forward before the handler was called, and back before it ended.
-    let finish = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptOutcome::Retry);
-    inbox.complete(finish).await.unwrap();
+    let completion = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptOutcome::Retry);
+    inbox.complete(completion).await.unwrap();
     assert_eq!(claim_soon(&inbox, 1).await[0].id, id);
 }

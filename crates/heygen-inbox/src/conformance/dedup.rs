@@ -45,7 +45,7 @@ pub(super) async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAd
 }
 
 /// Every event without any data names no job.
-pub(super) async fn minimal_events_are_the_same_for_an_hour(inbox: impl InboxAdmin) {
+pub(super) async fn events_without_data_are_duplicates_for_an_hour(inbox: impl InboxAdmin) {
     for event_type in EventType::KNOWN {
         let body = format!(r#"{{"event_type":"{event_type}","event_data":{{}}}}"#);
         let first = new(inbox.append(delivery(0, P, &body)).await.unwrap());
@@ -57,7 +57,7 @@ pub(super) async fn minimal_events_are_the_same_for_an_hour(inbox: impl InboxAdm
     }
 }
 
-pub(super) async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
+pub(super) async fn equal_bodies_without_job_are_new_after_an_hour(inbox: impl InboxAdmin) {
     for source in [P, C] {
         let post = |minutes| {
             delivery(
@@ -87,13 +87,13 @@ pub(super) async fn equal_words_are_new_every_hour(inbox: impl InboxAdmin) {
                 Some(same) => assert_eq!(duplicate(appended), ids[same], "{minutes}"),
             }
         }
-        let kept = inbox.get(ids[1]).await.unwrap().unwrap();
-        assert_eq!(kept.redeliveries.count, 4);
+        let stored = inbox.get(ids[1]).await.unwrap().unwrap();
+        assert_eq!(stored.redeliveries.count, 4);
     }
     assert_eq!(all_ids(&inbox).await.len(), 10);
 }
 
-pub(super) async fn a_job_is_known_whenever_it_comes_again(inbox: impl InboxAdmin) {
+pub(super) async fn event_of_a_job_is_always_a_duplicate(inbox: impl InboxAdmin) {
     let body = JOB.replace('@', "");
     let id = new(inbox.append(delivery(0, P, &body)).await.unwrap());
     for days in [1, 2, 30, 365] {
@@ -113,9 +113,9 @@ pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
         let found = inbox.append(delivery(5, R, &record("e1"))).await.unwrap();
         assert_eq!(duplicate(found), post);
     }
-    let kept = inbox.get(post).await.unwrap().unwrap();
-    assert_eq!(kept.event_id.as_deref(), Some("e1"), "of its record");
-    assert_eq!((kept.redeliveries.count, kept.signed), (0, None));
+    let stored = inbox.get(post).await.unwrap().unwrap();
+    assert_eq!(stored.event_id.as_deref(), Some("e1"), "of its record");
+    assert_eq!((stored.redeliveries.count, stored.signed), (0, None));
     let other = new(inbox.append(delivery(5, R, &record("e2"))).await.unwrap());
     for (id, expected) in [("e1", post), ("e2", other)] {
         let found = inbox.append(delivery(6, R, &record(id))).await.unwrap();
@@ -155,7 +155,7 @@ pub(super) async fn two_posts_and_their_records_are_two_events(inbox: impl Inbox
     assert_eq!(all_ids(&inbox).await.len(), 3);
 }
 
-pub(super) async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl InboxAdmin) {
+pub(super) async fn post_after_its_record_stores_its_signed_bytes(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     assert_eq!(inbox.get(record).await.unwrap().unwrap().signed, None);
     let odd = format!(" {JOB}\n");
@@ -165,11 +165,11 @@ pub(super) async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl 
         let again = inbox.append(delivery(minutes, P, body)).await.unwrap();
         assert_eq!(duplicate(again), record);
     }
-    let kept = inbox.get(record).await.unwrap().unwrap();
-    assert_eq!(kept.body, JOB_RECORD);
-    assert_eq!(kept.summary.source, R);
-    assert_eq!(kept.redeliveries.count, 3);
-    let signed = kept.signed.unwrap();
+    let stored = inbox.get(record).await.unwrap().unwrap();
+    assert_eq!(stored.body, JOB_RECORD);
+    assert_eq!(stored.summary.source, R);
+    assert_eq!(stored.redeliveries.count, 3);
+    let signed = stored.signed.unwrap();
     assert_eq!(signed.body, odd, "byte for byte");
     assert_eq!(signed.received_at, at(7 * 60));
     assert_eq!(signed.headers, [Header::new("Minutes", b"7")]);
@@ -181,7 +181,7 @@ pub(super) async fn a_post_after_its_record_leaves_its_signed_bytes(inbox: impl 
 }
 
 /// A second POST that fits, and is another, is another event.
-pub(super) async fn a_record_takes_one_post(inbox: impl InboxAdmin) {
+pub(super) async fn record_matches_one_post(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     let post = inbox.append(delivery(1, P, JOB)).await.unwrap();
     assert_eq!(duplicate(post), record);
@@ -198,7 +198,7 @@ pub(super) async fn a_record_takes_one_post(inbox: impl InboxAdmin) {
 }
 
 /// A POST that says more than a record is an event of its own; the record goes on being known as itself.
-pub(super) async fn a_record_read_again_stays_with_its_own(inbox: impl InboxAdmin) {
+pub(super) async fn record_read_again_matches_the_same_delivery(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
     let post = new(inbox.append(delivery(1, P, JOB_AND_MORE)).await.unwrap());
     for minutes in [2, 3] {
@@ -213,7 +213,7 @@ pub(super) async fn a_record_read_again_stays_with_its_own(inbox: impl InboxAdmi
     assert_eq!(duplicate(inbox.append(other).await.unwrap()), post);
 }
 
-pub(super) async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
+pub(super) async fn second_import_changes_nothing(inbox: impl InboxAdmin) {
     let lines = [
         (0, JOB),
         (0, WORDS),
@@ -232,14 +232,14 @@ pub(super) async fn imported_twice_changes_nothing(inbox: impl InboxAdmin) {
             assert_eq!(duplicate(again), *id, "{minutes} {body}");
         }
     }
-    let kept = inbox.get(ids[0]).await.unwrap().unwrap();
+    let stored = inbox.get(ids[0]).await.unwrap().unwrap();
     assert_eq!(
-        kept.redeliveries.count, 0,
+        stored.redeliveries.count, 0,
         "read again is not received again"
     );
 }
 
-pub(super) async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl InboxAdmin) {
+pub(super) async fn unsigned_delivery_never_suppresses_a_signed_one(inbox: impl InboxAdmin) {
     for source in [I, C] {
         new(inbox.append(delivery(0, source, JOB_E1)).await.unwrap());
         new(inbox.append(delivery(0, source, JOB_RECORD)).await.unwrap());
@@ -247,6 +247,6 @@ pub(super) async fn nothing_unsigned_stands_before_what_is_signed(inbox: impl In
     let post = new(inbox.append(delivery(1, P, JOB_E1)).await.unwrap());
     let found = inbox.append(delivery(1, R, JOB_RECORD)).await.unwrap();
     assert_eq!(duplicate(found), post);
-    let kept = inbox.get(post).await.unwrap().unwrap();
-    assert_eq!((kept.summary.source, kept.redeliveries.count), (P, 0));
+    let stored = inbox.get(post).await.unwrap().unwrap();
+    assert_eq!((stored.summary.source, stored.redeliveries.count), (P, 0));
 }

@@ -36,11 +36,11 @@ async fn end(
     seconds: u64,
     result: AttemptOutcome,
 ) {
-    let finish = Completion::new(claimed, at(seconds), Duration::ZERO, result);
-    inbox.complete(finish).await.unwrap();
+    let completion = Completion::new(claimed, at(seconds), Duration::ZERO, result);
+    inbox.complete(completion).await.unwrap();
 }
 
-pub(super) async fn one_of_each_subject_at_a_time(inbox: impl InboxAdmin) {
+pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -68,7 +68,7 @@ pub(super) async fn one_of_each_subject_at_a_time(inbox: impl InboxAdmin) {
     }
 }
 
-pub(super) async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
+pub(super) async fn retry_delays_its_subject_only(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -88,7 +88,7 @@ pub(super) async fn a_retry_holds_up_its_subject_alone(inbox: impl InboxAdmin) {
     assert_eq!(claim_ids(&inbox, 100).await, [second]);
 }
 
-pub(super) async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
+pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -99,7 +99,7 @@ pub(super) async fn a_dead_one_lets_the_next_go(inbox: impl InboxAdmin) {
     assert_eq!(claim_ids(&inbox, 0).await, [second]);
 }
 
-pub(super) async fn what_is_removed_by_hand_lets_the_next_go(inbox: impl InboxAdmin) {
+pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -125,7 +125,7 @@ pub(super) async fn what_is_removed_by_hand_lets_the_next_go(inbox: impl InboxAd
     assert_eq!(claimed, [ids[2]]);
 }
 
-pub(super) async fn what_has_no_subject_waits_for_nobody(inbox: impl InboxAdmin) {
+pub(super) async fn delivery_without_subject_does_not_wait(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -140,7 +140,7 @@ pub(super) async fn what_has_no_subject_waits_for_nobody(inbox: impl InboxAdmin)
     assert_eq!(claim_ids(&inbox, 0).await, ids);
 }
 
-pub(super) async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl InboxAdmin) {
+pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -159,7 +159,7 @@ pub(super) async fn the_order_can_be_given_up_and_asked_for_again(inbox: impl In
     assert_eq!(claim(&inbox, 1).await.len(), 1);
 }
 
-pub(super) async fn a_long_row_of_one_subject_holds_nobody_up(inbox: impl InboxAdmin) {
+pub(super) async fn long_queue_of_one_subject_delays_no_other(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
     }
@@ -210,9 +210,9 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     // One that fails holds up its own source alone, and the others go on to their next.
     let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptOutcome::Retry);
     inbox.complete(retry.due_at(at(100))).await.unwrap();
-    for (place, claimed) in claimed.iter().enumerate().filter(|(place, _)| *place != 1) {
+    for (index, claimed) in claimed.iter().enumerate().filter(|(index, _)| *index != 1) {
         end(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
-        assert_eq!(claim_ids(&inbox, 1).await, [second[place]]);
+        assert_eq!(claim_ids(&inbox, 1).await, [second[index]]);
     }
     let again = claim(&inbox, 100).await;
     assert_eq!(again[0].id, first[1]);

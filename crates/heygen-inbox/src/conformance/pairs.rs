@@ -180,7 +180,7 @@ pub(super) fn delivery(minutes: u64, source: Source, body: &str) -> NewDelivery 
     NewDelivery::new(received_at, source, vec![header], body.to_owned().into())
 }
 
-pub(super) async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
+pub(super) async fn pairs_are_duplicates_or_not(inbox: impl InboxAdmin) {
     assert!(PAIRS.len() >= 80);
     for (number, (first, second, minutes, is_same)) in PAIRS.iter().enumerate() {
         let one = |minutes, (source, body): &(Source, &str)| {
@@ -196,11 +196,11 @@ pub(super) async fn pairs_are_the_same_or_different(inbox: impl InboxAdmin) {
         };
         assert_eq!(found, expected, "pair {number}: {first:?} {second:?}");
         assert_eq!(second.is_duplicate_of(&first), *is_same, "pair {number}");
-        let kept = inbox.get(id).await.unwrap().unwrap();
-        assert_eq!(kept.body, first.body(), "byte for byte");
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.body, first.body(), "byte for byte");
         let is_counted = *is_same && matches!(second.source(), P | C);
         assert_eq!(
-            kept.redeliveries.count,
+            stored.redeliveries.count,
             u64::from(is_counted),
             "pair {number}"
         );

@@ -16,7 +16,7 @@ use crate::id::DeliveryId;
 use crate::record::{AttemptOutcome, Query, Redeliveries, State};
 use crate::source::Source;
 
-pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
+pub(super) async fn same_event_is_stored_once(inbox: impl InboxAdmin) {
     let spelled_otherwise =
         r#" {"event_data" : {"video_id":"\u0061"}, "event_type": "avatar_video.success" }"#;
     let gif = body("a").replace("avatar_video", "avatar_video_gif");
@@ -59,22 +59,22 @@ pub(super) async fn the_same_event_is_kept_once(inbox: impl InboxAdmin) {
     assert_eq!(all_ids(&inbox).await.len(), new_ones.count());
 }
 
-pub(super) async fn repeats_are_counted_with_their_headers(inbox: impl InboxAdmin) {
+pub(super) async fn redeliveries_are_counted_with_their_headers(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.redeliveries, Redeliveries::default());
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.redeliveries, Redeliveries::default());
     for seconds in [5, 7] {
         duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap());
     }
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.headers, [came_at(0)], "the first stay");
-    assert_eq!(kept.summary.received_at, at(0));
-    assert_eq!(kept.redeliveries.count, 2);
-    assert_eq!(kept.redeliveries.last_at, Some(at(7)));
-    assert_eq!(kept.redeliveries.last_headers, [came_at(7)]);
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.headers, [came_at(0)], "the first stay");
+    assert_eq!(stored.summary.received_at, at(0));
+    assert_eq!(stored.redeliveries.count, 2);
+    assert_eq!(stored.redeliveries.last_at, Some(at(7)));
+    assert_eq!(stored.redeliveries.last_headers, [came_at(7)]);
 }
 
-pub(super) async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdmin) {
+pub(super) async fn backfilled_event_is_not_counted_as_redelivery(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
     let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
@@ -84,7 +84,7 @@ pub(super) async fn what_stands_in_the_log_too_is_no_repeat(inbox: impl InboxAdm
     assert_eq!(redeliveries.last_headers, [came_at(5)]);
 }
 
-pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxAdmin) {
+pub(super) async fn signed_body_is_stored_byte_for_byte(inbox: impl InboxAdmin) {
     let unreadable: &[&[u8]] = &[
         b"",
         b"not json",
@@ -95,16 +95,16 @@ pub(super) async fn whatever_was_signed_is_kept_byte_for_byte(inbox: impl InboxA
     ];
     for (seconds, body) in unreadable.iter().enumerate() {
         let id = new(inbox.append(delivery(seconds as u64, body)).await.unwrap());
-        let kept = inbox.get(id).await.unwrap().unwrap();
-        assert_eq!(kept.body, body);
-        assert_eq!(kept.summary.event_type, None, "{body:?}");
-        assert_eq!(kept.summary.outcome, None);
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.body, body);
+        assert_eq!(stored.summary.event_type, None, "{body:?}");
+        assert_eq!(stored.summary.outcome, None);
     }
     let odd = " {\"event_type\":\"someone.new\",\"event_data\":[null]}\r\n";
     let id = append_new(&inbox, 10, odd).await;
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.body, odd);
-    assert_eq!(kept.summary.event_type.as_deref(), Some("someone.new"));
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.body, odd);
+    assert_eq!(stored.summary.event_type.as_deref(), Some("someone.new"));
     let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
     assert_eq!(
         claim.deliveries.len(),
@@ -125,13 +125,13 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
     // The oldest is done, the next is in somebody's hands.
     for claimed in claim_due(&inbox, 2, 30).await {
         if claimed.id == ids[0] {
-            let finish = Completion::new(
+            let completion = Completion::new(
                 &claimed,
                 at(31),
                 Duration::ZERO,
                 AttemptOutcome::Acknowledged,
             );
-            inbox.complete(finish).await.unwrap();
+            inbox.complete(completion).await.unwrap();
         }
     }
     let query = Query::default;
@@ -164,7 +164,7 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
     for (query, expected) in cases {
         let listed = inbox.list(query.clone()).await.unwrap();
         let listed: Vec<_> = listed.iter().map(|summary| summary.id).collect();
-        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        let expected: Vec<_> = expected.iter().map(|index| ids[*index]).collect();
         assert_eq!(listed, expected, "{query:?}");
     }
 }
@@ -208,7 +208,7 @@ pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
         let query = Query::default().events(pattern.parse().unwrap());
         let listed = inbox.list(query).await;
         let listed: Vec<_> = listed.unwrap().iter().map(|summary| summary.id).collect();
-        let expected: Vec<_> = expected.iter().map(|place| ids[*place]).collect();
+        let expected: Vec<_> = expected.iter().map(|index| ids[*index]).collect();
         assert_eq!(listed, expected, "{pattern}");
     }
     let exact = Query::default().event_type("a*b");
@@ -219,31 +219,34 @@ pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
     assert_eq!(inbox.list(limited).await.unwrap().len(), 2);
 }
 
-pub(super) async fn one_delivery_is_told_whole(inbox: impl InboxAdmin) {
+pub(super) async fn get_returns_the_whole_delivery(inbox: impl InboxAdmin) {
     let body = r#"{"event_id":"e1","event_type":"avatar_video.fail","event_data":{"video_id":"v","callback_id":"c","msg":"no"}}"#;
     let id = append_new(&inbox, 3, body).await;
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.id, id);
-    assert_eq!(kept.summary.received_at, at(3));
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.id, id);
+    assert_eq!(stored.summary.received_at, at(3));
     assert_eq!(
-        kept.summary.event_type.as_deref(),
+        stored.summary.event_type.as_deref(),
         Some("avatar_video.fail")
     );
-    assert_eq!(kept.summary.subject_id.as_deref(), Some("v"));
-    assert_eq!(kept.summary.callback_id.as_deref(), Some("c"));
+    assert_eq!(stored.summary.subject_id.as_deref(), Some("v"));
+    assert_eq!(stored.summary.callback_id.as_deref(), Some("c"));
     assert_eq!(
-        kept.summary.outcome.map(|outcome| outcome.as_str()),
+        stored.summary.outcome.map(|outcome| outcome.as_str()),
         Some("failure")
     );
-    assert_eq!(kept.summary.state, State::Pending);
-    assert_eq!(kept.summary.attempts, 0);
-    assert_eq!(kept.summary.source.as_str(), "webhook");
-    assert_eq!(kept.due_at, Some(at(3)));
-    assert_eq!(kept.event_id.as_deref(), Some("e1"));
-    assert_eq!(kept.headers, [came_at(3)]);
-    assert_eq!(kept.body, body);
-    assert!(kept.attempts.is_empty());
-    assert_eq!(inbox.list(Query::default()).await.unwrap(), [kept.summary]);
+    assert_eq!(stored.summary.state, State::Pending);
+    assert_eq!(stored.summary.attempts, 0);
+    assert_eq!(stored.summary.source.as_str(), "webhook");
+    assert_eq!(stored.due_at, Some(at(3)));
+    assert_eq!(stored.event_id.as_deref(), Some("e1"));
+    assert_eq!(stored.headers, [came_at(3)]);
+    assert_eq!(stored.body, body);
+    assert!(stored.attempts.is_empty());
+    assert_eq!(
+        inbox.list(Query::default()).await.unwrap(),
+        [stored.summary]
+    );
 
     let of_another_place = DeliveryId::new(id.key() + 1, id.tag());
     let of_another_inbox = DeliveryId::new(id.key(), id.tag() ^ 1);
@@ -251,14 +254,14 @@ pub(super) async fn one_delivery_is_told_whole(inbox: impl InboxAdmin) {
     assert_eq!(inbox.get(of_another_inbox).await.unwrap(), None);
 }
 
-pub(super) async fn ids_rise_also_when_the_clock_does_not(inbox: impl InboxAdmin) {
+pub(super) async fn ids_increase_when_the_clock_does_not(inbox: impl InboxAdmin) {
     let mut last = append_new(&inbox, 100, &body("first")).await;
-    for (place, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
-        let id = append_new(&inbox, seconds, &body(&place.to_string())).await;
+    for (index, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
+        let id = append_new(&inbox, seconds, &body(&index.to_string())).await;
         assert!(id > last);
-        let kept = inbox.get(id).await.unwrap().unwrap();
+        let stored = inbox.get(id).await.unwrap().unwrap();
         assert_eq!(
-            kept.summary.received_at,
+            stored.summary.received_at,
             at(seconds),
             "the time itself is told as it was"
         );
@@ -268,7 +271,7 @@ pub(super) async fn ids_rise_also_when_the_clock_does_not(inbox: impl InboxAdmin
     assert_eq!(since.len(), 4);
 }
 
-pub(super) async fn the_longest_due_are_claimed_first(inbox: impl InboxAdmin) {
+pub(super) async fn longest_due_is_claimed_first(inbox: impl InboxAdmin) {
     let late = append_new(&inbox, 20, &body("late")).await;
     let early = append_new(&inbox, 10, &body("early")).await;
     let middle = append_new(&inbox, 15, &body("middle")).await;
@@ -303,15 +306,15 @@ pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
     assert!(claim_due(&inbox, 10, 99).await.is_empty());
     duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
     assert!(claim_due(&inbox, 10, 99).await.is_empty());
-    let kept = inbox.get(id).await.unwrap().unwrap();
+    let stored = inbox.get(id).await.unwrap().unwrap();
     assert_eq!(
-        (kept.summary.state, kept.summary.attempts),
+        (stored.summary.state, stored.summary.attempts),
         (State::Claimed, 1)
     );
-    assert_eq!(kept.due_at, None);
+    assert_eq!(stored.due_at, None);
 }
 
-pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
+pub(super) async fn completion_is_recorded(inbox: impl InboxAdmin) {
     for (result, state) in [
         (AttemptOutcome::Acknowledged, State::Acknowledged),
         (AttemptOutcome::DeadLettered, State::DeadLettered),
@@ -319,14 +322,14 @@ pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
         let id = append_new(&inbox, 0, &body(result.as_str())).await;
         let claimed = claim_one(&inbox, 1).await;
         let duration = Duration::from_millis(1500);
-        let finish =
+        let completion =
             Completion::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
-        inbox.complete(finish).await.unwrap();
-        let kept = inbox.get(id).await.unwrap().unwrap();
-        assert_eq!(kept.summary.state, state);
-        assert_eq!(kept.due_at, None);
-        let [attempt] = kept.attempts.as_slice() else {
-            panic!("one attempt, not {:?}", kept.attempts);
+        inbox.complete(completion).await.unwrap();
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.summary.state, state);
+        assert_eq!(stored.due_at, None);
+        let [attempt] = stored.attempts.as_slice() else {
+            panic!("one attempt, not {:?}", stored.attempts);
         };
         assert_eq!((attempt.number, attempt.result), (1, result));
         assert_eq!((attempt.started_at, attempt.duration), (at(1), duration));
@@ -342,7 +345,7 @@ pub(super) async fn an_end_is_recorded(inbox: impl InboxAdmin) {
     }
 }
 
-pub(super) async fn a_retry_comes_back_at_its_time(inbox: impl InboxAdmin) {
+pub(super) async fn retry_is_claimed_when_due(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
         let early = inbox
@@ -356,20 +359,25 @@ pub(super) async fn a_retry_comes_back_at_its_time(inbox: impl InboxAdmin) {
         assert_eq!(early.next_due, Some(at(seconds)));
         let claimed = claim_one(&inbox, seconds).await;
         assert_eq!(claimed.attempt, attempt);
-        let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry)
-            .due_at(at(seconds + 10));
-        inbox.complete(finish).await.unwrap();
-        let kept = inbox.get(id).await.unwrap().unwrap();
-        assert_eq!(kept.summary.state, State::Pending);
-        assert_eq!(kept.due_at, Some(at(seconds + 10)));
+        let completion =
+            Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry)
+                .due_at(at(seconds + 10));
+        inbox.complete(completion).await.unwrap();
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.summary.state, State::Pending);
+        assert_eq!(stored.due_at, Some(at(seconds + 10)));
     }
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    let numbers: Vec<_> = kept.attempts.iter().map(|attempt| attempt.number).collect();
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    let numbers: Vec<_> = stored
+        .attempts
+        .iter()
+        .map(|attempt| attempt.number)
+        .collect();
     assert_eq!(numbers, [1, 2, 3]);
-    assert_eq!(kept.summary.attempts, 3);
+    assert_eq!(stored.summary.attempts, 3);
 }
 
-pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAdmin) {
+pub(super) async fn late_completion_does_not_change_the_state(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     let end = |claimed, result| Completion::new(claimed, at(1), Duration::ZERO, result);
     let first = claim_one(&inbox, 0).await;
@@ -401,9 +409,9 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
         .await
         .unwrap();
     assert!(claim_due(&inbox, 10, 9).await.is_empty());
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Acknowledged);
-    let attempts: Vec<_> = kept
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::Acknowledged);
+    let attempts: Vec<_> = stored
         .attempts
         .iter()
         .map(|attempt| (attempt.number, attempt.result))
@@ -417,7 +425,7 @@ pub(super) async fn a_late_end_does_not_undo_what_came_after(inbox: impl InboxAd
     );
 }
 
-pub(super) async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl InboxAdmin) {
+pub(super) async fn completion_of_an_unknown_id_is_ignored(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &body("a")).await;
     let claimed = claim_one(&inbox, 0).await;
     for id in [
@@ -426,21 +434,21 @@ pub(super) async fn an_end_of_what_is_not_there_changes_nothing(inbox: impl Inbo
     ] {
         let mut stranger = claimed.clone();
         stranger.id = id;
-        let finish = Completion::new(
+        let completion = Completion::new(
             &stranger,
             at(1),
             Duration::ZERO,
             AttemptOutcome::Acknowledged,
         );
-        inbox.complete(finish).await.unwrap();
+        inbox.complete(completion).await.unwrap();
         assert_eq!(inbox.get(id).await.unwrap(), None);
     }
-    let kept = inbox.get(claimed.id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Claimed);
-    assert!(kept.attempts.is_empty());
+    let stored = inbox.get(claimed.id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::Claimed);
+    assert!(stored.attempts.is_empty());
 }
 
-pub(super) async fn an_append_wakes_who_waits(inbox: impl InboxAdmin) {
+pub(super) async fn append_ends_wait_for_append(inbox: impl InboxAdmin) {
     // Before the wait: the wait ends at once.
     append_new(&inbox, 0, &body("a")).await;
     inbox.wait_for_append().await;

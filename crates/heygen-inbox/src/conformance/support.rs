@@ -78,7 +78,7 @@ pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> ClaimedDelivery
     claimed.remove(0)
 }
 
-/// The ids of all that is kept, newest first.
+/// The ids of all that is stored, newest first.
 pub async fn all_ids(inbox: &impl InboxAdmin) -> Vec<DeliveryId> {
     let all = inbox.list(Query::default()).await.unwrap();
     all.iter().map(|summary| summary.id).collect()

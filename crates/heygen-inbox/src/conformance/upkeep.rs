@@ -13,16 +13,16 @@ use crate::delivery::NewDelivery;
 use crate::record::{AttemptOutcome, State};
 use crate::source::{Authenticity, Source};
 
-async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) {
+async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) {
     let claimed = claim_one(inbox, seconds).await;
-    let finish = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
+    let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
     inbox
-        .complete(finish.due_at(at(seconds + 1000)))
+        .complete(completion.due_at(at(seconds + 1000)))
         .await
         .unwrap();
 }
 
-pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
+pub(super) async fn counts_report_each_state(inbox: impl InboxAdmin) {
     let empty = inbox.counts().await.unwrap();
     assert_eq!(
         (empty.pending, empty.claimed, empty.dead_lettered),
@@ -35,7 +35,7 @@ pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
         (2, AttemptOutcome::Retry),
     ] {
         append_new(&inbox, seconds, &body(result.as_str())).await;
-        finish_one(&inbox, seconds, result).await;
+        complete_one(&inbox, seconds, result).await;
     }
     append_new(&inbox, 3, &body("claimed")).await;
     claim_one(&inbox, 3).await;
@@ -49,7 +49,7 @@ pub(super) async fn counts_tell_what_waits(inbox: impl InboxAdmin) {
     assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
 }
 
-pub(super) async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmin) {
+pub(super) async fn prune_deletes_what_is_finished_and_old(inbox: impl InboxAdmin) {
     let mut ids = Vec::new();
     for (seconds, result) in [
         (0, AttemptOutcome::Acknowledged),
@@ -59,7 +59,7 @@ pub(super) async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmi
     ] {
         let name = format!("{seconds}");
         ids.push(append_new(&inbox, seconds, &body(&name)).await);
-        finish_one(&inbox, seconds, result).await;
+        complete_one(&inbox, seconds, result).await;
     }
     duplicate(inbox.append(delivery(3, body("0"))).await.unwrap());
     let pruned = inbox.prune(PruneStep::before(at(10))).await.unwrap();
@@ -73,7 +73,7 @@ pub(super) async fn pruning_takes_what_is_finished_and_old(inbox: impl InboxAdmi
     duplicate(inbox.append(delivery(21, body("10"))).await.unwrap());
 }
 
-pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin) {
+pub(super) async fn prune_goes_on_past_what_is_unfinished(inbox: impl InboxAdmin) {
     for number in 0..60 {
         append_new(&inbox, number, &body(&number.to_string())).await;
         // Every third is done; the others wait for another day.
@@ -82,8 +82,11 @@ pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin
             _ => AttemptOutcome::Retry,
         };
         let claimed = claim_one(&inbox, number).await;
-        let finish = Completion::new(&claimed, at(number), Duration::ZERO, result);
-        inbox.complete(finish.due_at(at(100_000))).await.unwrap();
+        let completion = Completion::new(&claimed, at(number), Duration::ZERO, result);
+        inbox
+            .complete(completion.due_at(at(100_000)))
+            .await
+            .unwrap();
     }
     let (mut deleted, mut steps, mut next) = (0, 0, None);
     loop {
@@ -102,19 +105,19 @@ pub(super) async fn pruning_goes_in_steps_past_what_stays(inbox: impl InboxAdmin
     assert_eq!(inbox.counts().await.unwrap().pending, 40);
 }
 
-pub(super) async fn a_clock_set_back_is_noticed_soon(inbox: impl InboxAdmin) {
+pub(super) async fn clock_set_back_is_noticed(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these came in and when the second was tried.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
-    finish_one(&inbox, YEAR, AttemptOutcome::Retry).await;
+    complete_one(&inbox, YEAR, AttemptOutcome::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;
     let claimed = claim_soon(&inbox, 5).await;
     assert_eq!(claimed.len(), 2);
 
     // A wait that was asked for by the right clock stays.
     for claimed in &claimed {
-        let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
-        inbox.complete(finish.due_at(at(500))).await.unwrap();
+        let completion = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
+        inbox.complete(completion.due_at(at(500))).await.unwrap();
     }
     assert!(claim_due(&inbox, 10, 100).await.is_empty());
     let later = inbox.claim(ClaimRequest::due(10, at(50))).await.unwrap();
@@ -124,7 +127,7 @@ pub(super) async fn a_clock_set_back_is_noticed_soon(inbox: impl InboxAdmin) {
     );
 }
 
-pub(super) async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
+pub(super) async fn callbacks_never_match_signed_posts(inbox: impl InboxAdmin) {
     let callback = |seconds, body: String| {
         NewDelivery::new(at(seconds), Source::Callback, Vec::new(), body.into())
     };
@@ -132,7 +135,7 @@ pub(super) async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
         .append(callback(0, body_with_id("e1", "a")))
         .await
         .unwrap());
-    // What HeyGen signed is kept, whatever a stranger sent before.
+    // What HeyGen signed is stored, whatever a stranger sent before.
     let signed = append_new(&inbox, 1, &body_with_id("e1", "a")).await;
     let signed_too = append_new(&inbox, 2, &body("b")).await;
     new(inbox.append(callback(3, body("b"))).await.unwrap());
@@ -145,13 +148,16 @@ pub(super) async fn what_nobody_signed_stands_apart(inbox: impl InboxAdmin) {
     let again = inbox.append(delivery(5, body("b"))).await.unwrap();
     assert_eq!(duplicate(again), signed_too);
 
-    let kept = inbox.get(forged).await.unwrap().unwrap();
-    assert_eq!(kept.summary.source.authenticity(), Authenticity::Token);
-    let kept = inbox.get(signed).await.unwrap().unwrap();
-    assert_eq!(kept.summary.source.authenticity(), Authenticity::Signature);
+    let stored = inbox.get(forged).await.unwrap().unwrap();
+    assert_eq!(stored.summary.source.authenticity(), Authenticity::Token);
+    let stored = inbox.get(signed).await.unwrap().unwrap();
+    assert_eq!(
+        stored.summary.source.authenticity(),
+        Authenticity::Signature
+    );
 }
 
-pub(super) async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin) {
+pub(super) async fn post_and_its_log_record_are_one_event(inbox: impl InboxAdmin) {
     let logged = |id: &str, video: &str| {
         let body = body_with_id(id, video);
         let open = body.trim_end_matches('}').len() + 1;
@@ -172,12 +178,12 @@ pub(super) async fn the_log_and_a_post_tell_of_one_event(inbox: impl InboxAdmin)
         duplicate(inbox.append(logged("e2", "b")).await.unwrap()),
         found
     );
-    let kept = inbox.get(found).await.unwrap().unwrap();
-    assert_eq!(kept.summary.source, Source::Backfill);
-    assert_eq!(kept.summary.state, State::Pending);
+    let stored = inbox.get(found).await.unwrap().unwrap();
+    assert_eq!(stored.summary.source, Source::Backfill);
+    assert_eq!(stored.summary.state, State::Pending);
 }
 
-pub(super) async fn readiness_is_a_write(inbox: impl InboxAdmin) {
+pub(super) async fn readiness_check_stores_nothing(inbox: impl InboxAdmin) {
     inbox.ready().await.unwrap();
     inbox.ready().await.unwrap();
     assert_eq!(inbox.queue_len(), 0);

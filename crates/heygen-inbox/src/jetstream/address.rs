@@ -148,7 +148,7 @@ fn with_port(host: &str) -> Result<String, AddressError> {
         return Err(AddressError::Host);
     }
     // The colons of an IPv6 address stand in brackets.
-    let after_brackets = host.rfind(']').map_or(0, |place| place + 1);
+    let after_brackets = host.rfind(']').map_or(0, |index| index + 1);
     match host[after_brackets..].split_once(':') {
         None => Ok(format!("{host}:{PORT}")),
         Some((name, port)) => {

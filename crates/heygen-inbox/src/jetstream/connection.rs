@@ -18,9 +18,9 @@ use async_nats::{
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::liveness::Liveness;
 use super::next_server::NextServer;
 use super::options::JetStreamOptions;
-use super::pulse::Pulse;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::time::{from_micros, to_micros};
 
@@ -29,11 +29,11 @@ use crate::time::{from_micros, to_micros};
 pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) context: Context,
-    pulse: Pulse,
+    liveness: Liveness,
     /// When the present connection was made, in microseconds since 1970.
     connected_at: Arc<AtomicI64>,
     answer_timeout: Duration,
-    place: String,
+    location: String,
 }
 
 impl Connection {
@@ -44,24 +44,24 @@ impl Connection {
     ) -> Result<Self, InboxError> {
         let servers: Vec<String> = address.servers().collect();
         let deadline = Instant::now() + options.connect_timeout;
-        let mut is_told = false;
+        let mut is_logged = false;
         let connected_at = Arc::new(AtomicI64::new(to_micros(SystemTime::now())));
         let client = loop {
-            let ways = connect_options(address, options, &connected_at).await?;
-            match ways.connect(&servers[..]).await {
+            let connecting = connect_options(address, options, &connected_at).await?;
+            match connecting.connect(&servers[..]).await {
                 Ok(client) => break client,
-                Err(error) if is_for_good(&error) || Instant::now() + PAUSE >= deadline => {
-                    return Err(unreached(address, error));
+                Err(error) if is_permanent(&error) || Instant::now() + PAUSE >= deadline => {
+                    return Err(connect_error(address, error));
                 }
                 Err(error) => {
-                    if !is_told {
+                    if !is_logged {
                         tracing::warn!(
                             inbox = %address,
                             %error,
                             "no server was reached; trying for {:?}",
                             options.connect_timeout
                         );
-                        is_told = true;
+                        is_logged = true;
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -75,16 +75,16 @@ impl Connection {
         Ok(Self {
             client,
             context,
-            pulse: Pulse::new(address.hosts().len() > 1),
+            liveness: Liveness::new(address.hosts().len() > 1),
             connected_at,
             answer_timeout: options.answer_timeout,
-            place: address.to_string(),
+            location: address.to_string(),
         })
     }
 
     /// What is kept on several servers can be asked of another one.
     pub(super) fn has_replicas(&mut self) {
-        self.pulse.has_choice = true;
+        self.liveness.has_choice = true;
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -96,7 +96,7 @@ impl Connection {
         if self.is_connected() {
             return Ok(());
         }
-        let message = format!("NATS is away: {}", self.place);
+        let message = format!("NATS is away: {}", self.location);
         Err(InboxError::new(InboxErrorKind::Storage, message))
     }
 
@@ -115,7 +115,7 @@ impl Connection {
             Err(error) => Err(error),
         };
         match &acknowledged {
-            Ok(_) => self.pulse.answered(),
+            Ok(_) => self.liveness.answered(),
             // A server that knows of no leader says so at once.
             Err(error)
                 if matches!(
@@ -131,24 +131,24 @@ impl Connection {
     }
 
     /// Tells a consumer how it stands with something it gave out.
-    pub(super) async fn say(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
-        let saying = self.client.publish(reply.clone(), kind.into());
+    pub(super) async fn send_ack(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
+        let sending = self.client.publish(reply.clone(), kind.into());
         // It waits while much is to be written to a server that reads nothing.
-        let said = tokio::time::timeout(self.answer_timeout, saying).await;
-        let said = said.map_err(|error| self.cannot("write to", error))?;
-        said.map_err(|error| self.cannot("write to", error))
+        let sent = tokio::time::timeout(self.answer_timeout, sending).await;
+        let sent = sent.map_err(|error| self.cannot("write to", error))?;
+        sent.map_err(|error| self.cannot("write to", error))
     }
 
-    /// Sees to it that everything said has reached the server.
+    /// Sees to it that everything sent has reached the server.
     pub(super) async fn flush(&self) -> Result<(), InboxError> {
-        let flushed = tokio::time::timeout(FLUSH_TIME, self.client.flush()).await;
+        let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
         let flushed = flushed.map_err(|error| self.cannot("write to", error))?;
         flushed.map_err(|error| self.cannot("write to", error))
     }
 
     /// An answer did not come in time.
     pub(super) fn unanswered(&self) {
-        self.pulse.unanswered(&self.client);
+        self.liveness.unanswered(&self.client);
     }
 
     /// A step that failed, which may be because no server answers us here.
@@ -158,7 +158,7 @@ impl Connection {
         error: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> InboxError {
         self.unanswered();
-        cannot(step, &self.place, error)
+        cannot(step, &self.location, error)
     }
 }
 
@@ -169,18 +169,18 @@ async fn connect_options(
 ) -> Result<ConnectOptions, InboxError> {
     let connected_at = Arc::clone(connected_at);
     let access = &options.access;
-    let place = address.to_string();
+    let location = address.to_string();
     let next = NextServer::default();
-    let told = Arc::new(Mutex::new(HashSet::new()));
-    let mut ways = ConnectOptions::new()
+    let logged = Arc::new(Mutex::new(HashSet::new()));
+    let mut connecting = ConnectOptions::new()
         .name(&options.name)
-        .connection_timeout(ONE_SERVER)
-        .ping_interval(PING)
+        .connection_timeout(SERVER_TIMEOUT)
+        .ping_interval(PING_INTERVAL)
         .request_timeout(Some(options.answer_timeout))
         .require_tls(address.is_tls())
         // The first attempt of all waits for nothing.
         .reconnect_delay_callback(|attempts| {
-            (PAUSE / 2 * attempts.saturating_sub(1).min(8) as u32).min(LONGEST_PAUSE)
+            (PAUSE / 2 * attempts.saturating_sub(1).min(8) as u32).min(MAX_PAUSE)
         })
         .reconnect_to_server_callback(move |servers, last| {
             let chosen = next.choose(&servers, &last);
@@ -190,37 +190,37 @@ async fn connect_options(
             if matches!(event, Event::Connected) {
                 connected_at.store(to_micros(SystemTime::now()), Ordering::Relaxed);
             }
-            let (place, told) = (place.clone(), Arc::clone(&told));
-            async move { log(&place, &event, &told) }
+            let (location, logged) = (location.clone(), Arc::clone(&logged));
+            async move { log(&location, &event, &logged) }
         });
     match address.user() {
         Some((user, Some(password))) => {
-            ways = ways.user_and_password(user.to_owned(), password.to_owned());
+            connecting = connecting.user_and_password(user.to_owned(), password.to_owned());
         }
-        Some((token, None)) => ways = ways.token(token.to_owned()),
+        Some((token, None)) => connecting = connecting.token(token.to_owned()),
         None => {}
     }
     if let Some((user, password)) = &access.user_and_password {
-        ways = ways.user_and_password(user.clone(), password.clone());
+        connecting = connecting.user_and_password(user.clone(), password.clone());
     }
     if let Some(token) = &access.token {
-        ways = ways.token(token.clone());
+        connecting = connecting.token(token.clone());
     }
     if let Some(seed) = &access.nkey_seed {
-        ways = ways.nkey(seed.clone());
+        connecting = connecting.nkey(seed.clone());
     }
     if let Some(file) = &access.credentials_file {
-        let read = ways.credentials_file(file).await;
-        ways = read.map_err(|error| unreadable("credentials", file, error))?;
+        let read = connecting.credentials_file(file).await;
+        connecting = read.map_err(|error| file_error("credentials", file, error))?;
     }
     if let Some(file) = &access.ca_file {
         check_certificates(file).await?;
-        ways = ways.add_root_certificates(file.clone());
+        connecting = connecting.add_root_certificates(file.clone());
     }
     if let Some((certificate, key)) = &access.client_certificate {
-        ways = ways.add_client_certificate(certificate.clone(), key.clone());
+        connecting = connecting.add_client_certificate(certificate.clone(), key.clone());
     }
-    Ok(ways)
+    Ok(connecting)
 }
 
 /// A file without certificates would otherwise only be reported as one that trusts no one.
@@ -228,7 +228,7 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
     let read = read.map_err(std::io::Error::other).and_then(|read| read);
-    let text = read.map_err(|error| unreadable("certificates", file, error))?;
+    let text = read.map_err(|error| file_error("certificates", file, error))?;
     if text.contains("-----BEGIN CERTIFICATE-----") {
         return Ok(());
     }
@@ -236,55 +236,55 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
-/// `told` is what went wrong since the connection was made or lost: each attempt fails in the same
+/// `logged` is what went wrong since the connection was made or lost: each attempt fails in the same
 /// way, and that is logged once.
-fn log(place: &str, event: &Event, told: &Mutex<HashSet<String>>) {
-    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+fn log(location: &str, event: &Event, logged: &Mutex<HashSet<String>>) {
+    let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
         Event::Connected => {
-            told.clear();
-            tracing::info!(inbox = place, "connected to NATS");
+            logged.clear();
+            tracing::info!(inbox = location, "connected to NATS");
         }
         Event::Disconnected => {
-            told.clear();
+            logged.clear();
             tracing::warn!(
-                inbox = place,
+                inbox = location,
                 "the connection to NATS is lost; nothing is stored or dispatched until it is back"
             );
         }
         Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
             let text = event.to_string();
-            if told.len() < MOST_TOLD && told.insert(text.clone()) {
-                tracing::warn!(inbox = place, "NATS: {text}");
+            if logged.len() < MAX_LOGGED && logged.insert(text.clone()) {
+                tracing::warn!(inbox = location, "NATS: {text}");
             }
         }
         Event::LameDuckMode | Event::Draining | Event::Closed => {
-            tracing::debug!(inbox = place, "NATS: {event}");
+            tracing::debug!(inbox = location, "NATS: {event}");
         }
     }
 }
 
 /// Whether trying again would bring the same.
-fn is_for_good(error: &ConnectError) -> bool {
+fn is_permanent(error: &ConnectError) -> bool {
     matches!(
         error.kind(),
         ConnectErrorKind::ServerParse
             | ConnectErrorKind::Authentication
             | ConnectErrorKind::AuthorizationViolation
             | ConnectErrorKind::Tls
-    ) || is_of_tls(error)
+    ) || is_tls_failure(error)
 }
 
 /// Whether a handshake failed: on a certificate, or because the other side does not speak TLS at
 /// all.
-fn is_of_tls(error: &ConnectError) -> bool {
-    let told = error
+fn is_tls_failure(error: &ConnectError) -> bool {
+    let logged = error
         .source()
         .and_then(|source| source.downcast_ref::<std::io::Error>());
-    told.is_some_and(|told| told.kind() == std::io::ErrorKind::InvalidData)
+    logged.is_some_and(|logged| logged.kind() == std::io::ErrorKind::InvalidData)
 }
 
-fn unreached(address: &Address, error: ConnectError) -> InboxError {
+fn connect_error(address: &Address, error: ConnectError) -> InboxError {
     use ConnectErrorKind as Kind;
     match error.kind() {
         Kind::Authentication | Kind::AuthorizationViolation => InboxError::new(
@@ -297,7 +297,7 @@ fn unreached(address: &Address, error: ConnectError) -> InboxError {
     }
 }
 
-fn unreadable(what: &str, file: &Path, error: std::io::Error) -> InboxError {
+fn file_error(what: &str, file: &Path, error: std::io::Error) -> InboxError {
     let message = format!("cannot read the {what} in {}", file.display());
     InboxError::new(InboxErrorKind::Storage, message).with_source(error)
 }
@@ -305,27 +305,27 @@ fn unreadable(what: &str, file: &Path, error: std::io::Error) -> InboxError {
 /// A step that failed at the servers.
 pub(super) fn cannot(
     step: &str,
-    place: &impl fmt::Display,
+    location: &impl fmt::Display,
     error: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> InboxError {
     InboxError::new(
         InboxErrorKind::Storage,
-        format!("cannot {step} the inbox at {place}"),
+        format!("cannot {step} the inbox at {location}"),
     )
     .with_source(error)
 }
 
 /// Different troubles of one connection.
-const MOST_TOLD: usize = 100;
+const MAX_LOGGED: usize = 100;
 
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// A server that answers none of three is left: far sooner than with the two minutes that a client
 /// takes by default.
-const PING: Duration = Duration::from_secs(3);
+const PING_INTERVAL: Duration = Duration::from_secs(3);
 
 /// For one server, before the next is tried.
-const ONE_SERVER: Duration = Duration::from_secs(3);
+const SERVER_TIMEOUT: Duration = Duration::from_secs(3);
 
-const FLUSH_TIME: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -13,17 +13,17 @@ use async_nats::jetstream::AckKind;
 use heygen_events::Document;
 use tokio::time::Instant;
 
+use super::ack_token::{AckToken, Origin, Step};
 use super::control::Control;
-use super::in_flight::{Held, InFlight, Missing};
+use super::in_flight::{Demand, Held, InFlight};
 use super::message::Stored;
-use super::queue::Given;
+use super::queue::Fetched;
 use super::record::Record;
-use super::records::Found;
+use super::records::RecordEntry;
 use super::references::References;
 use super::streams::Streams;
 use super::subject::number_of;
 use super::task::keep_running;
-use super::ticket::{Step, Ticket, Way};
 use crate::claim::{Claim, ClaimRequest, DispatchOrder};
 use crate::claim::{RoomLeft, Turn};
 use crate::completion::Completion;
@@ -84,27 +84,27 @@ impl Consumer {
         let now = to_micros(request.now);
         {
             let mut in_flight = self.in_flight();
-            in_flight.drop_unheard(self.streams.ack_wait);
+            in_flight.drop_expired(self.streams.ack_wait);
             in_flight.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
         }
         let begun_at = Instant::now();
         // What waits for a full destination may be much: the more of it was met, the more is asked
         // for at a time.
-        let mut at_least = 1;
+        let mut lookahead = 1;
         loop {
-            let due = self.in_flight().missing(request, now).due;
+            let due = self.in_flight().demand(request, now).due;
             // What is due does not wait until all that is not was looked at.
-            let is_enough = due > 0 && begun_at.elapsed() > LOOKING_TIME;
+            let is_enough = due > 0 && begun_at.elapsed() > LOOK_TIMEOUT;
             if due >= limit && !request.turns().contains(&Turn::Live) || is_enough {
                 break;
             }
-            let fetched = self.fetch(request, now, at_least, &mut looked_at);
+            let fetched = self.fetch(request, now, lookahead, &mut looked_at);
             if !fetched.await? {
                 break;
             }
-            at_least = match self.in_flight().missing(request, now).due > due {
+            lookahead = match self.in_flight().demand(request, now).due > due {
                 true => 1,
-                false => (2 * at_least).min(MOST_AT_LEAST),
+                false => (2 * lookahead).min(MAX_LOOKAHEAD),
             };
         }
         self.take_due(request, now).await
@@ -134,10 +134,10 @@ impl Consumer {
     }
 
     /// What waits here for its time goes to others.
-    pub(super) async fn let_go(&self) -> Result<(), InboxError> {
-        let held = self.in_flight().let_go();
+    pub(super) async fn release_held(&self) -> Result<(), InboxError> {
+        let held = self.in_flight().release_held();
         for reply in held {
-            self.say(&reply, AckKind::Nak(None)).await?;
+            self.send_ack(&reply, AckKind::Nak(None)).await?;
         }
         Ok(())
     }
@@ -146,13 +146,13 @@ impl Consumer {
     pub(super) async fn drop_held(&self, sequence: u64) -> Result<(), InboxError> {
         let reply = self.in_flight().drop_held(sequence);
         match reply {
-            Some(reply) => self.say(&reply, AckKind::Ack).await,
+            Some(reply) => self.send_ack(&reply, AckKind::Ack).await,
             None => Ok(()),
         }
     }
 
-    async fn say(&self, reply: &async_nats::Subject, kind: AckKind) -> Result<(), InboxError> {
-        self.streams.connection.say(reply, kind).await
+    async fn send_ack(&self, reply: &async_nats::Subject, kind: AckKind) -> Result<(), InboxError> {
+        self.streams.connection.send_ack(reply, kind).await
     }
 
     /// While a handler is at work, or a delivery waits here for its time, no other worker gets it.
@@ -174,21 +174,21 @@ impl Consumer {
         &self,
         request: &ClaimRequest,
         now: i64,
-        at_least: usize,
+        lookahead: usize,
         looked_at: &mut Instant,
     ) -> Result<bool, InboxError> {
         let is_in_turns = request.turns().contains(&Turn::Live);
         let limit = request.limit();
-        let missing = |of: fn(Missing) -> usize| {
+        let missing = |of: fn(Demand) -> usize| {
             let in_flight = self.in_flight();
-            let missing = in_flight.missing(request, now);
+            let missing = in_flight.demand(request, now);
             match is_in_turns {
                 // What there is no room for waits here, as far as there is room for that.
                 true if of(missing) == 0 => 0,
                 true if request.room.len() == 1 => of(missing),
                 true => {
                     let most = MAX_HELD.saturating_sub(in_flight.held_len());
-                    of(missing).max(at_least).min(most)
+                    of(missing).max(lookahead).min(most)
                 }
                 false => limit.saturating_sub(missing.due),
             }
@@ -198,38 +198,44 @@ impl Consumer {
             queue, references, ..
         } = &*self.streams;
         let asked = missing(|missing| missing.backlog);
-        let is_time = references.is_expected() || looked_at.elapsed() > LOOK_FOR_REFERENCES;
+        let is_time = references.is_expected() || looked_at.elapsed() > REFERENCES_INTERVAL;
         if asked > 0 && is_time {
             let given = references.queue.fetch(asked).await?;
             may_be_more = given.len() >= asked;
             references.expect(!given.is_empty());
             *looked_at = Instant::now();
-            self.take_all(given, now, Way::Reference(0)).await?;
+            self.take_all(given, now, Origin::Reference(0)).await?;
         }
         let asked = missing(|missing| missing.live);
         if asked > 0 {
             let events = queue.fetch(asked).await?;
             may_be_more |= events.len() >= asked;
-            self.take_all(events, now, Way::Event).await?;
+            self.take_all(events, now, Origin::Event).await?;
         }
         Ok(may_be_more)
     }
 
     /// All at once, since some have to be looked up. One that cannot be now keeps no other; the
     /// servers give it out again after the ack wait.
-    async fn take_all(&self, given: Vec<Given>, now: i64, way: Way) -> Result<(), InboxError> {
+    async fn take_all(
+        &self,
+        given: Vec<Fetched>,
+        now: i64,
+        origin: Origin,
+    ) -> Result<(), InboxError> {
         let taking = given.into_iter().map(|given| async move {
-            let reply = given.ticket.reply.clone();
-            let taken = match way {
-                Way::Event => self.take_event(given, now).await,
-                Way::Reference(_) => self.take_reference(given, now).await,
+            let reply = given.token.reply.clone();
+            let taken = match origin {
+                Origin::Event => self.take_event(given, now).await,
+                Origin::Reference(_) => self.take_reference(given, now).await,
             };
             match taken {
                 // The version that wrote its record knows what is to be done; nothing is lost until
                 // then.
                 Err(error) if error.kind() == InboxErrorKind::Version => {
                     tracing::error!(%error, "a delivery is put off");
-                    self.say(&reply, AckKind::Nak(Some(PUT_OFF))).await
+                    self.send_ack(&reply, AckKind::Nak(Some(UNREADABLE_PAUSE)))
+                        .await
                 }
                 taken => taken,
             }
@@ -238,19 +244,19 @@ impl Consumer {
         taken.into_iter().collect()
     }
 
-    async fn take_event(&self, given: Given, now: i64) -> Result<(), InboxError> {
-        let Given {
+    async fn take_event(&self, given: Fetched, now: i64) -> Result<(), InboxError> {
+        let Fetched {
             message,
-            ticket,
+            token,
             sequence,
             stored_at,
         } = given;
-        if self.in_flight().renew(sequence, &ticket) {
+        if self.in_flight().renew(sequence, &token) {
             return Ok(());
         }
         let headers = message.headers.unwrap_or_default();
         let event = Stored::read(sequence, stored_at, &headers, message.payload);
-        let is_first = ticket.delivered == 1
+        let is_first = token.delivered == 1
             && event.past.is_none()
             && !self.control.may_be_recorded(sequence)
             && !self.streams.may_be_forgotten(stored_at);
@@ -258,55 +264,53 @@ impl Consumer {
             true => None,
             false => self.streams.records.get(sequence).await?,
         };
-        self.take(event, ticket, found, now).await
+        self.take(event, token, found, now).await
     }
 
-    async fn take_reference(&self, given: Given, now: i64) -> Result<(), InboxError> {
-        let Given {
-            message,
-            mut ticket,
-            ..
+    async fn take_reference(&self, given: Fetched, now: i64) -> Result<(), InboxError> {
+        let Fetched {
+            message, mut token, ..
         } = given;
         let generation = References::generation(&message.payload);
         let Some((sequence, generation)) = number_of(&message.subject).zip(generation) else {
-            return self.say(&ticket.reply, AckKind::Term).await;
+            return self.send_ack(&token.reply, AckKind::Term).await;
         };
-        ticket.way = Way::Reference(generation);
-        if self.in_flight().renew(sequence, &ticket) {
+        token.origin = Origin::Reference(generation);
+        if self.in_flight().renew(sequence, &token) {
             return Ok(());
         }
         let found = self.streams.records.get(sequence).await?;
         let Some(event) = self.streams.events.get(sequence).await? else {
             // It was deleted meanwhile.
-            return self.say(&ticket.reply, AckKind::Ack).await;
+            return self.send_ack(&token.reply, AckKind::Ack).await;
         };
-        self.take(event, ticket, found, now).await
+        self.take(event, token, found, now).await
     }
 
     /// Holds what is to be dispatched, and ends the rest.
     async fn take(
         &self,
         event: Stored,
-        ticket: Ticket,
-        found: Option<Found>,
+        token: AckToken,
+        found: Option<RecordEntry>,
         now: i64,
     ) -> Result<(), InboxError> {
         let received_at = to_micros(event.received_at);
         let record = found.as_ref().map(|found| &found.record);
-        match ticket.step(received_at, event.past, record, now) {
-            Step::Drop => self.say(&ticket.reply, AckKind::Ack).await,
+        match token.step(received_at, event.past, record, now) {
+            Step::Drop => self.send_ack(&token.reply, AckKind::Ack).await,
             Step::Refer(generation) => {
                 self.streams
                     .references
                     .add_if_missing(event.sequence, generation)
                     .await?;
-                self.say(&ticket.reply, AckKind::Ack).await
+                self.send_ack(&token.reply, AckKind::Ack).await
             }
-            Step::HandOut(next) => {
+            Step::Dispatch(next) => {
                 let wait = Duration::from_micros(u64::try_from(next.due_at - now).unwrap_or(0));
                 let is_full = self.in_flight().held_len() >= MAX_HELD;
                 if wait > LONGEST_HELD || (is_full && !wait.is_zero()) {
-                    return self.say(&ticket.reply, AckKind::Nak(Some(wait))).await;
+                    return self.send_ack(&token.reply, AckKind::Nak(Some(wait))).await;
                 }
                 let event_type = Document::from_slice(&event.body)
                     .and_then(|document| Ok(document.event_name()?.to_owned()))
@@ -314,11 +318,11 @@ impl Consumer {
                 self.in_flight().hold(Held {
                     event,
                     event_type,
-                    ticket,
+                    token,
                     next,
                     found,
                     is_recorded: false,
-                    heard_at: Instant::now(),
+                    extended_at: Instant::now(),
                 });
                 Ok(())
             }
@@ -336,7 +340,7 @@ impl Consumer {
                 let Some(held) = taken else {
                     break;
                 };
-                let kept = held.clone();
+                let copy = held.clone();
                 match self.begin(held, now).await {
                     Ok(Some(held)) => {
                         let id = self.streams.events.id(held.event.sequence);
@@ -345,7 +349,7 @@ impl Consumer {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        self.in_flight().hold(kept);
+                        self.in_flight().hold(copy);
                         if claim.deliveries.is_empty() {
                             return Err(error);
                         }
@@ -357,7 +361,7 @@ impl Consumer {
         // Nothing is awaited from here on: what is out is told to the caller.
         let mut in_flight = self.in_flight();
         for held in outs {
-            in_flight.hand_out(held);
+            in_flight.dispatched(held);
         }
         if claim.len() < request.limit() {
             claim.next_due = in_flight.next_due(now).map(from_micros);
@@ -374,7 +378,7 @@ impl Consumer {
         }
         let (records, sequence) = (&self.streams.records, held.event.sequence);
         loop {
-            let (mut record, revision) = Found::or_new(held.found.clone());
+            let (mut record, revision) = RecordEntry::or_new(held.found.clone());
             record.begin(held.next.attempt, now);
             if records.put(sequence, &record, revision).await? {
                 held.is_recorded = true;
@@ -383,13 +387,13 @@ impl Consumer {
             let found = records.get(sequence).await?;
             let record = found.as_ref().map(|found| &found.record);
             let received_at = to_micros(held.event.received_at);
-            match held.ticket.step(received_at, held.event.past, record, now) {
-                Step::HandOut(next) if next.due_at <= now => {
+            match held.token.step(received_at, held.event.past, record, now) {
+                Step::Dispatch(next) if next.due_at <= now => {
                     held.next = next;
                     held.found = found;
                 }
-                Step::HandOut(_) | Step::Drop | Step::Refer(_) => {
-                    self.take(held.event, held.ticket, found, now).await?;
+                Step::Dispatch(_) | Step::Drop | Step::Refer(_) => {
+                    self.take(held.event, held.token, found, now).await?;
                     return Ok(None);
                 }
             }
@@ -411,7 +415,7 @@ impl Consumer {
             Some(_) | None => records.get(sequence).await?,
         };
         loop {
-            let (mut record, revision) = Found::or_new(found);
+            let (mut record, revision) = RecordEntry::or_new(found);
             let is_unrecorded = out.is_none_or(|out| !out.is_recorded);
             if is_unrecorded && record.handed_out < completion.attempt {
                 record.begin(completion.attempt, started_at);
@@ -451,7 +455,7 @@ impl Consumer {
             // before it made a reference.
             State::Pending | State::Claimed | State::Interrupted => return Ok(()),
         }
-        self.say(&out.ticket.reply, AckKind::Ack).await
+        self.send_ack(&out.token.reply, AckKind::Ack).await
     }
 }
 
@@ -465,12 +469,12 @@ async fn extend(consumer: Weak<Consumer>, every: Duration) {
             continue;
         }
         let (at, replies) = (Instant::now(), consumer.in_flight().replies());
-        let mut is_heard = true;
+        let mut is_extended = true;
         for reply in replies {
-            is_heard &= consumer.say(&reply, AckKind::Progress).await.is_ok();
+            is_extended &= consumer.send_ack(&reply, AckKind::Progress).await.is_ok();
         }
-        if is_heard {
-            consumer.in_flight().heard(at);
+        if is_extended {
+            consumer.in_flight().extended(at);
         }
     }
 }
@@ -479,19 +483,19 @@ async fn extend(consumer: Weak<Consumer>, every: Duration) {
 const MAX_HELD: usize = 1000;
 
 /// For how long to look for more than what is found to be due.
-const LOOKING_TIME: Duration = Duration::from_millis(100);
+const LOOK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What is due later than that is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
 
 /// How many are asked for at a time past what waits for a full destination.
-const MOST_AT_LEAST: usize = 64;
+const MAX_LOOKAHEAD: usize = 64;
 
 /// Two looks at a clock may differ by that much without anything being wrong.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// When to try again what another version has to handle.
-const PUT_OFF: Duration = Duration::from_secs(60);
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often to look for references when nothing tells that there are some.
-const LOOK_FOR_REFERENCES: Duration = Duration::from_millis(250);
+const REFERENCES_INTERVAL: Duration = Duration::from_millis(250);

@@ -12,11 +12,11 @@ use crate::error::InboxError;
 /// What operators set for every worker.
 #[derive(Debug, Default)]
 pub(super) struct Control {
-    known: Mutex<Option<Known>>,
+    known: Mutex<Option<Settings>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct Settings {
     is_paused: bool,
     recorded_to: u64,
     at: Instant,
@@ -26,20 +26,20 @@ impl Control {
     /// Whether dispatch is paused. What was known last holds while the servers do not say.
     pub(super) async fn is_paused(&self, records: &Records) -> Result<bool, InboxError> {
         let known = *self.known();
-        if let Some(known) = known.filter(|known| known.at.elapsed() < LOOK_AGAIN) {
+        if let Some(known) = known.filter(|known| known.at.elapsed() < MAX_SETTINGS_AGE) {
             return Ok(known.is_paused);
         }
         let at = Instant::now();
         let asked = tokio::try_join!(records.bookmark(DISPATCH_PAUSED), recorded_to(records));
         let found = match (asked, known) {
-            (Ok((paused, recorded_to)), _) => Known {
+            (Ok((paused, recorded_to)), _) => Settings {
                 is_paused: paused.is_some(),
                 recorded_to,
                 at,
             },
             (Err(error), Some(known)) => {
                 tracing::debug!(%error, "cannot see whether dispatch is paused");
-                Known { at, ..known }
+                Settings { at, ..known }
             }
             (Err(error), None) => return Err(error),
         };
@@ -76,7 +76,7 @@ impl Control {
         Ok(())
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+    fn known(&self) -> MutexGuard<'_, Option<Settings>> {
         // It is replaced whole.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -90,7 +90,7 @@ async fn recorded_to(records: &Records) -> Result<u64, InboxError> {
 /// The bookmark that says up to where events may have a record before their first attempt.
 const RECORDED_TO: &str = "recorded-to";
 
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const MAX_SETTINGS_AGE: Duration = Duration::from_secs(1);
 
 /// After which every worker has looked.
 const NOTICED: Duration = Duration::from_millis(1500);

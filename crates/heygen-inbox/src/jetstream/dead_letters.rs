@@ -14,7 +14,7 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Adds a copy of an event, given up after so many attempts; its place here.
+    /// Adds a copy of an event, given up after so many attempts; its sequence here.
     pub(super) async fn add(
         &self,
         event: &Stored,
@@ -41,9 +41,9 @@ impl DeadLetters {
     }
 
     /// Takes a copy out again, if there is one: it may have been deleted by hand.
-    pub(super) async fn remove(&self, place: u64) {
-        if place > 0 {
-            let _ = self.stream.delete(place).await;
+    pub(super) async fn remove(&self, sequence: u64) {
+        if sequence > 0 {
+            let _ = self.stream.delete(sequence).await;
         }
     }
 }

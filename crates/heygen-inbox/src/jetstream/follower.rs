@@ -10,30 +10,34 @@ use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use super::fingerprint_cache::FingerprintCache;
 use super::message::fingerprints;
-use super::seen::Seen;
 use super::streams::Streams;
 
 /// Follows the stream of events.
 #[derive(Clone, Debug)]
 pub(super) struct Follower {
     streams: Arc<Streams>,
-    seen: Weak<Seen>,
+    cache: Weak<FingerprintCache>,
     /// How many of the newest are to be known.
     events: usize,
     /// How long to look before the stream is no longer followed.
-    pub(super) long_enough: Duration,
+    pub(super) follow_time: Duration,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 impl Follower {
-    pub(super) fn new(streams: &Arc<Streams>, seen: &Arc<Seen>, events: usize) -> Self {
+    pub(super) fn new(
+        streams: &Arc<Streams>,
+        cache: &Arc<FingerprintCache>,
+        events: usize,
+    ) -> Self {
         Self {
             streams: Arc::clone(streams),
-            seen: Arc::downgrade(seen),
+            cache: Arc::downgrade(cache),
             events,
-            long_enough: LONG_ENOUGH,
+            follow_time: FOLLOW_TIME,
         }
     }
 
@@ -41,14 +45,14 @@ impl Follower {
     /// connection, except while no one else appends to it.
     pub(super) async fn run(self) {
         let mut next = None;
-        while self.seen.strong_count() > 0 {
-            let followed = match self.read_on(&mut next).await {
+        while self.cache.strong_count() > 0 {
+            let followed = match self.read_available(&mut next).await {
                 Ok(()) => self.until_others_append(&mut next).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = followed {
                 tracing::debug!(%error, "the stream could not be followed; trying again");
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
@@ -57,19 +61,19 @@ impl Follower {
     /// someone else put it there.
     async fn until_others_append(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let mut last = 0;
-        while let Some(known_to) = self.seen.upgrade().map(|seen| seen.known_to()) {
+        while let Some(known_to) = self.cache.upgrade().map(|cache| cache.known_to()) {
             if known_to < last {
                 *next = Some(known_to + 1);
                 break;
             }
             last = self.streams.events.stream.state().await?.last_sequence;
-            tokio::time::sleep(LOOK_UP).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         Ok(())
     }
 
     /// Returns when no one else has appended for a while, or the inbox is gone.
-    async fn read_on(&self, next: &mut Option<u64>) -> Result<(), Error> {
+    async fn read_available(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let events = &self.streams.events.stream;
         let state = events.state().await?;
         let oldest = state.last_sequence.saturating_sub(self.events as u64);
@@ -78,16 +82,16 @@ impl Follower {
         // What a consumer says of that may come from a server that is behind the stream's leader.
         let is_known = async |read_to: u64| {
             let last = state.last_sequence;
-            events.is_over(&all, read_to + 1, last).await
+            events.is_empty_between(&all, read_to + 1, last).await
         };
-        let tell_known = || {
-            if let Some(seen) = self.seen.upgrade() {
-                seen.caught_up_to(state.last_sequence);
+        let set_synced = || {
+            if let Some(cache) = self.cache.upgrade() {
+                cache.caught_up_to(state.last_sequence);
             }
         };
         let mut is_caught_up = state.messages == 0 || is_known(first - 1).await?;
         if is_caught_up {
-            tell_known();
+            set_synced();
         }
         let config = OrderedConfig {
             deliver_policy: DeliverPolicy::ByStartSequence {
@@ -98,10 +102,10 @@ impl Follower {
         };
         let consumer = events.inner.create_consumer(config).await?;
         let mut messages = consumer.messages().await?;
-        let own = || self.seen.upgrade().map_or(0, |seen| seen.own());
+        let own = || self.cache.upgrade().map_or(0, |cache| cache.own());
         let (mut since, mut read, mut own_before) = (Instant::now(), 0, own());
         loop {
-            if is_caught_up && since.elapsed() > self.long_enough {
+            if is_caught_up && since.elapsed() > self.follow_time {
                 let own_now = own();
                 if is_alone(read, own_now - own_before) {
                     return Ok(());
@@ -109,35 +113,35 @@ impl Follower {
                 (since, read, own_before) = (Instant::now(), 0, own_now);
             }
             // Without a message the inbox may be gone as well.
-            let message = match tokio::time::timeout(LOOK_UP, messages.next()).await {
+            let message = match tokio::time::timeout(CHECK_INTERVAL, messages.next()).await {
                 Ok(Some(message)) => message?,
                 Ok(None) => return Err("the stream's messages ended".into()),
-                Err(_) if self.seen.strong_count() == 0 => return Ok(()),
+                Err(_) if self.cache.strong_count() == 0 => return Ok(()),
                 Err(_) => {
                     // What was to come may have been deleted.
                     let read_to = next.map_or(first - 1, |next| next - 1);
                     if !is_caught_up && is_known(read_to).await? {
                         is_caught_up = true;
-                        tell_known();
+                        set_synced();
                     }
                     continue;
                 }
             };
-            let Some(seen) = self.seen.upgrade() else {
+            let Some(cache) = self.cache.upgrade() else {
                 return Ok(());
             };
             let info = message.info()?;
             let (sequence, pending) = (info.stream_sequence, info.pending);
             let headers = message.headers.clone().unwrap_or_default();
-            seen.insert(fingerprints(&headers), sequence);
+            cache.insert(fingerprints(&headers), sequence);
             read += 1;
             // They come in their order, so what is not among them is not there.
-            seen.read_to(sequence);
+            cache.read_to(sequence);
             *next = Some(sequence + 1);
             let may_be_last = pending == 0 || sequence >= state.last_sequence;
             if !is_caught_up && may_be_last && is_known(sequence).await? {
                 is_caught_up = true;
-                tell_known();
+                set_synced();
             }
         }
     }
@@ -152,10 +156,10 @@ fn is_alone(read: u64, own: u64) -> bool {
 
 const MOST_UNDER_WAY: u64 = 512;
 
-const LONG_ENOUGH: Duration = Duration::from_secs(10);
+const FOLLOW_TIME: Duration = Duration::from_secs(10);
 
-const AGAIN: Duration = Duration::from_secs(1);
-const LOOK_UP: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

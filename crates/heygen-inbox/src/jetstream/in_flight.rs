@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use async_nats::Subject;
 use tokio::time::Instant;
 
+use super::ack_token::{AckToken, NextAttempt, Origin};
 use super::message::Stored;
-use super::records::Found;
-use super::ticket::{Next, Ticket, Way};
+use super::records::RecordEntry;
 use crate::claim::{ClaimRequest, ClaimedDelivery};
 use crate::claim::{RoomLeft, Turn};
 use crate::id::DeliveryId;
@@ -30,20 +30,20 @@ pub(super) struct InFlight {
 pub(super) struct Held {
     pub(super) event: Stored,
     pub(super) event_type: Option<String>,
-    pub(super) ticket: Ticket,
-    pub(super) next: Next,
+    pub(super) token: AckToken,
+    pub(super) next: NextAttempt,
     /// Its record when it was taken, to be written again when it is dispatched.
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<RecordEntry>,
     /// Whether a record says that it was dispatched. The first time, none does: that would double
     /// the writing.
     pub(super) is_recorded: bool,
     /// When the servers last heard that a worker has it.
-    pub(super) heard_at: Instant,
+    pub(super) extended_at: Instant,
 }
 
 /// For how many more than what is due here there is room.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Missing {
+pub(super) struct Demand {
     /// How many of what is due here there is room for.
     pub(super) due: usize,
     pub(super) live: usize,
@@ -79,7 +79,7 @@ impl InFlight {
     }
 
     /// For how many more than what is due here there is room.
-    pub(super) fn missing(&self, request: &ClaimRequest, now: i64) -> Missing {
+    pub(super) fn demand(&self, request: &ClaimRequest, now: i64) -> Demand {
         let (mut live, mut backlog) = (RoomLeft::of(request), RoomLeft::of(request));
         let mut due = 0;
         for held in self.held.range(..=(now, u64::MAX)).map(|(_, held)| held) {
@@ -93,7 +93,7 @@ impl InFlight {
                 due += 1;
             }
         }
-        Missing {
+        Demand {
             due,
             live: live.total(Turn::Live),
             backlog: backlog.total(Turn::Backlog),
@@ -143,9 +143,9 @@ impl InFlight {
 
     /// Drops what is no longer ours, since the servers have not heard from us for so long: they
     /// give it to others.
-    pub(super) fn drop_unheard(&mut self, ack_wait: Duration) {
+    pub(super) fn drop_expired(&mut self, ack_wait: Duration) {
         self.held
-            .retain(|_, held| held.heard_at.elapsed() < ack_wait);
+            .retain(|_, held| held.extended_at.elapsed() < ack_wait);
     }
 
     pub(super) fn is_held(&self, sequence: u64) -> bool {
@@ -159,23 +159,23 @@ impl InFlight {
             .keys()
             .find(|(_, held)| *held == sequence)
             .copied();
-        self.held.remove(&key?).map(|held| held.ticket.reply)
+        self.held.remove(&key?).map(|held| held.token.reply)
     }
 
     pub(super) fn out(&self, sequence: u64) -> Option<&Held> {
         self.out.get(&sequence)
     }
 
-    pub(super) fn hand_out(&mut self, held: Held) {
+    pub(super) fn dispatched(&mut self, held: Held) {
         self.out.insert(held.event.sequence, held);
     }
 
     /// The servers gave out again what a handler of ours still has: from now on that counts. What
     /// comes another way is something else: the attempt after this one.
-    pub(super) fn renew(&mut self, sequence: u64, ticket: &Ticket) -> bool {
+    pub(super) fn renew(&mut self, sequence: u64, token: &AckToken) -> bool {
         match self.out.get_mut(&sequence) {
-            Some(out) if out.ticket.way == ticket.way => {
-                out.ticket = ticket.clone();
+            Some(out) if out.token.origin == token.origin => {
+                out.token = token.clone();
                 true
             }
             Some(_) | None => false,
@@ -189,37 +189,37 @@ impl InFlight {
 
     /// Where to say that all of it is being worked on.
     pub(super) fn replies(&self) -> Vec<Subject> {
-        let held = self.held.values().map(|held| &held.ticket.reply);
-        let out = self.out.values().map(|out| &out.ticket.reply);
+        let held = self.held.values().map(|held| &held.token.reply);
+        let out = self.out.values().map(|out| &out.token.reply);
         held.chain(out).cloned().collect()
     }
 
-    pub(super) fn heard(&mut self, at: Instant) {
+    pub(super) fn extended(&mut self, at: Instant) {
         for held in self.held.values_mut() {
-            held.heard_at = at;
+            held.extended_at = at;
         }
     }
 
     /// Everything that waits, which then waits no more.
-    pub(super) fn let_go(&mut self) -> Vec<Subject> {
+    pub(super) fn release_held(&mut self) -> Vec<Subject> {
         let held = std::mem::take(&mut self.held);
-        held.into_values().map(|held| held.ticket.reply).collect()
+        held.into_values().map(|held| held.token.reply).collect()
     }
 }
 
 impl Held {
     /// Whether it waits for its first attempt.
     pub(super) fn is_live(&self) -> bool {
-        self.ticket.way == Way::Event
+        self.token.origin == Origin::Event
     }
 
     pub(super) fn claimed(&self, id: DeliveryId) -> ClaimedDelivery {
-        let Next {
+        let NextAttempt {
             attempt,
             first_attempt,
             due_at,
         } = self.next;
-        let (record, _) = Found::or_new(self.found.clone());
+        let (record, _) = RecordEntry::or_new(self.found.clone());
         let (interrupted, unknown) = record.interrupted(first_attempt, attempt);
         ClaimedDelivery {
             id,

@@ -9,11 +9,11 @@ use async_nats::jetstream::publish::PublishAck;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::fingerprint_cache::FingerprintCache;
 use super::follower::Follower;
 use super::message::{Stored, message_id, publication};
 use super::options::JetStreamOptions;
 use super::record::Record;
-use super::seen::Seen;
 use super::streams::Streams;
 use super::task::keep_running;
 use super::wake::Wake;
@@ -32,7 +32,7 @@ use crate::time::to_micros;
 pub(super) struct Publisher {
     streams: Arc<Streams>,
     wake: Arc<Wake>,
-    seen: Arc<Seen>,
+    cache: Arc<FingerprintCache>,
     /// Room for those that wait for their acknowledgement.
     room: Semaphore,
     queue_capacity: usize,
@@ -44,18 +44,18 @@ pub(super) struct Publisher {
 pub(super) enum Published {
     New(u64),
     /// The same event is there.
-    Known(u64),
+    Duplicate(u64),
 }
 
 impl Publisher {
     pub(super) fn new(streams: Arc<Streams>, wake: Arc<Wake>, options: &JetStreamOptions) -> Self {
-        let seen = Arc::new(Seen::new(options.remembered));
+        let cache = Arc::new(FingerprintCache::new(options.remembered));
         let queue_capacity = options.queue_capacity.min(Semaphore::MAX_PERMITS);
         Self {
-            follower: Follower::new(&streams, &seen, options.remembered),
+            follower: Follower::new(&streams, &cache, options.remembered),
             streams,
             wake,
-            seen,
+            cache,
             room: Semaphore::new(queue_capacity),
             queue_capacity,
             publish_timeout: options.publish_timeout,
@@ -76,15 +76,15 @@ impl Publisher {
         self.streams.connection.check_connected()?;
         let events = &self.streams.events;
         self.follow();
-        self.seen.caught_up_soon().await;
+        self.cache.caught_up_soon().await;
         match self.publish(delivery, None).await? {
             Published::New(sequence) => {
                 self.streams.queue.wrote(sequence);
-                self.wake.tell();
+                self.wake.notify();
                 Ok(Appended::New(events.id(sequence)))
             }
-            Published::Known(sequence) => {
-                self.count_repeat(sequence, delivery).await;
+            Published::Duplicate(sequence) => {
+                self.count_redelivery(sequence, delivery).await;
                 Ok(Appended::Duplicate(events.id(sequence)))
             }
         }
@@ -92,7 +92,7 @@ impl Publisher {
 
     /// Begins to remember what is in the stream.
     fn follow(&self) {
-        if self.seen.begin() {
+        if self.cache.begin() {
             let follower = self.follower.clone();
             keep_running("follow the stream", move || follower.clone().run());
         }
@@ -101,7 +101,7 @@ impl Publisher {
     /// Returns once as much as it remembers of what is in the stream is known.
     pub(super) async fn wait_until_synced(&self) {
         self.follow();
-        self.seen.wait_until_synced().await;
+        self.cache.wait_until_synced().await;
     }
 
     /// Under which id the same event is here already, for each.
@@ -121,14 +121,14 @@ impl Publisher {
     /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is
     /// stored by then.
     async fn find_and_link(&self, delivery: &NewDelivery) -> Result<Option<u64>, InboxError> {
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         loop {
-            let Some((sequence, fit)) = self.find(delivery, &passed_over).await? else {
+            let Some((sequence, fit)) = self.find(delivery, &skipped).await? else {
                 return Ok(None);
             };
             match fit.link {
                 Some(link) if !self.store(sequence, link, delivery).await? => {
-                    passed_over.push(sequence);
+                    skipped.push(sequence);
                 }
                 _ => return Ok(Some(sequence)),
             }
@@ -140,16 +140,14 @@ impl Publisher {
     async fn find(
         &self,
         delivery: &NewDelivery,
-        passed_over: &[u64],
+        skipped: &[u64],
     ) -> Result<Option<(u64, Match)>, InboxError> {
         let mut best = BestMatch::new();
-        let candidates = self.seen.candidates(delivery);
-        let candidates = candidates
-            .into_iter()
-            .filter(|one| !passed_over.contains(one));
+        let candidates = self.cache.candidates(delivery);
+        let candidates = candidates.into_iter().filter(|one| !skipped.contains(one));
         // The log is read again and again, and each record has to find its own.
         let most = match delivery.source() {
-            Source::Webhook | Source::Callback => MOST_CANDIDATES,
+            Source::Webhook | Source::Callback => MAX_CANDIDATES,
             Source::Backfill | Source::Import => usize::MAX,
         };
         for sequence in candidates.take(most) {
@@ -182,7 +180,7 @@ impl Publisher {
         };
         let longest = self.streams.connection.client.max_payload() / ROOM_FOR_ONE_POST;
         let mut is_linked = false;
-        let changed = self.streams.records.change(sequence, |mut record| {
+        let changed = self.streams.records.update(sequence, |mut record| {
             let fit = compare(delivery, &candidate(&stored, Some(&record)))?;
             // Meanwhile the very same was stored.
             is_linked = fit.link.is_none();
@@ -201,7 +199,7 @@ impl Publisher {
         past: Option<State>,
     ) -> Result<Published, InboxError> {
         if let Some(sequence) = self.find_and_link(delivery).await? {
-            return Ok(Published::Known(sequence));
+            return Ok(Published::Duplicate(sequence));
         }
         let (connection, events) = (&self.streams.connection, &self.streams.events);
         let event_type = delivery.label().event_type.as_deref();
@@ -210,20 +208,20 @@ impl Publisher {
         let mut id = plain_id.clone();
         let deadline = Instant::now() + self.publish_timeout;
         let mut is_tried = false;
-        let mut others = 0;
+        let mut other_ids = 0;
         loop {
             let message = publication(delivery, &id, past);
             let acknowledged = events.stream.publish(subject.clone(), message).await;
             let was_tried = std::mem::replace(&mut is_tried, true);
             match acknowledged {
                 Ok(acknowledged) if !acknowledged.duplicate => {
-                    self.seen.insert_own(delivery, acknowledged.sequence);
+                    self.cache.insert_own(delivery, acknowledged.sequence);
                     return Ok(Published::New(acknowledged.sequence));
                 }
                 // The same message is just being replicated: it is not certain yet that it will be
                 // kept.
                 Ok(PublishAck { sequence: 0, .. }) if Instant::now() < deadline => {
-                    tokio::time::sleep(UNDER_WAY).await;
+                    tokio::time::sleep(IN_FLIGHT_PAUSE).await;
                 }
                 Ok(PublishAck { sequence: 0, .. }) => {
                     let name = self.streams.names.events();
@@ -233,40 +231,40 @@ impl Publisher {
                 // What was deleted meanwhile is no duplicate, though the servers remember its id.
                 Ok(PublishAck { sequence, .. }) => match events.get(sequence).await? {
                     // An earlier try of ours, of which only the answer did not come.
-                    Some(kept) if was_tried && kept.is_of(delivery) => {
-                        self.seen.insert_own(delivery, sequence);
+                    Some(stored) if was_tried && stored.is_of(delivery) => {
+                        self.cache.insert_own(delivery, sequence);
                         return Ok(Published::New(sequence));
                     }
-                    Some(kept) if delivery.is_duplicate_of(&kept.to_delivery()) => {
-                        return Ok(Published::Known(sequence));
+                    Some(stored) if delivery.is_duplicate_of(&stored.to_delivery()) => {
+                        return Ok(Published::Duplicate(sequence));
                     }
                     // Equal words of more than an hour ago, or of what was deleted. All receivers
                     // go from one to the next by the same ids, and so find what another has
                     // published meanwhile.
-                    Some(_) | None if others < MOST_OTHERS => {
-                        others += 1;
+                    Some(_) | None if other_ids < MAX_OTHER_IDS => {
+                        other_ids += 1;
                         id = format!("{plain_id}-{sequence}");
                     }
                     Some(_) | None => {
                         id = format!("{plain_id}-at-{}", to_micros(delivery.received_at()));
                     }
                 },
-                Err(error) if may_pass(&error) && Instant::now() < deadline => {
+                Err(error) if is_transient(&error) && Instant::now() < deadline => {
                     connection.check_connected()?;
-                    tokio::time::sleep(UNDER_WAY).await;
+                    tokio::time::sleep(IN_FLIGHT_PAUSE).await;
                 }
-                Err(error) => return Err(self.refused(error)),
+                Err(error) => return Err(self.publish_error(error)),
             }
         }
     }
 
     /// The event is kept in any case; that it came again is for people to see.
-    async fn count_repeat(&self, sequence: u64, delivery: &NewDelivery) {
+    async fn count_redelivery(&self, sequence: u64, delivery: &NewDelivery) {
         if !delivery.source().is_received() {
             return;
         }
-        let counted = self.streams.records.change(sequence, |mut record| {
-            record.repeat(delivery.received_at(), delivery.headers());
+        let counted = self.streams.records.update(sequence, |mut record| {
+            record.count_redelivery(delivery.received_at(), delivery.headers());
             Some(record)
         });
         if let Err(error) = counted.await {
@@ -274,14 +272,14 @@ impl Publisher {
         }
     }
 
-    fn refused(&self, error: PublishError) -> InboxError {
-        let place = self.streams.names.events();
+    fn publish_error(&self, error: PublishError) -> InboxError {
+        let name = self.streams.names.events();
         let message = match error.kind() {
             PublishErrorKind::StreamNotFound => {
-                format!("no server has the stream {place}, or it has no leader")
+                format!("no server has the stream {name}, or it has no leader")
             }
             PublishErrorKind::TimedOut => format!(
-                "the stream {place} did not acknowledge within {:?}",
+                "the stream {name} did not acknowledge within {:?}",
                 self.publish_timeout
             ),
             PublishErrorKind::MaxPayloadExceeded => format!(
@@ -293,11 +291,9 @@ impl Publisher {
                     .with_source(error);
             }
             _ if is_full(&error) => {
-                format!(
-                    "the stream {place} is full: raise its max bytes, or prune what is finished"
-                )
+                format!("the stream {name} is full: raise its max bytes, or prune what is finished")
             }
-            _ => format!("the stream {place} refused a delivery"),
+            _ => format!("the stream {name} refused a delivery"),
         };
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
@@ -315,49 +311,49 @@ fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
 
 /// Whether trying again may end otherwise. A stream whose leader is just being elected answers
 /// nothing, or that there is none; what it took in all the same it knows by its id.
-fn may_pass(error: &PublishError) -> bool {
+fn is_transient(error: &PublishError) -> bool {
     matches!(
         error.kind(),
         PublishErrorKind::TimedOut
             | PublishErrorKind::BrokenPipe
             | PublishErrorKind::StreamNotFound
-    ) || is_under_way(error)
+    ) || is_in_flight(error)
 }
 
 /// Whether the servers are just taking in the same message, which newer ones say with an error of
 /// its own.
-fn is_under_way(error: &PublishError) -> bool {
-    told(error).is_some_and(|told| told.error_code().0 == MESSAGE_ID_UNDER_WAY)
+fn is_in_flight(error: &PublishError) -> bool {
+    server_error(error).is_some_and(|error| error.error_code().0 == MESSAGE_ID_UNDER_WAY)
 }
 
 /// Whether there is no room for more, by the stream's own limit or the account's.
 fn is_full(error: &PublishError) -> bool {
-    told(error).is_some_and(|told| {
-        let is_ours = told.error_code() == ErrorCode::STREAM_STORE_FAILED
-            && told.to_string().contains("maximum bytes");
-        is_ours || told.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
+    server_error(error).is_some_and(|error| {
+        let is_ours = error.error_code() == ErrorCode::STREAM_STORE_FAILED
+            && error.to_string().contains("maximum bytes");
+        is_ours || error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
     })
 }
 
 /// What the servers said.
-fn told(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
+fn server_error(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
     use std::error::Error as _;
     error.source()?.downcast_ref()
 }
 
 /// Beyond so many that may be the same event a POST counts as new: of equal words there is one an
 /// hour.
-const MOST_CANDIDATES: usize = 64;
+const MAX_CANDIDATES: usize = 64;
 
 /// How many that the servers call a duplicate and are none are passed over: there is one an hour,
 /// and the window is a day.
-const MOST_OTHERS: usize = 64;
+const MAX_OTHER_IDS: usize = 64;
 
 /// A message of the records holds a POST and what is said of its attempts later, of which it takes
 /// up a quarter.
 const ROOM_FOR_ONE_POST: usize = 4;
 
-const UNDER_WAY: Duration = Duration::from_millis(50);
+const IN_FLIGHT_PAUSE: Duration = Duration::from_millis(50);
 
 /// nats-server, `JSStreamDuplicateMessageConflict`: the client names no constant for it.
 const MESSAGE_ID_UNDER_WAY: u64 = 10_158;
@@ -367,7 +363,7 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::setup::{Missing, Setup};
+    use crate::jetstream::setup::{IfMissing, Setup};
 
     #[tokio::test]
     async fn what_others_append_is_known_after_a_time_alone() {
@@ -377,14 +373,14 @@ mod tests {
         let address = address.parse().expect("an address");
         let options = JetStreamOptions::default();
         let open = async || {
-            let opened = Box::pin(Setup::open(&address, &options, Missing::Make)).await;
+            let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
             let streams = Arc::new(opened.expect("an inbox"));
             let wake = Arc::new(Wake::new(Arc::clone(&streams)));
             Publisher::new(streams, wake, &options)
         };
         let (mut ours, theirs) = (open().await, open().await);
         // So that it follows no longer than it has to.
-        ours.follower.long_enough = Duration::ZERO;
+        ours.follower.follow_time = Duration::ZERO;
         for number in 0..3 {
             let body = |whose: &str| {
                 let data = format!(r#"{{"video_id":"{whose}{number}"}}"#);
@@ -394,11 +390,11 @@ mod tests {
                 let now = std::time::SystemTime::now();
                 NewDelivery::new(now, Source::Webhook, Vec::new(), body(whose).into())
             };
-            ours.append(&delivery("ours")).await.expect("kept");
-            theirs.append(&delivery("theirs")).await.expect("kept");
+            ours.append(&delivery("ours")).await.expect("stored");
+            theirs.append(&delivery("theirs")).await.expect("stored");
             let theirs = delivery("theirs");
             let deadline = Instant::now() + Duration::from_secs(60);
-            while ours.seen.candidates(&theirs).is_empty() {
+            while ours.cache.candidates(&theirs).is_empty() {
                 assert!(Instant::now() < deadline, "not known in a minute");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }

@@ -2,7 +2,7 @@
 //! streams, while others write to them.
 //!
 //! A stream has no index but its sequence and its subjects. A list goes through the stream from the
-//! newest backwards, a stretch at a time, until it has what was asked for; asked for what is rare
+//! newest backwards, a batch at a time, until it has what was asked for; asked for what is rare
 //! it reads a lot.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 
 use super::consumer::Consumer;
 use super::message::{self, Stored};
-use super::reader::{Reader, Stretches};
+use super::reader::{Batches, Reader};
 use super::record::Record;
 use super::streams::Streams;
 use crate::admin::{PruneReport, PruneStep};
@@ -41,8 +41,8 @@ struct Listed {
 /// How far the consumer of events is.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
-    given_out_to: u64,
-    ended_to: u64,
+    delivered_to: u64,
+    acked_to: u64,
 }
 
 impl Queries<'_> {
@@ -50,7 +50,7 @@ impl Queries<'_> {
     pub(super) async fn list(
         &self,
         query: &Query,
-        mut tell: impl FnMut(DeliverySummary),
+        mut each: impl FnMut(DeliverySummary),
     ) -> Result<(), InboxError> {
         let names = &self.streams.names;
         let mut left = query.limit.unwrap_or(usize::MAX);
@@ -60,12 +60,12 @@ impl Queries<'_> {
             Some(name) => names.event(Some(name)),
             None => names.all_of("events"),
         };
-        let mut stretches = Stretches::new(&self.streams.events.stream.state().await?, query);
+        let mut batches = Batches::new(&self.streams.events.stream.state().await?, query);
         while left > 0 {
-            let Some(stretch) = stretches.next() else {
+            let Some(batch) = batches.next() else {
                 return Ok(());
             };
-            let mut events = self.events(stretch, &filter, false).await?;
+            let mut events = self.events(batch, &filter, false).await?;
             if !query.oldest_first {
                 events.reverse();
             }
@@ -73,7 +73,7 @@ impl Queries<'_> {
                 // What was stored long before was received before, however far apart the clocks
                 // are.
                 let is_before = oldest.stored_at + CLOCKS_APART < since && !query.oldest_first;
-                stretches.is_over |= is_before;
+                batches.is_over |= is_before;
             }
             events.retain(|listed| in_range(query, &listed.event));
             let records = self.records_of(&events).await?;
@@ -81,7 +81,7 @@ impl Queries<'_> {
                 let summary = self.summary(event, records.get(&event.sequence), &progress);
                 if left > 0 && query.matches(&summary) {
                     left -= 1;
-                    tell(summary);
+                    each(summary);
                 }
             }
         }
@@ -180,7 +180,7 @@ impl Queries<'_> {
         let mut states: HashMap<u64, State> = HashMap::new();
         let mut attempts: BTreeMap<&str, (AttemptOutcome, u64)> = BTreeMap::new();
         let since = from_micros(to_micros(attempts_since));
-        let counting = self.streams.records.each(|sequence, record| {
+        let counting = self.streams.records.for_each(|sequence, record| {
             for attempt in record.attempts() {
                 if attempt.started_at >= since {
                     let result = attempt.result;
@@ -194,9 +194,9 @@ impl Queries<'_> {
         counting.await?;
         let mut groups: HashMap<(Option<String>, State, Source), u64> = HashMap::new();
         let query = Query::default().oldest_first();
-        for stretch in Stretches::new(&self.streams.events.stream.state().await?, &query) {
+        for batch in Batches::new(&self.streams.events.stream.state().await?, &query) {
             for Listed { event, subject, .. } in
-                self.events(stretch, &names.all_of("events"), true).await?
+                self.events(batch, &names.all_of("events"), true).await?
             {
                 let state = match states.get(&event.sequence) {
                     Some(state) => *state,
@@ -225,15 +225,15 @@ impl Queries<'_> {
         let events = &self.streams.events;
         let mut query = Query::default().oldest_first();
         query.after = step.after;
-        let mut stretches = Stretches::new(&events.stream.state().await?, &query);
+        let mut batches = Batches::new(&events.stream.state().await?, &query);
         let progress = self.progress().await?;
         let all = self.streams.names.all_of("events");
         let (mut deleted, mut next, mut newer) = (0, None, 0);
         while next.is_none()
             && newer <= NEWER_IN_A_ROW
-            && let Some(stretch) = stretches.next()
+            && let Some(batch) = batches.next()
         {
-            let listed = self.events(stretch, &all, true).await?;
+            let listed = self.events(batch, &all, true).await?;
             let records = self.records_of(&listed).await?;
             let mut finished = Vec::new();
             for Listed { event, .. } in &listed {
@@ -286,7 +286,7 @@ impl Queries<'_> {
             Ok(true)
         });
         let mut count = 0;
-        let mut ends = futures_util::stream::iter(deleting).buffer_unordered(AT_A_TIME);
+        let mut ends = futures_util::stream::iter(deleting).buffer_unordered(CONCURRENCY);
         while let Some(end) = ends.next().await {
             count += usize::from(end?);
         }
@@ -305,8 +305,8 @@ impl Queries<'_> {
     async fn progress(&self) -> Result<Progress, InboxError> {
         let info = self.streams.queue.info().await?;
         Ok(Progress {
-            given_out_to: info.delivered.stream_sequence,
-            ended_to: info.ack_floor.stream_sequence,
+            delivered_to: info.delivered.stream_sequence,
+            acked_to: info.ack_floor.stream_sequence,
         })
     }
 
@@ -358,13 +358,13 @@ impl Queries<'_> {
         match event.past {
             Some(State::Acknowledged) => State::Acknowledged,
             Some(State::DeadLettered) => State::DeadLettered,
-            _ if event.sequence <= progress.ended_to => State::Acknowledged,
-            _ if event.sequence > progress.given_out_to || is_held() => State::Pending,
+            _ if event.sequence <= progress.acked_to => State::Acknowledged,
+            _ if event.sequence > progress.delivered_to || is_held() => State::Pending,
             Some(State::Pending | State::Claimed | State::Interrupted) | None => State::Claimed,
         }
     }
 
-    /// The events of a stretch whose subject fits.
+    /// The events of a batch whose subject fits.
     async fn events(
         &self,
         (first, last): (u64, u64),
@@ -390,7 +390,7 @@ impl Queries<'_> {
 
     async fn records_of(&self, events: &[Listed]) -> Result<HashMap<u64, Record>, InboxError> {
         let sequences = events.iter().map(|listed| listed.event.sequence);
-        self.streams.records.of(sequences.collect()).await
+        self.streams.records.get_many(sequences.collect()).await
     }
 }
 
@@ -405,7 +405,7 @@ fn in_range(query: &Query, event: &Stored) -> bool {
 const CLOCKS_APART: Duration = Duration::from_secs(3600);
 
 /// How many are deleted at a time.
-const AT_A_TIME: usize = 16;
+const CONCURRENCY: usize = 16;
 
 /// After so many in a row that came in later, all that follows is taken for later too.
 const NEWER_IN_A_ROW: usize = 500;

@@ -1,4 +1,4 @@
-//! [`Queue`]: a consumer that all workers share, and [`Given`]: what it gave out.
+//! [`Queue`]: a consumer that all workers share, and [`Fetched`]: what it gave out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -7,8 +7,8 @@ use async_nats::jetstream::consumer::{Info, PullConsumer};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use super::ack_token::{AckToken, Origin};
 use super::connection::Connection;
-use super::ticket::{Ticket, Way};
 use crate::error::{InboxError, InboxErrorKind};
 
 /// A consumer that all workers share.
@@ -22,26 +22,26 @@ pub(super) struct Queue {
 }
 
 /// Something that a consumer gave out.
-pub(super) struct Given {
+pub(super) struct Fetched {
     pub(super) message: async_nats::Message,
-    pub(super) ticket: Ticket,
+    pub(super) token: AckToken,
     /// Its place in its stream.
     pub(super) sequence: u64,
     pub(super) stored_at: SystemTime,
 }
 
-impl Given {
+impl Fetched {
     fn read(message: async_nats::jetstream::Message) -> Option<Self> {
         let info = message.info().ok()?;
-        let ticket = Ticket {
+        let token = AckToken {
             reply: message.reply.clone()?,
-            way: Way::Event,
+            origin: Origin::Event,
             delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
         };
         let (sequence, stored_at) = (info.stream_sequence, info.published.into());
         Some(Self {
             message: message.message,
-            ticket,
+            token,
             sequence,
             stored_at,
         })
@@ -70,8 +70,8 @@ impl Queue {
 
     /// Gets what there is, at least what this process has written: a consumer hears of that a
     /// little later than the writer.
-    pub(super) async fn fetch(&self, limit: usize) -> Result<Vec<Given>, InboxError> {
-        let deadline = Instant::now() + CATCH_UP_TIME;
+    pub(super) async fn fetch(&self, limit: usize) -> Result<Vec<Fetched>, InboxError> {
+        let deadline = Instant::now() + CATCH_UP_TIMEOUT;
         loop {
             let given = self.fetch_once(limit).await?;
             let last = self.written_to.load(Ordering::Relaxed);
@@ -92,7 +92,7 @@ impl Queue {
         }
     }
 
-    async fn fetch_once(&self, limit: usize) -> Result<Vec<Given>, InboxError> {
+    async fn fetch_once(&self, limit: usize) -> Result<Vec<Fetched>, InboxError> {
         let cannot = |error| self.connection.cannot("fetch from", error);
         let fetching = async {
             let fetch = self.consumer.fetch().max_messages(limit).messages().await;
@@ -100,11 +100,11 @@ impl Queue {
             let mut messages = Vec::new();
             while let Some(message) = fetched.next().await {
                 // Nothing else comes from a consumer.
-                messages.extend(Given::read(message.map_err(cannot)?));
+                messages.extend(Fetched::read(message.map_err(cannot)?));
             }
             Ok(messages)
         };
-        match tokio::time::timeout(FETCH_TIME, fetching).await {
+        match tokio::time::timeout(FETCH_TIMEOUT, fetching).await {
             Ok(fetched) => fetched,
             Err(_) => {
                 self.connection.unanswered();
@@ -117,8 +117,8 @@ impl Queue {
 }
 
 /// How long a consumer may need to hear of what was written, and how often it is asked.
-const CATCH_UP_TIME: Duration = Duration::from_secs(1);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
 
 /// The servers answer at once that there is nothing; a cluster may just have no leader.
-const FETCH_TIME: Duration = Duration::from_secs(3);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(3);

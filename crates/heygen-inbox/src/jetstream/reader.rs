@@ -1,5 +1,5 @@
-//! [`Reader`]: reads a stream a stretch at a time, while others write to it. [`Stretches`]: which
-//! stretches.
+//! [`Reader`]: reads a stream a batch at a time, while others write to it. [`Batches`]: which
+//! batches.
 
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +26,7 @@ pub(super) struct Reader<'a> {
 
 /// A message of a stream.
 #[derive(Debug)]
-pub(super) struct Read {
+pub(super) struct ReadMessage {
     pub(super) sequence: u64,
     pub(super) stored_at: SystemTime,
     pub(super) subject: Subject,
@@ -42,19 +42,26 @@ impl Reader<'_> {
         first: u64,
         last: u64,
         stop: u64,
-        mut each: impl FnMut(Read),
+        mut each: impl FnMut(ReadMessage),
     ) -> Result<(), InboxError> {
         let connection = &self.stream.connection;
-        let mut deadline = Instant::now() + READ_TIME;
+        let mut deadline = Instant::now() + READ_TIMEOUT;
         let mut next = first;
         loop {
             let before = next;
-            let read = self.read_on(&mut next, stop, &mut each).await;
+            let read = self.read_available(&mut next, stop, &mut each).await;
             if next > before {
-                deadline = Instant::now() + READ_TIME;
+                deadline = Instant::now() + READ_TIMEOUT;
             }
             match read {
-                Ok(()) if self.stream.is_over(self.filter, next, last).await? => return Ok(()),
+                Ok(())
+                    if self
+                        .stream
+                        .is_empty_between(self.filter, next, last)
+                        .await? =>
+                {
+                    return Ok(());
+                }
                 Ok(()) if Instant::now() > deadline => {
                     return Err(connection.cannot("read from", BEHIND));
                 }
@@ -69,11 +76,11 @@ impl Reader<'_> {
     }
 
     /// Reads as many of them as the server that reads has; `next` is then the place after the last.
-    async fn read_on(
+    async fn read_available(
         &self,
         next: &mut u64,
         stop: u64,
-        each: &mut impl FnMut(Read),
+        each: &mut impl FnMut(ReadMessage),
     ) -> Result<(), InboxError> {
         let cannot = |error| self.stream.connection.cannot("read from", error);
         let consumer = self.consumer(*next).await;
@@ -81,14 +88,14 @@ impl Reader<'_> {
         let mut is_over = false;
         while !is_over {
             let wanted = stop.saturating_sub(*next).saturating_add(1);
-            let wanted = wanted.min(STRETCH) as usize;
+            let wanted = wanted.min(BATCH) as usize;
             let fetch = consumer.fetch().max_messages(wanted).messages();
-            let fetch = tokio::time::timeout(READ_TIME, fetch).await;
+            let fetch = tokio::time::timeout(READ_TIMEOUT, fetch).await;
             let mut fetched = fetch
                 .map_err(|error| cannot(error.into()))?
                 .map_err(|error| cannot(error.into()))?;
             is_over = true;
-            while let Some(message) = tokio::time::timeout(READ_TIME, fetched.next())
+            while let Some(message) = tokio::time::timeout(READ_TIMEOUT, fetched.next())
                 .await
                 .map_err(|error| cannot(error.into()))?
             {
@@ -101,7 +108,7 @@ impl Reader<'_> {
                     break;
                 }
                 let message = message.message;
-                each(Read {
+                each(ReadMessage {
                     sequence,
                     stored_at,
                     subject: message.subject,
@@ -113,7 +120,7 @@ impl Reader<'_> {
                 }
             }
         }
-        // It would go by itself after a while; a list of many stretches would leave many.
+        // It would go by itself after a while; a list of many batches would leave many.
         let name = consumer.cached_info().name.clone();
         let _ = self.stream.inner.delete_consumer(&name).await;
         Ok(())
@@ -137,9 +144,9 @@ impl Reader<'_> {
     }
 }
 
-/// Stretches of sequences, from the newest backwards or the other way.
+/// Batches of sequences, from the newest backwards or the other way.
 #[derive(Debug)]
-pub(super) struct Stretches {
+pub(super) struct Batches {
     first: u64,
     last: u64,
     len: u64,
@@ -147,24 +154,24 @@ pub(super) struct Stretches {
     pub(super) is_over: bool,
 }
 
-impl Stretches {
+impl Batches {
     /// Those of a stream that `query` asks for.
     pub(super) fn new(state: &State, query: &Query) -> Self {
         let after = query.after.map_or(0, DeliveryId::key);
         let before = query.before.map_or(u64::MAX, DeliveryId::key);
         // A list of the newest few should not read a thousand.
-        let len = query.limit.map_or(STRETCH, |limit| limit as u64);
+        let len = query.limit.map_or(BATCH, |limit| limit as u64);
         Self {
             first: state.first_sequence.max(after + 1),
             last: state.last_sequence.min(before.saturating_sub(1)),
-            len: len.clamp(16, STRETCH),
+            len: len.clamp(16, BATCH),
             is_oldest_first: query.oldest_first,
             is_over: state.messages == 0,
         }
     }
 }
 
-impl Iterator for Stretches {
+impl Iterator for Batches {
     type Item = (u64, u64);
 
     fn next(&mut self) -> Option<(u64, u64)> {
@@ -172,7 +179,7 @@ impl Iterator for Stretches {
             return None;
         }
         let more = self.len - 1;
-        self.len = (self.len * 2).min(STRETCH);
+        self.len = (self.len * 2).min(BATCH);
         if self.is_oldest_first {
             let (first, last) = (self.first, self.last.min(self.first + more));
             self.first = last + 1;
@@ -187,9 +194,9 @@ impl Iterator for Stretches {
 }
 
 /// How many messages are read at a time.
-const STRETCH: u64 = 1024;
+const BATCH: u64 = 1024;
 
-const READ_TIME: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 const BEHIND: &str = "the server that reads stays behind the one that leads the stream";
 const BEHIND_PAUSE: Duration = Duration::from_millis(50);

@@ -17,7 +17,7 @@ use crate::time::{from_micros, to_micros};
 /// first that got it.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
-    pub(super) state: Word,
+    pub(super) state: RecordState,
     /// When its next attempt is due, in microseconds since 1970.
     #[serde(default)]
     pub(super) due_at: i64,
@@ -67,7 +67,7 @@ struct SignedRecord {
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Word {
+pub(super) enum RecordState {
     #[default]
     Pending,
     Claimed,
@@ -106,10 +106,10 @@ impl Record {
 
     pub(super) fn state(&self) -> State {
         match self.state {
-            Word::Pending => State::Pending,
-            Word::Claimed => State::Claimed,
-            Word::Acknowledged => State::Acknowledged,
-            Word::DeadLettered => State::DeadLettered,
+            RecordState::Pending => State::Pending,
+            RecordState::Claimed => State::Claimed,
+            RecordState::Acknowledged => State::Acknowledged,
+            RecordState::DeadLettered => State::DeadLettered,
         }
     }
 
@@ -117,19 +117,20 @@ impl Record {
     pub(super) fn is_begun(&self) -> bool {
         self.handed_out > 0
             || !self.attempts.is_empty()
-            || self.state != Word::Pending
+            || self.state != RecordState::Pending
             || self.generation > 0
     }
 
     /// Records a completion. One that comes late, after the delivery was dispatched again, is recorded;
     /// what became of the delivery meanwhile stays, unless the late word is done.
     pub(super) fn end(&mut self, completion: &Completion) {
-        let is_current = self.state == Word::Claimed && self.handed_out == completion.attempt;
+        let is_current =
+            self.state == RecordState::Claimed && self.handed_out == completion.attempt;
         if completion.is_released {
             if is_current {
                 self.due_at = to_micros(completion.due_at);
                 self.elapsed = micros(completion.elapsed);
-                self.state = Word::Pending;
+                self.state = RecordState::Pending;
                 self.handed_out -= 1;
                 self.generation += 1;
             }
@@ -139,11 +140,11 @@ impl Record {
             self.due_at = to_micros(completion.due_at);
             self.elapsed = micros(completion.elapsed);
             self.state = match completion.result {
-                AttemptOutcome::Acknowledged => Word::Acknowledged,
-                AttemptOutcome::DeadLettered => Word::DeadLettered,
+                AttemptOutcome::Acknowledged => RecordState::Acknowledged,
+                AttemptOutcome::DeadLettered => RecordState::DeadLettered,
                 AttemptOutcome::Retry | AttemptOutcome::Interrupted => {
                     self.generation += 1;
-                    Word::Pending
+                    RecordState::Pending
                 }
             };
         }
@@ -159,14 +160,14 @@ impl Record {
         } = *completion;
         let mut attempt = Attempt::new(completion.attempt, started_at, duration, completion.result);
         attempt.detail.clone_from(&completion.detail);
-        self.take_down(&attempt);
+        self.add_attempt(&attempt);
     }
 
     /// The place of a copy among the dead letters of what is done after all; 0 when there is none.
     pub(super) fn take_obsolete_letter(&mut self) -> u64 {
         match self.state {
-            Word::Acknowledged => std::mem::take(&mut self.dead_sequence),
-            Word::Pending | Word::Claimed | Word::DeadLettered => 0,
+            RecordState::Acknowledged => std::mem::take(&mut self.dead_sequence),
+            RecordState::Pending | RecordState::Claimed | RecordState::DeadLettered => 0,
         }
     }
 
@@ -201,15 +202,15 @@ impl Record {
         for number in unknown {
             self.uncounted += u32::from(number >= self.first_attempt);
             let (at, result) = (from_micros(now), AttemptOutcome::Interrupted);
-            self.take_down(&Attempt::new(number, at, Duration::ZERO, result));
+            self.add_attempt(&Attempt::new(number, at, Duration::ZERO, result));
         }
-        self.state = Word::Claimed;
+        self.state = RecordState::Claimed;
         self.handed_out = attempt;
     }
 
     /// Makes it due at `now`, with as many attempts before it as a new delivery has.
     pub(super) fn replay(&mut self, now: i64) {
-        self.state = Word::Pending;
+        self.state = RecordState::Pending;
         self.due_at = now;
         self.first_attempt = self.handed_out + 1;
         self.elapsed = 0;
@@ -218,7 +219,7 @@ impl Record {
         self.dead_sequence = 0;
     }
 
-    pub(super) fn repeat(&mut self, at: SystemTime, headers: &[Header]) {
+    pub(super) fn count_redelivery(&mut self, at: SystemTime, headers: &[Header]) {
         self.redeliveries.count += 1;
         self.redeliveries.last_at = Some(to_micros(at));
         self.redeliveries.last_headers = to_pairs(headers);
@@ -284,15 +285,15 @@ impl Record {
 
     pub(super) fn set_attempts(&mut self, attempts: &[Attempt]) {
         for attempt in attempts {
-            self.take_down(attempt);
+            self.add_attempt(attempt);
         }
     }
 
     pub(super) fn set_state(&mut self, state: State) {
         self.state = match state {
-            State::Pending | State::Claimed | State::Interrupted => Word::Pending,
-            State::Acknowledged => Word::Acknowledged,
-            State::DeadLettered => Word::DeadLettered,
+            State::Pending | State::Claimed | State::Interrupted => RecordState::Pending,
+            State::Acknowledged => RecordState::Acknowledged,
+            State::DeadLettered => RecordState::DeadLettered,
         };
     }
 
@@ -318,7 +319,7 @@ impl Record {
         self.attempts.iter().map(read).collect()
     }
 
-    fn take_down(&mut self, attempt: &Attempt) {
+    fn add_attempt(&mut self, attempt: &Attempt) {
         self.attempts.retain(|known| known.number != attempt.number);
         self.attempts.push(AttemptRecord {
             number: attempt.number,

@@ -24,13 +24,13 @@ pub(super) struct Records {
 
 /// A record as it stands in the stream.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct RecordEntry {
     pub(super) record: Record,
     /// Its place in the stream, by which the next write knows that no one wrote meanwhile.
     pub(super) revision: u64,
 }
 
-impl Found {
+impl RecordEntry {
     /// What is to be changed, and the revision that it is to follow: a new record where none was
     /// found.
     pub(super) fn or_new(found: Option<Self>) -> (Record, u64) {
@@ -43,12 +43,12 @@ impl Found {
 
 impl Records {
     /// As the stream's leader has it.
-    pub(super) async fn get(&self, sequence: u64) -> Result<Option<Found>, InboxError> {
+    pub(super) async fn get(&self, sequence: u64) -> Result<Option<RecordEntry>, InboxError> {
         let subject = self.stream.names.record(sequence);
         let Some(message) = self.stream.newest(&subject).await? else {
             return Ok(None);
         };
-        Ok(Some(Found {
+        Ok(Some(RecordEntry {
             record: read(&message.payload)?,
             revision: message.sequence,
         }))
@@ -79,13 +79,13 @@ impl Records {
 
     /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to
     /// write. Says whether something was.
-    pub(super) async fn change(
+    pub(super) async fn update(
         &self,
         sequence: u64,
         mut change: impl FnMut(Record) -> Option<Record>,
     ) -> Result<bool, InboxError> {
         loop {
-            let (record, revision) = Found::or_new(self.get(sequence).await?);
+            let (record, revision) = RecordEntry::or_new(self.get(sequence).await?);
             let Some(changed) = change(record) else {
                 return Ok(false);
             };
@@ -103,7 +103,10 @@ impl Records {
     }
 
     /// The records of some events, as any replica has them. One that cannot be read hides no other.
-    pub(super) async fn of(&self, sequences: Vec<u64>) -> Result<HashMap<u64, Record>, InboxError> {
+    pub(super) async fn get_many(
+        &self,
+        sequences: Vec<u64>,
+    ) -> Result<HashMap<u64, Record>, InboxError> {
         let asked = sequences.into_iter().map(|sequence| async move {
             let subject = self.stream.names.record(sequence);
             match self.stream.inner.direct_get_last_for_subject(subject).await {
@@ -116,7 +119,7 @@ impl Records {
             }
         });
         let mut found = HashMap::new();
-        let mut answers = futures_util::stream::iter(asked).buffer_unordered(AT_A_TIME);
+        let mut answers = futures_util::stream::iter(asked).buffer_unordered(CONCURRENCY);
         while let Some(answer) = answers.next().await {
             found.extend(answer?);
         }
@@ -125,7 +128,10 @@ impl Records {
 
     /// Goes through all records that can be read, with the sequences of their events. One that is
     /// written meanwhile may come twice.
-    pub(super) async fn each(&self, mut each: impl FnMut(u64, Record)) -> Result<(), InboxError> {
+    pub(super) async fn for_each(
+        &self,
+        mut each: impl FnMut(u64, Record),
+    ) -> Result<(), InboxError> {
         let last = self.stream.state().await?.last_sequence;
         let reader = Reader {
             stream: &self.stream,
@@ -172,4 +178,4 @@ fn read(payload: &[u8]) -> Result<Record, InboxError> {
 }
 
 /// How many records are asked for at a time.
-const AT_A_TIME: usize = 64;
+const CONCURRENCY: usize = 64;

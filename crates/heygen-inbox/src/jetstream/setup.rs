@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::connection::{Connection, cannot};
 use super::dead_letters::DeadLetters;
+use super::durability;
 use super::events::Events;
 use super::options::{JetStreamOptions, StreamOptions};
-use super::promise;
 use super::queue::Queue;
 use super::records::Records;
 use super::references::References;
@@ -30,8 +30,8 @@ use crate::error::{InboxError, InboxErrorKind};
 
 /// Whether missing streams are made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Missing {
-    Make,
+pub(super) enum IfMissing {
+    Create,
     Refuse,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Missing {
 pub(super) struct Setup<'a> {
     address: &'a Address,
     options: &'a JetStreamOptions,
-    missing: Missing,
+    if_missing: IfMissing,
     connection: Connection,
     names: Names,
     /// Where nothing is asked for, what there can be.
@@ -51,7 +51,7 @@ struct Failure {
     error: InboxError,
     /// Whether a cluster that has just been started, or is electing, may answer otherwise in a
     /// moment.
-    may_pass: bool,
+    is_transient: bool,
 }
 
 impl Setup<'_> {
@@ -59,7 +59,7 @@ impl Setup<'_> {
     pub(super) async fn open(
         address: &Address,
         options: &JetStreamOptions,
-        missing: Missing,
+        if_missing: IfMissing,
     ) -> Result<Streams, InboxError> {
         let connection = Connection::open(address, options).await?;
         let cluster = connection.client.server_info().cluster;
@@ -69,7 +69,7 @@ impl Setup<'_> {
         let setup = Setup {
             address,
             options,
-            missing,
+            if_missing,
             names: Names::new(address.stream(), &options.streams.subject_prefix),
             replicas: replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
             connection,
@@ -78,7 +78,7 @@ impl Setup<'_> {
         loop {
             match Box::pin(setup.open_once()).await {
                 Ok(opened) => return Ok(opened),
-                Err(failure) if failure.may_pass && Instant::now() < deadline => {
+                Err(failure) if failure.is_transient && Instant::now() < deadline => {
                     tracing::debug!(error = %failure.error, "not open yet; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -120,10 +120,7 @@ impl Setup<'_> {
         };
         let queue = |consumer| Queue::new(&connection, consumer);
         Ok(Streams {
-            durability_warnings: promise::durability_warnings(
-                &connection.client.server_info(),
-                found,
-            ),
+            durability_warnings: durability::warnings(&connection.client.server_info(), found),
             config_drift,
             ack_wait,
             consumer_made_at: worker.created.into(),
@@ -206,11 +203,11 @@ impl Setup<'_> {
                     _ => None,
                 };
                 match code {
-                    Some(ErrorCode::STREAM_NOT_FOUND) if self.missing == Missing::Refuse => {
+                    Some(ErrorCode::STREAM_NOT_FOUND) if self.if_missing == IfMissing::Refuse => {
                         let what = format!("there is no stream {name}, which a receiver makes");
                         return Err(self.storage(&what).into());
                     }
-                    Some(ErrorCode::STREAM_NOT_FOUND) => self.make(&wanted).await?,
+                    Some(ErrorCode::STREAM_NOT_FOUND) => self.create(&wanted).await?,
                     Some(
                         ErrorCode::JETSTREAM_NOT_ENABLED
                         | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
@@ -218,10 +215,10 @@ impl Setup<'_> {
                         let what = "JetStream is switched off there, or for this account";
                         return Err(self.storage(what).with_source(error).into());
                     }
-                    _ if is_nobody_there(&error) => {
+                    _ if has_no_responders(&error) => {
                         let what =
                             "JetStream does not answer there: it is switched off, or not up yet";
-                        return Err(Failure::passing(self.storage(what).with_source(error)));
+                        return Err(Failure::transient(self.storage(what).with_source(error)));
                     }
                     _ => return Err(self.not_opened(error)),
                 }
@@ -237,7 +234,7 @@ impl Setup<'_> {
             return Err(InboxError::new(InboxErrorKind::Subjects, message).into());
         }
         if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
-            return Err(self.other(format!(
+            return Err(self.incompatible(format!(
                 "the stream {name} at {} must keep 1 message a subject",
                 self.address
             )));
@@ -245,7 +242,7 @@ impl Setup<'_> {
         Ok(stream)
     }
 
-    async fn make(&self, wanted: &Config) -> Result<JsStream, Failure> {
+    async fn create(&self, wanted: &Config) -> Result<JsStream, Failure> {
         let (context, name) = (&self.connection.context, &wanted.name);
         let error = match context.create_stream(wanted.clone()).await {
             Ok(stream) => {
@@ -278,12 +275,12 @@ impl Setup<'_> {
                     "cannot make the stream {name} with {} replicas",
                     wanted.num_replicas
                 );
-                let may_pass = code.is_none_or(|code| {
+                let is_transient = code.is_none_or(|code| {
                     code == ErrorCode::CLUSTER_NOT_AVAILABLE || code == ErrorCode::CLUSTER_NO_PEERS
                 });
                 Err(Failure {
                     error: self.storage(&what).with_source(error),
-                    may_pass,
+                    is_transient,
                 })
             }
         }
@@ -303,12 +300,12 @@ impl Setup<'_> {
         let opened = stream.get_or_create_consumer(CONSUMER, config).await;
         let consumer = opened.map_err(|error| {
             let step = "open the consumers of";
-            Failure::passing(cannot(step, self.address, error))
+            Failure::transient(cannot(step, self.address, error))
         })?;
         let policy = consumer.cached_info().config.ack_policy;
         if policy != AckPolicy::Explicit {
             let name = &stream.cached_info().config.name;
-            return Err(self.other(format!(
+            return Err(self.incompatible(format!(
                 "the consumer `{CONSUMER}` of {name} at {} is not ours: its ack policy is {policy:?}",
                 self.address
             )));
@@ -322,20 +319,20 @@ impl Setup<'_> {
     }
 
     fn not_opened(&self, error: GetStreamError) -> Failure {
-        Failure::passing(cannot("open", self.address, error))
+        Failure::transient(cannot("open", self.address, error))
     }
 
     /// It is there, and is something else.
-    fn other(&self, message: String) -> Failure {
+    fn incompatible(&self, message: String) -> Failure {
         InboxError::new(InboxErrorKind::Version, message).into()
     }
 }
 
 impl Failure {
-    fn passing(error: InboxError) -> Self {
+    fn transient(error: InboxError) -> Self {
         Self {
             error,
-            may_pass: true,
+            is_transient: true,
         }
     }
 }
@@ -344,13 +341,13 @@ impl From<InboxError> for Failure {
     fn from(error: InboxError) -> Self {
         Self {
             error,
-            may_pass: false,
+            is_transient: false,
         }
     }
 }
 
 /// Whether no one listens where JetStream would.
-fn is_nobody_there(error: &GetStreamError) -> bool {
+fn has_no_responders(error: &GetStreamError) -> bool {
     use std::error::Error as _;
     let cause = error.source();
     let request = cause.and_then(|cause| cause.downcast_ref::<RequestError>());
@@ -374,7 +371,11 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String
         );
     }
     if asked.max_age.is_some() {
-        differ("max age", span(found.max_age), span(wanted.max_age));
+        differ(
+            "max age",
+            for_people(found.max_age),
+            for_people(wanted.max_age),
+        );
     }
     let bytes = |bytes: i64| match bytes {
         1.. => format!("{bytes} bytes"),
@@ -391,15 +392,15 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String
     if asked.duplicate_window != StreamOptions::default().duplicate_window {
         differ(
             "the duplicate window",
-            span(found.duplicate_window),
-            span(wanted.duplicate_window),
+            for_people(found.duplicate_window),
+            for_people(wanted.duplicate_window),
         );
     }
     config_drift
 }
 
 /// For a person: in the largest unit that is whole.
-fn span(span: Duration) -> String {
+fn for_people(span: Duration) -> String {
     let seconds = span.as_secs();
     let whole = |unit: u64| span.subsec_nanos() == 0 && seconds.is_multiple_of(unit);
     match span {

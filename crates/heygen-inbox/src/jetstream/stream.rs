@@ -68,7 +68,7 @@ impl Stream {
     }
 
     /// Whether the leader knows of no message from `first` to `last` whose subject fits.
-    pub(super) async fn is_over(
+    pub(super) async fn is_empty_between(
         &self,
         filter: &str,
         first: u64,

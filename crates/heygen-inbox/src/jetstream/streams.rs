@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
+use super::durability::DurabilityWarning;
 use super::events::Events;
-use super::promise::DurabilityWarning;
 use super::queue::Queue;
 use super::records::Records;
 use super::references::References;

@@ -14,12 +14,12 @@ where
                 return;
             }
             tracing::error!(%error, task = name, "a task of the inbox panicked; starting it again");
-            tokio::time::sleep(START_AGAIN).await;
+            tokio::time::sleep(RESTART_PAUSE).await;
         }
     });
 }
 
-const START_AGAIN: Duration = Duration::from_secs(1);
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -36,7 +36,7 @@ mod tests {
             let number = ours.fetch_add(1, Ordering::Relaxed);
             async move { assert!(number >= 2, "a fault of the test") }
         });
-        tokio::time::sleep(START_AGAIN * 10).await;
+        tokio::time::sleep(RESTART_PAUSE * 10).await;
         assert_eq!(started.load(Ordering::Relaxed), 3);
     }
 }

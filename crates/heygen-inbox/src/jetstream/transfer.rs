@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::consumer::Consumer;
 use super::publisher::{Published, Publisher};
 use super::queries::Queries;
-use super::record::{Record, Word};
-use super::records::Found;
+use super::record::{Record, RecordState};
+use super::records::RecordEntry;
 use super::streams::Streams;
 use super::wake::Wake;
 use crate::admin::DEAD_LETTERED_BY_HAND;
@@ -46,7 +46,7 @@ impl Transfer<'_> {
             }
         }
         if replayed.pending > 0 {
-            self.wake.tell();
+            self.wake.notify();
         }
         Ok(replayed)
     }
@@ -70,7 +70,7 @@ impl Transfer<'_> {
             if state == State::Claimed || is_untouched {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = Found::or_new(found);
+            let (mut record, revision) = RecordEntry::or_new(found);
             let letter = std::mem::take(&mut record.dead_sequence);
             record.replay(now);
             if records.put(sequence, &record, revision).await? {
@@ -126,10 +126,10 @@ impl Transfer<'_> {
             if state != State::Pending {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = Found::or_new(found);
+            let (mut record, revision) = RecordEntry::or_new(found);
             let number = record.handed_out + 1;
             record.begin(number, to_micros(now));
-            record.state = Word::DeadLettered;
+            record.state = RecordState::DeadLettered;
             let mut attempt =
                 Attempt::new(number, now, Duration::ZERO, AttemptOutcome::DeadLettered);
             attempt.detail = Some(DEAD_LETTERED_BY_HAND.to_owned());
@@ -175,10 +175,10 @@ impl Transfer<'_> {
             if state == State::Claimed {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = Found::or_new(found);
+            let (mut record, revision) = RecordEntry::or_new(found);
             if state == State::Pending && record.is_begun() {
                 // It is finished before it goes, so that no worker begins another attempt.
-                record.state = Word::Acknowledged;
+                record.state = RecordState::Acknowledged;
                 if !records.put(sequence, &record, revision).await? {
                     continue;
                 }
@@ -216,11 +216,11 @@ impl Transfer<'_> {
         match self.publisher.publish(delivery, Some(past)).await? {
             Published::New(sequence) => {
                 self.import_past(sequence, imported, past).await?;
-                self.wake.tell();
+                self.wake.notify();
                 Ok(Appended::New(events.id(sequence)))
             }
             // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
-            Published::Known(sequence) => {
+            Published::Duplicate(sequence) => {
                 self.import_rest(sequence, imported).await?;
                 Ok(Appended::Duplicate(events.id(sequence)))
             }
@@ -239,7 +239,7 @@ impl Transfer<'_> {
         };
         match records.get(sequence).await?.map(|found| found.record) {
             None => self.import_past(sequence, imported, past).await,
-            Some(record) if record.state == Word::Pending && record.generation > 0 => {
+            Some(record) if record.state == RecordState::Pending && record.generation > 0 => {
                 let references = &self.streams.references;
                 references.add_if_missing(sequence, record.generation).await
             }
@@ -275,7 +275,10 @@ impl Transfer<'_> {
             let (dead, id) = (&self.streams.dead, events.id(sequence));
             record.dead_sequence = dead.add(&event, id, imported.attempt_count, reason).await?;
         }
-        let is_finished = matches!(record.state, Word::Acknowledged | Word::DeadLettered);
+        let is_finished = matches!(
+            record.state,
+            RecordState::Acknowledged | RecordState::DeadLettered
+        );
         if imported.is_replayed && is_finished {
             record.replay(to_micros(SystemTime::now()));
         } else if imported.is_replayed {

@@ -30,7 +30,7 @@ impl Wake {
     }
 
     /// Wakes who waits, here and in other processes; there once for all that comes within a moment.
-    pub(super) fn tell(self: &Arc<Self>) {
+    pub(super) fn notify(self: &Arc<Self>) {
         self.appended.notify_one();
         if !self.is_waking.swap(true, Ordering::Relaxed) {
             let wake = Arc::clone(self);
@@ -60,9 +60,9 @@ async fn listen(wake: Weak<Wake>) {
         let (client, names) = (&strong.streams.connection.client, &strong.streams.names);
         let subscribed = client.subscribe(names.wake()).await;
         drop(strong);
-        if let Ok(mut told) = subscribed {
+        if let Ok(mut messages) = subscribed {
             loop {
-                let message = tokio::time::timeout(LISTEN_TIME, told.next()).await;
+                let message = tokio::time::timeout(LISTEN_TIMEOUT, messages.next()).await;
                 let Some(strong) = wake.upgrade() else {
                     return;
                 };
@@ -71,7 +71,7 @@ async fn listen(wake: Weak<Wake>) {
                         strong.streams.references.expect(true);
                         strong.appended.notify_one();
                         // A consumer whose leader is elsewhere hears of it a little later than we.
-                        tokio::time::sleep(HEARD_LATER).await;
+                        tokio::time::sleep(LEADER_LAG).await;
                         strong.appended.notify_one();
                     }
                     Ok(None) => break,
@@ -79,12 +79,12 @@ async fn listen(wake: Weak<Wake>) {
                 }
             }
         }
-        tokio::time::sleep(LISTEN_TIME).await;
+        tokio::time::sleep(LISTEN_TIMEOUT).await;
     }
 }
 
 const WAKE_PAUSE: Duration = Duration::from_millis(2);
 
-const HEARD_LATER: Duration = Duration::from_millis(20);
+const LEADER_LAG: Duration = Duration::from_millis(20);
 
-const LISTEN_TIME: Duration = Duration::from_secs(1);
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -23,7 +23,7 @@ use crate::time::{from_micros, is_set_back, to_micros};
 pub(super) struct Entries {
     pub(super) capacity: usize,
     last_key: u64,
-    pub(super) kept: BTreeMap<u64, Entry>,
+    pub(super) stored: BTreeMap<u64, Entry>,
     /// What is pending, by its event type.
     due: HashMap<Option<String>, BTreeSet<(i64, u64)>>,
     recent: Recent,
@@ -44,12 +44,12 @@ impl Entries {
     pub(super) fn append(&mut self, delivery: NewDelivery) -> Result<Appended, InboxError> {
         if let Some((key, fit)) = self.find(&delivery) {
             self.bytes += self
-                .kept
+                .stored
                 .get_mut(&key)
-                .map_or(0, |entry| entry.repeat(&delivery, fit));
+                .map_or(0, |entry| entry.count_redelivery(&delivery, fit));
             return Ok(Appended::Duplicate(id_of(key)));
         }
-        if self.kept.len() >= self.capacity {
+        if self.stored.len() >= self.capacity {
             self.make_room()?;
         }
         let received_at = to_micros(delivery.received_at());
@@ -70,7 +70,7 @@ impl Entries {
             self.recent.add(event_type.as_deref(), key);
         }
         insert_due(&mut self.due, event_type, (received_at, key));
-        self.kept.insert(key, Entry::new(delivery, received_at));
+        self.stored.insert(key, Entry::new(delivery, received_at));
         Ok(Appended::New(id_of(key)))
     }
 
@@ -79,7 +79,7 @@ impl Entries {
         let mut best = BestMatch::new();
         for fingerprint in delivery.lookup_fingerprints() {
             for key in self.fingerprints.get(fingerprint) {
-                let Some(entry) = self.kept.get(&key) else {
+                let Some(entry) = self.stored.get(&key) else {
                     continue;
                 };
                 if best.consider(delivery, key, &entry.candidate()) {
@@ -106,7 +106,7 @@ impl Entries {
 
     /// Of what is finished already.
     fn forget(&mut self, key: u64) {
-        let Some(entry) = self.kept.remove(&key) else {
+        let Some(entry) = self.stored.remove(&key) else {
             return;
         };
         self.bytes -= size(&entry.delivery) + entry.signed.as_ref().map_or(0, size);
@@ -118,7 +118,7 @@ impl Entries {
     /// Unlike an append's, a duplicate tells of nothing that came: it is not counted.
     pub(super) fn import(&mut self, imported: Imported) -> Result<Appended, InboxError> {
         if let Some((key, fit)) = self.find(&imported.delivery) {
-            if let Some(entry) = self.kept.get_mut(&key) {
+            if let Some(entry) = self.stored.get_mut(&key) {
                 self.bytes += entry.link(&imported.delivery, fit);
             }
             return Ok(Appended::Duplicate(id_of(key)));
@@ -129,7 +129,7 @@ impl Entries {
         self.recent.remove(key);
         let received_at = to_micros(imported.delivery.received_at());
         self.set_state(key, imported.initial_state(), received_at);
-        if let Some(entry) = self.kept.get_mut(&key) {
+        if let Some(entry) = self.stored.get_mut(&key) {
             entry.handed_out = imported.attempt_count;
             if imported.is_replayed {
                 entry.first_attempt = imported.attempt_count + 1;
@@ -146,7 +146,10 @@ impl Entries {
     /// The state it was in before; `None` when it is not there.
     pub(super) fn replay(&mut self, id: DeliveryId, now: i64) -> Option<State> {
         let key = id.key();
-        let entry = self.kept.get_mut(&key).filter(|_| id.tag() == MEMORY_TAG)?;
+        let entry = self
+            .stored
+            .get_mut(&key)
+            .filter(|_| id.tag() == MEMORY_TAG)?;
         let state = entry.state;
         if matches!(state, State::Claimed | State::Interrupted) {
             return Some(state);
@@ -181,7 +184,7 @@ impl Entries {
     }
 
     fn state(&self, id: DeliveryId) -> Option<State> {
-        let entry = self.kept.get(&id.key());
+        let entry = self.stored.get(&id.key());
         Some(entry.filter(|_| id.tag() == MEMORY_TAG)?.state)
     }
 
@@ -274,7 +277,7 @@ impl Entries {
     }
 
     fn take(&mut self, key: u64, is_live: bool) -> Option<ClaimedDelivery> {
-        let entry = self.kept.get_mut(&key)?;
+        let entry = self.stored.get_mut(&key)?;
         if entry.state != State::Pending {
             return None;
         }
@@ -285,7 +288,7 @@ impl Entries {
 
     /// What would only be due when the clock is where it was, and did not ask for that, is due now.
     pub(super) fn retime(&mut self, now: i64) {
-        for (key, entry) in &mut self.kept {
+        for (key, entry) in &mut self.stored {
             if entry.state == State::Pending && entry.due_at > now && entry.is_of_wrong_clock(now) {
                 let event_type = &entry.delivery.label().event_type;
                 remove_due(&mut self.due, event_type, (entry.due_at, *key));
@@ -296,7 +299,7 @@ impl Entries {
     }
 
     fn waits_for_another(&self, key: u64) -> bool {
-        let Some(delivery) = self.kept.get(&key).map(|entry| &entry.delivery) else {
+        let Some(delivery) = self.stored.get(&key).map(|entry| &entry.delivery) else {
             return false;
         };
         // Who holds a callback token can name any subject: what HeyGen signed does not wait for that.
@@ -310,7 +313,11 @@ impl Entries {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let in_state = |state| self.kept.values().filter(move |entry| entry.state == state);
+        let in_state = |state| {
+            self.stored
+                .values()
+                .filter(move |entry| entry.state == state)
+        };
         Counts {
             pending: in_state(State::Pending).count() as u64,
             claimed: in_state(State::Claimed).count() as u64,
@@ -350,7 +357,7 @@ impl Entries {
     pub(super) fn complete(&mut self, completion: &Completion) {
         let key = completion.id.key();
         let ours = completion.id.tag() == MEMORY_TAG;
-        let Some(entry) = self.kept.get_mut(&key).filter(|_| ours) else {
+        let Some(entry) = self.stored.get_mut(&key).filter(|_| ours) else {
             return;
         };
         let is_current = entry.state == State::Claimed && entry.handed_out == completion.attempt;
@@ -373,7 +380,7 @@ impl Entries {
     }
 
     fn release(&mut self, key: u64, completion: &Completion) {
-        if let Some(entry) = self.kept.get_mut(&key) {
+        if let Some(entry) = self.stored.get_mut(&key) {
             entry.elapsed = completion.elapsed;
             entry.handed_out -= 1;
             if entry.handed_out == 0 && entry.delivery.source().is_received() {
@@ -384,7 +391,7 @@ impl Entries {
     }
 
     fn set_state(&mut self, key: u64, state: State, due_at: i64) {
-        let Some(entry) = self.kept.get_mut(&key) else {
+        let Some(entry) = self.stored.get_mut(&key) else {
             return;
         };
         let label = entry.delivery.label();
@@ -413,7 +420,7 @@ impl Default for Entries {
         Self {
             capacity: DEFAULT_CAPACITY,
             last_key: 0,
-            kept: BTreeMap::new(),
+            stored: BTreeMap::new(),
             due: HashMap::new(),
             recent: Recent::default(),
             latest: 0,

@@ -54,7 +54,7 @@ impl Entry {
     }
 
     /// Takes down that the same event is here again. Gives how many bytes that adds.
-    pub(super) fn repeat(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
+    pub(super) fn count_redelivery(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
         if delivery.source().is_received() {
             self.redeliveries.count += 1;
             self.redeliveries.last_at = Some(delivery.received_at());

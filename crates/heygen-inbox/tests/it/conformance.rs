@@ -81,17 +81,14 @@ struct Broken {
 #[tokio::test]
 async fn broken_stores_do_not_pass() {
     for (fault, case) in [
-        (Fault::KnowsNoDuplicates, "the_same_event_is_kept_once"),
-        (Fault::ForgetsCompletions, "an_end_is_recorded"),
+        (Fault::KnowsNoDuplicates, "same_event_is_stored_once"),
+        (Fault::ForgetsCompletions, "completion_is_recorded"),
         (Fault::ClaimsTwice, "each_delivery_is_claimed_once"),
         (
             Fault::ReplaysNothing,
             "replayed_delivery_has_all_its_attempts_again",
         ),
-        (
-            Fault::ChangesBodies,
-            "whatever_was_signed_is_kept_byte_for_byte",
-        ),
+        (Fault::ChangesBodies, "signed_body_is_stored_byte_for_byte"),
         (Fault::ForgetsThePast, "imported_delivery_keeps_its_past"),
         (
             Fault::DeadLettersNothing,

@@ -62,7 +62,7 @@ async fn check_refused(url: &str, options: JetStreamOptions, reason: &str) {
 }
 
 /// The server knows nobody of that name.
-async fn check_not_let_in(url: &str, options: JetStreamOptions, reason: &str) {
+async fn check_access_refused(url: &str, options: JetStreamOptions, reason: &str) {
     check_error(url, options, InboxErrorKind::Access, reason).await;
 }
 
@@ -82,7 +82,7 @@ fn all_of(error: &dyn std::error::Error) -> String {
 }
 
 #[tokio::test]
-async fn a_user_and_a_password() {
+async fn user_and_password_log_in() {
     let server = start(&format!(
         "authorization {{ user: ann, password: \"{SECRET}\" }}"
     ));
@@ -93,22 +93,22 @@ async fn a_user_and_a_password() {
     let in_address = server.url().replace("//", &format!("//ann:{SECRET}@"));
     check(&in_address, with(|_| ())).await;
     let violation = "authorization violation";
-    check_not_let_in(&server.url(), user("wrong"), violation).await;
-    check_not_let_in(&server.url(), with(|_| ()), violation).await;
+    check_access_refused(&server.url(), user("wrong"), violation).await;
+    check_access_refused(&server.url(), with(|_| ()), violation).await;
 }
 
 #[tokio::test]
-async fn a_token() {
+async fn token_logs_in() {
     let server = start(&format!("authorization {{ token: \"{SECRET}\" }}"));
     let token = |token: &str| with(|access| access.token = Some(token.into()));
     check(&server.url(), token(SECRET)).await;
     let in_address = server.url().replace("//", &format!("//{SECRET}@"));
     check(&in_address, with(|_| ())).await;
-    check_not_let_in(&server.url(), token("wrong"), "authorization violation").await;
+    check_access_refused(&server.url(), token("wrong"), "authorization violation").await;
 }
 
 #[tokio::test]
-async fn the_seed_of_an_nkey() {
+async fn nkey_seed_logs_in() {
     let (ours, other) = (Nkey::new_user(), Nkey::new_user());
     let server = start(&format!(
         "authorization {{ users: [{{ nkey: {} }}] }}",
@@ -117,12 +117,12 @@ async fn the_seed_of_an_nkey() {
     let seed = |seed: String| with(|access| access.nkey_seed = Some(seed));
     check(&server.url(), seed(ours.seed().unwrap())).await;
     let violation = "authorization violation";
-    check_not_let_in(&server.url(), seed(other.seed().unwrap()), violation).await;
-    check_not_let_in(&server.url(), seed(SECRET.into()), "signing nonce").await;
+    check_access_refused(&server.url(), seed(other.seed().unwrap()), violation).await;
+    check_access_refused(&server.url(), seed(SECRET.into()), "signing nonce").await;
 }
 
 #[tokio::test]
-async fn a_file_of_credentials() {
+async fn credentials_file_logs_in() {
     let (operator, user) = (Nkey::new_operator(), Nkey::new_user());
     let (account, system) = (Nkey::new_account(), Nkey::new_account());
     let none = json!({
@@ -161,7 +161,7 @@ async fn a_file_of_credentials() {
     check(&server.url(), with_file(file("sound.creds", &account))).await;
     let stranger = Nkey::new_account();
     let violation = "authorization violation";
-    check_not_let_in(
+    check_access_refused(
         &server.url(),
         with_file(file("other.creds", &stranger)),
         violation,
@@ -255,7 +255,7 @@ fn as_tls(server: &Server) -> String {
 }
 
 #[tokio::test]
-async fn a_server_with_tls_is_known_by_its_authority() {
+async fn tls_server_is_verified_by_its_authority() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(&folder, "ca.pem");
     let other = Authority::new(&folder, "other.pem");
@@ -278,7 +278,7 @@ async fn a_server_with_tls_is_known_by_its_authority() {
 }
 
 #[tokio::test]
-async fn a_server_may_ask_for_our_certificate() {
+async fn client_certificate_logs_in() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(&folder, "ca.pem");
     let other = Authority::new(&folder, "other.pem");
@@ -297,7 +297,7 @@ async fn a_server_may_ask_for_our_certificate() {
 }
 
 #[tokio::test]
-async fn who_insists_on_tls_gets_nothing_else() {
+async fn tls_address_refuses_a_plain_server() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new(&folder, "ca.pem");
     let server = start("");
@@ -305,15 +305,15 @@ async fn who_insists_on_tls_gets_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_account_of_the_examples_may_do_all_that_is_needed() {
+async fn example_account_has_all_permissions() {
     let user = Nkey::new_user();
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../deploy/nats/accounts.conf"
     );
     let text = fs::read_to_string(file).unwrap();
-    let place = text.find("nkey: U").unwrap() + "nkey: ".len();
-    let example = &text[place..place + user.public_key().len()];
+    let index = text.find("nkey: U").unwrap() + "nkey: ".len();
+    let example = &text[index..index + user.public_key().len()];
     let server = start(&text.replace(example, &user.public_key()));
     let mut options = with(|access| access.nkey_seed = Some(user.seed().unwrap()));
     options.ack_wait = Duration::from_secs(1);

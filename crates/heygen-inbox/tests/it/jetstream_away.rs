@@ -62,8 +62,8 @@ async fn goes_on_after_a_kill(program: Program) {
         .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
-    let kept = inbox.get(in_hand).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = inbox.get(in_hand).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::Acknowledged);
     let mut handed_out = Vec::new();
     while handed_out.len() < 2 {
         assert!(begun_at.elapsed() < PATIENCE, "{handed_out:?}");
@@ -74,17 +74,17 @@ async fn goes_on_after_a_kill(program: Program) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_is_told_at_once_and_found_again() {
+async fn killed_server_is_reported_at_once_and_found_again() {
     goes_on_after_a_kill(Program::Current).await;
 }
 
 #[tokio::test]
-async fn so_it_is_with_2_9() {
+async fn killed_server_is_reported_and_found_again_with_2_9() {
     goes_on_after_a_kill(Program::Debian).await;
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_makes_no_second_event() {
+async fn missing_acknowledgement_stores_no_second_event() {
     let mut server = fast_server();
     let mut options = options();
     options.answer_timeout = Duration::from_millis(300);
@@ -101,8 +101,8 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
     };
     let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
     let id = new(appended.unwrap());
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.redeliveries.count, 0, "nobody sent it again");
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.redeliveries.count, 0, "nobody sent it again");
 
     // The server answers too late.
     options.publish_timeout = Duration::from_millis(500);
@@ -132,7 +132,7 @@ async fn an_answer_that_does_not_come_makes_no_second_event() {
 }
 
 #[tokio::test]
-async fn more_than_may_wait_is_refused_as_busy() {
+async fn append_beyond_the_queue_capacity_is_busy() {
     let mut server = fast_server();
     let mut options = options();
     options.queue_capacity = 2;
@@ -162,26 +162,26 @@ async fn more_than_may_wait_is_refused_as_busy() {
 }
 
 #[tokio::test]
-async fn a_full_stream_refuses_and_takes_in_again_after_pruning() {
+async fn full_stream_refuses_appends_until_pruned() {
     let server = fast_server();
     let mut options = options();
     options.streams.max_bytes = Some(1_000_000);
     let inbox = open(&server.url(), options).await;
     let large = |n: usize| body(&format!("{n}{}", "x".repeat(100_000)));
-    let mut kept = Vec::new();
+    let mut stored = Vec::new();
     let refused = loop {
-        assert!(kept.len() < 20, "it is full by now");
-        match inbox.append(delivery(0, large(kept.len()))).await {
-            Ok(appended) => kept.push(new(appended)),
+        assert!(stored.len() < 20, "it is full by now");
+        match inbox.append(delivery(0, large(stored.len()))).await {
+            Ok(appended) => stored.push(new(appended)),
             Err(error) => break error,
         }
     };
     assert_eq!(refused.kind(), InboxErrorKind::Storage);
     assert!(refused.to_string().contains("full"), "{refused:?}");
-    assert!(kept.len() > 5, "{}", kept.len());
+    assert!(stored.len() > 5, "{}", stored.len());
     // Nothing unhandled was deleted for room, and what there is can be handled.
-    assert_eq!(all_ids(&inbox).await.len(), kept.len());
-    for _ in &kept {
+    assert_eq!(all_ids(&inbox).await.len(), stored.len());
+    for _ in &stored {
         let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
         inbox
             .complete(end(&claim.deliveries[0], AttemptOutcome::Acknowledged))
@@ -189,7 +189,7 @@ async fn a_full_stream_refuses_and_takes_in_again_after_pruning() {
             .unwrap();
     }
     let pruned = inbox.prune(PruneStep::before(at(1))).await.unwrap();
-    assert_eq!(pruned.deleted, kept.len());
+    assert_eq!(pruned.deleted, stored.len());
     new(inbox.append(delivery(2, large(99))).await.unwrap());
     claim_soon(&inbox, 2).await;
 }

@@ -21,7 +21,7 @@ use crate::support::{
 const LATER: u64 = 1_000_000_000;
 
 /// With so many attempts behind it, all of them failed.
-fn carried(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported {
+fn imported(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported {
     let mut imported = Imported::new(delivery(seconds, body(name)));
     imported.state = state;
     imported.attempt_count = handed_out;
@@ -36,15 +36,15 @@ async fn import(inbox: &JetStreamInbox, deliveries: &[Imported]) -> Vec<heygen_i
 }
 
 #[tokio::test]
-async fn what_is_carried_keeps_its_past() {
+async fn imported_delivery_keeps_its_past() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
-    let mut replayed = carried(3, "replayed", State::DeadLettered, 2);
+    let mut replayed = imported(3, "replayed", State::DeadLettered, 2);
     replayed.is_replayed = true;
     let all = [
-        carried(0, "done", State::Acknowledged, 1),
-        carried(1, "dead", State::DeadLettered, 3),
-        carried(2, "pending", State::Pending, 2),
+        imported(0, "done", State::Acknowledged, 1),
+        imported(1, "dead", State::DeadLettered, 3),
+        imported(2, "pending", State::Pending, 2),
         replayed,
     ];
     let ids: Vec<_> = import(&inbox, &all).await.into_iter().map(new).collect();
@@ -72,34 +72,37 @@ async fn what_is_carried_keeps_its_past() {
             .await
             .unwrap();
     }
-    let kept = inbox.get(ids[2]).await.unwrap().unwrap();
+    let stored = inbox.get(ids[2]).await.unwrap().unwrap();
     assert_eq!(
-        attempts(&kept),
+        attempts(&stored),
         [
             (1, AttemptOutcome::Retry),
             (2, AttemptOutcome::Retry),
             (3, AttemptOutcome::Acknowledged)
         ]
     );
-    let kept = inbox.get(ids[1]).await.unwrap().unwrap();
+    let stored = inbox.get(ids[1]).await.unwrap().unwrap();
     assert_eq!(
-        (kept.summary.state, kept.summary.attempts),
+        (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 3)
     );
     let streams = Streams::on(&server.url()).await;
     streams.nothing_comes(&inbox, LATER).await;
     inbox.replay(vec![ids[1]], at(10)).await.unwrap();
-    let anew = claim_soon(&inbox, 10).await;
-    assert_eq!((anew.id, anew.first_attempt, anew.attempt), (ids[1], 4, 4));
+    let reopened = claim_soon(&inbox, 10).await;
+    assert_eq!(
+        (reopened.id, reopened.first_attempt, reopened.attempt),
+        (ids[1], 4, 4)
+    );
 }
 
 #[tokio::test]
-async fn an_import_goes_on_where_it_ended() {
+async fn interrupted_import_is_continued() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let mut all = [
-        carried(0, "dead", State::DeadLettered, 2),
-        carried(1, "replayed", State::Acknowledged, 2),
+        imported(0, "dead", State::DeadLettered, 2),
+        imported(1, "replayed", State::Acknowledged, 2),
     ];
     all[1].is_replayed = true;
     // Of the first run only the events arrived.
@@ -120,9 +123,9 @@ async fn an_import_goes_on_where_it_ended() {
         .into_iter()
         .map(duplicate)
         .collect();
-    let kept = inbox.get(ids[0]).await.unwrap().unwrap();
+    let stored = inbox.get(ids[0]).await.unwrap().unwrap();
     assert_eq!(
-        (kept.summary.state, kept.summary.attempts),
+        (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 2)
     );
     assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
@@ -172,7 +175,7 @@ async fn bookmarks_are_kept_and_forgotten() {
 }
 
 #[tokio::test]
-async fn an_event_older_than_the_duplicate_window_is_still_known() {
+async fn event_older_than_the_duplicate_window_is_a_duplicate() {
     let server = fast_server();
     let mut options = options();
     options.streams.duplicate_window = Duration::from_millis(100);
@@ -217,7 +220,7 @@ async fn an_event_older_than_the_duplicate_window_is_still_known() {
 }
 
 #[tokio::test]
-async fn what_remembers_does_not_wait_for_what_was_deleted() {
+async fn sync_does_not_wait_for_deleted_events() {
     let server = fast_server();
     let mut options = options();
     let inbox = open(&server.url(), options.clone()).await;
@@ -241,7 +244,7 @@ async fn what_remembers_does_not_wait_for_what_was_deleted() {
 }
 
 #[tokio::test]
-async fn lists_go_through_more_than_is_read_at_a_time() {
+async fn lists_read_several_batches() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let count = 3300;
@@ -273,8 +276,8 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
             .unwrap();
         left -= claim.deliveries.len() as u64;
         let ends = claim.deliveries.iter().map(|claimed| {
-            let place = ids.binary_search(&claimed.id).unwrap();
-            let result = match (1000..2500).contains(&place) {
+            let index = ids.binary_search(&claimed.id).unwrap();
+            let result = match (1000..2500).contains(&index) {
                 true => AttemptOutcome::Acknowledged,
                 false => AttemptOutcome::Retry,
             };
@@ -332,7 +335,7 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
         (
             Query::default().event_type("avatar_video.fail"),
             all.iter()
-                .filter(|kept| kept.event_type.as_deref() == Some("avatar_video.fail"))
+                .filter(|stored| stored.event_type.as_deref() == Some("avatar_video.fail"))
                 .count(),
         ),
         (Query::default().event_type("avatar_video"), 0),
@@ -340,13 +343,13 @@ async fn lists_go_through_more_than_is_read_at_a_time() {
         (
             Query::default().source(Source::Backfill),
             all.iter()
-                .filter(|kept| kept.source == Source::Backfill)
+                .filter(|stored| stored.source == Source::Backfill)
                 .count(),
         ),
         (
             Query::default().since(at(900)).until(at(2600)),
             all.iter()
-                .filter(|kept| kept.received_at >= at(900) && kept.received_at < at(2600))
+                .filter(|stored| stored.received_at >= at(900) && stored.received_at < at(2600))
                 .count(),
         ),
         (Query::default().after(ids[999]), ids.len() - 1000),
@@ -388,7 +391,7 @@ async fn in_order(inbox: &JetStreamInbox, query: Query) -> Vec<heygen_inbox::Del
 }
 
 #[tokio::test]
-async fn a_post_and_its_record_are_one_event_between_two() {
+async fn post_and_record_at_two_receivers_are_one_event() {
     let server = fast_server();
     let (first, second) = (
         open(&server.url(), options()).await,
@@ -417,8 +420,8 @@ async fn a_post_and_its_record_are_one_event_between_two() {
     assert_eq!(matched.len(), 1, "{both:?}");
     assert_eq!(matched[0].id(), posted);
     for inbox in [&first, &second] {
-        let kept = inbox.get(posted).await.unwrap().unwrap();
-        let event_id = kept.event_id.as_deref();
+        let stored = inbox.get(posted).await.unwrap().unwrap();
+        let event_id = stored.event_id.as_deref();
         assert!(matches!(event_id, Some("e1" | "e2")), "{event_id:?}");
         // The same body is known to the servers at once, whoever asks.
         let again = inbox.append(delivery(2, body("a"))).await.unwrap();

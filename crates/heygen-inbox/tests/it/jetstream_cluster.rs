@@ -1,4 +1,4 @@
-//! Three servers under load, of which some are killed or cut off: whatever was acknowledged is handed out and finished.
+//! Three servers under load, of which some are killed or cut off: whatever was acknowledged is dispatched and finished.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -115,10 +115,10 @@ impl Load {
         let all = runtime.block_on(inboxes[0].list(Query::default())).unwrap();
         let mut not_done: Vec<_> = all
             .iter()
-            .filter(|kept| kept.state != State::Acknowledged)
+            .filter(|stored| stored.state != State::Acknowledged)
             .collect();
         not_done.truncate(5);
-        // Each that was tried again is handed out twice.
+        // Each that was tried again is dispatched twice.
         let tried_again = handed_out.keys().filter(|id| is_tried_again(**id)).count();
         let doubled = handed_out.values().sum::<usize>() - handed_out.len() - tried_again;
         #[expect(clippy::print_stdout, reason = "figures for people")]
@@ -132,7 +132,7 @@ impl Load {
             );
         }
         assert_eq!(acknowledged.len(), sent, "each event under one id");
-        assert_eq!(all.len(), sent, "each event is kept once");
+        assert_eq!(all.len(), sent, "each event is stored once");
         assert!(not_done.is_empty(), "{not_done:?}");
         assert!(acknowledged.iter().all(|id| handed_out.contains_key(id)));
     }

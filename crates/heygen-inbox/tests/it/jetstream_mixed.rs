@@ -79,7 +79,7 @@ async fn publish_old(streams: &Streams) {
 }
 
 #[tokio::test]
-async fn what_the_version_before_published_is_recognised() {
+async fn duplicates_of_the_previous_version_are_recognised() {
     let server = fast_server();
     let first = open(&server.url(), options()).await;
     let streams = Streams::on(&server.url()).await;
@@ -133,42 +133,42 @@ async fn what_the_version_before_published_is_recognised() {
             .await
             .unwrap();
         let expected = match expected {
-            Some(place) => Appended::Duplicate(old[*place]),
+            Some(index) => Appended::Duplicate(old[*index]),
             None => Appended::New(appended.id()),
         };
         assert_eq!(appended, expected, "{number}: {source} {body}");
     }
-    let kept = second.get(old[0]).await.unwrap().unwrap();
-    assert_eq!(kept.event_id.as_deref(), Some("e7"));
-    let kept = second.get(old[3]).await.unwrap().unwrap();
-    assert_eq!(kept.signed.unwrap().body, without_id("d"));
+    let stored = second.get(old[0]).await.unwrap().unwrap();
+    assert_eq!(stored.event_id.as_deref(), Some("e7"));
+    let stored = second.get(old[3]).await.unwrap().unwrap();
+    assert_eq!(stored.signed.unwrap().body, without_id("d"));
 }
 
 /// A receiver that was just started looks at the stream before it answers.
 #[tokio::test]
-async fn the_first_delivery_after_a_start_is_recognised_too() {
+async fn first_delivery_after_a_start_is_recognised() {
     let server = fast_server();
     let old = open(&server.url(), options()).await;
     publish_old(&Streams::on(&server.url()).await).await;
     let mut ids = all_ids(&old).await;
     ids.reverse();
-    for (place, (body, source, _, _)) in OLD.iter().enumerate() {
+    for (index, (body, source, _, _)) in OLD.iter().enumerate() {
         let inbox = open(&server.url(), options()).await;
         let again = inbox.append(delivery(1, *source, body)).await.unwrap();
-        assert_eq!(duplicate(again), ids[place], "{body}");
+        assert_eq!(duplicate(again), ids[index], "{body}");
     }
 }
 
 /// Receivers of that version find what this one publishes by the header that they know, and take what is imported for a
 /// callback's, so that it suppresses nothing.
 #[tokio::test]
-async fn what_is_published_is_found_by_the_version_before() {
+async fn previous_version_finds_what_is_published() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let client = async_nats::connect(server.url()).await.unwrap();
     let mut published = client.subscribe("heygen.events.>").await.unwrap();
     // Once it has answered this, the server knows of the subscription.
-    client.request("nobody", "".into()).await.unwrap_err();
+    client.request("no-one", "".into()).await.unwrap_err();
     for (body, source, _, fingerprints) in OLD {
         new(inbox.append(delivery(0, *source, body)).await.unwrap());
         let message = in_time(published.next()).await.unwrap();
@@ -193,7 +193,7 @@ async fn what_is_published_is_found_by_the_version_before() {
 
 /// Receivers that remember nothing find by the servers' window what another has stored, also where it is the third of its words.
 #[tokio::test]
-async fn equal_words_go_from_one_receiver_to_the_next() {
+async fn receivers_without_memory_agree_on_equal_bodies() {
     let server = fast_server();
     let streams = Streams::on(&server.url()).await;
     let mut ids = Vec::new();
@@ -218,7 +218,7 @@ async fn equal_words_go_from_one_receiver_to_the_next() {
 
 /// A POST that its record's message has no room for is an event of its own.
 #[tokio::test]
-async fn signed_bytes_that_do_not_fit_are_stored_as_an_event() {
+async fn oversized_signed_bytes_are_stored_as_an_event() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let long = "x".repeat(300_000);

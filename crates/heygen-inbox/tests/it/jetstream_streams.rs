@@ -34,7 +34,7 @@ fn asked() -> JetStreamOptions {
 }
 
 #[tokio::test]
-async fn missing_streams_are_made_as_asked() {
+async fn missing_streams_are_created_as_asked() {
     let server = fast_server();
     let inbox = try_open(&server, "HEYGEN", asked()).await.unwrap();
     assert!(
@@ -73,7 +73,7 @@ async fn missing_streams_are_made_as_asked() {
 }
 
 #[tokio::test]
-async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
+async fn existing_streams_stay_and_differences_are_reported() {
     let server = fast_server();
     try_open(&server, "HEYGEN", asked()).await.unwrap();
     let streams = Streams::on(&server.url()).await;
@@ -106,7 +106,7 @@ async fn what_is_there_stays_as_it_is_and_the_difference_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_something_else_is_refused() {
+async fn foreign_streams_are_refused() {
     let server = fast_server();
     let streams = Streams::on(&server.url()).await;
     let orders = Config {
@@ -140,7 +140,7 @@ async fn what_is_something_else_is_refused() {
 }
 
 #[tokio::test]
-async fn whoever_only_looks_makes_nothing() {
+async fn open_existing_creates_nothing() {
     let server = fast_server();
     let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
     let refused = JetStreamInbox::open_existing(&address, options()).await;
@@ -161,7 +161,7 @@ async fn whoever_only_looks_makes_nothing() {
 }
 
 #[tokio::test]
-async fn doubts_are_told_of_each_server() {
+async fn durability_warnings_depend_on_the_server() {
     let (current, old) = (fast_server(), server(Program::Debian));
     let inbox = open(&current.url(), options()).await;
     assert_eq!(
@@ -193,18 +193,18 @@ async fn ids_of_another_stream_are_not_found() {
         let name = format!("HEYGEN{part}");
         streams.context.delete_stream(name).await.unwrap();
     }
-    let anew = open(&server.url(), options()).await;
-    let other = append_new(&anew, 0, &body("b")).await;
+    let reopened = open(&server.url(), options()).await;
+    let other = append_new(&reopened, 0, &body("b")).await;
     assert_eq!(other.key(), id.key());
     assert_ne!(other.tag(), id.tag());
-    assert_eq!(anew.get(id).await.unwrap(), None);
-    assert_eq!(anew.replay(vec![id], at(1)).await.unwrap().missing, 1);
+    assert_eq!(reopened.get(id).await.unwrap(), None);
+    assert_eq!(reopened.replay(vec![id], at(1)).await.unwrap().missing, 1);
     let beyond = DeliveryId::new(other.key() + 1, other.tag());
-    assert_eq!(anew.get(beyond).await.unwrap(), None);
+    assert_eq!(reopened.get(beyond).await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
+async fn foreign_message_is_dispatched_as_unsigned() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let streams = Streams::on(&server.url()).await;
@@ -234,16 +234,16 @@ async fn what_others_publish_is_handed_out_and_vouched_for_by_nobody() {
         .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
-    let kept = inbox.get(claimed.id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = inbox.get(claimed.id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(
-        kept.summary.event_type.as_deref(),
+        stored.summary.event_type.as_deref(),
         Some("avatar_video.success")
     );
 }
 
 #[tokio::test]
-async fn odd_event_names_are_kept_listed_and_handed_out() {
+async fn odd_event_names_are_stored_listed_and_dispatched() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let long = "long.".repeat(20_000);
@@ -300,7 +300,7 @@ async fn odd_event_names_are_kept_listed_and_handed_out() {
 }
 
 #[tokio::test]
-async fn a_body_that_no_message_can_hold_is_refused() {
+async fn body_larger_than_a_message_is_refused() {
     let options_of_server = Options::new().config("max_payload: 100KB");
     let server = Server::start(Program::Current, &options_of_server).unwrap();
     let inbox = open(&server.url(), options()).await;
@@ -318,7 +318,7 @@ async fn a_body_that_no_message_can_hold_is_refused() {
 }
 
 #[tokio::test]
-async fn others_see_each_event_with_its_exact_body() {
+async fn subscribers_get_the_exact_body() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let client = async_nats::connect(server.url()).await.unwrap();
@@ -327,8 +327,8 @@ async fn others_see_each_event_with_its_exact_body() {
         .await
         .unwrap();
     // Once it has answered this, the server knows of the subscription.
-    let nobody = client.request("nobody", "".into()).await;
-    nobody.unwrap_err();
+    let no_responder = client.request("no-one", "".into()).await;
+    no_responder.unwrap_err();
     let odd = format!(" {}\r\n", body("a"));
     let id = append_new(&inbox, 0, &odd).await;
     let message = in_time(seen.next()).await.unwrap();

@@ -56,12 +56,12 @@ impl Process {
         self.runtime.block_on(work)
     }
 
-    /// Claims until something is handed out.
+    /// Claims until something is dispatched.
     pub(crate) fn claim_soon(&self, seconds: u64) -> ClaimedDelivery {
         self.run(claim_soon(&self.inbox, seconds))
     }
 
-    pub(crate) fn finish(&self, claimed: &ClaimedDelivery, result: AttemptOutcome) {
+    pub(crate) fn complete(&self, claimed: &ClaimedDelivery, result: AttemptOutcome) {
         self.run(self.inbox.complete(end(claimed, result))).unwrap();
     }
 
@@ -70,7 +70,7 @@ impl Process {
     }
 }
 
-/// Claims until something is handed out.
+/// Claims until something is dispatched.
 pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> ClaimedDelivery {
     let begun_at = Instant::now();
     loop {
@@ -79,9 +79,9 @@ pub(crate) async fn claim_soon(inbox: &JetStreamInbox, seconds: u64) -> ClaimedD
             .await
             .unwrap();
         match claim.deliveries.len() {
-            0 => assert!(begun_at.elapsed() < PATIENCE, "nothing is handed out"),
+            0 => assert!(begun_at.elapsed() < PATIENCE, "nothing is dispatched"),
             1 => return claim.deliveries.remove(0),
-            more => panic!("{more} are handed out at once"),
+            more => panic!("{more} are dispatched at once"),
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -99,8 +99,8 @@ pub(crate) fn end(claimed: &ClaimedDelivery, result: AttemptOutcome) -> Completi
 }
 
 /// The attempts of a delivery, as numbers and results.
-pub(crate) fn attempts(kept: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
-    let attempts = kept.attempts.iter();
+pub(crate) fn attempts(stored: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
+    let attempts = stored.attempts.iter();
     attempts
         .map(|attempt| (attempt.number, attempt.result))
         .collect()

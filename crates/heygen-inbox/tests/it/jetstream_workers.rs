@@ -16,7 +16,7 @@ use crate::jetstream_support::{
 use crate::support::{append_new, at, body, claim_due, claim_one, delivery, duplicate, new};
 
 #[tokio::test]
-async fn each_delivery_is_claimed_by_one() {
+async fn delivery_is_claimed_by_one_worker() {
     let server = fast_server();
     let (first, second) = (
         open(&server.url(), options()).await,
@@ -51,7 +51,7 @@ async fn claim_all(inbox: &JetStreamInbox) -> Vec<DeliveryId> {
 }
 
 #[test]
-fn what_a_process_had_that_ended_goes_to_another() {
+fn deliveries_of_a_dead_worker_go_to_another() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let id = first.run(append_new(&first.inbox, 0, &body("a")));
@@ -66,7 +66,7 @@ fn what_a_process_had_that_ended_goes_to_another() {
         attempts(&second.get(&again)),
         [(1, AttemptOutcome::Interrupted)]
     );
-    second.finish(&again, AttemptOutcome::Retry);
+    second.complete(&again, AttemptOutcome::Retry);
     let third = second.claim_soon(5);
     assert_eq!(third.attempt, 3);
     drop(second);
@@ -75,11 +75,11 @@ fn what_a_process_had_that_ended_goes_to_another() {
     let last = Process::start(&server.url(), options());
     let fourth = last.claim_soon(5);
     assert_eq!(fourth.attempt, 4);
-    last.finish(&fourth, AttemptOutcome::Acknowledged);
-    let kept = last.get(&fourth);
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    last.complete(&fourth, AttemptOutcome::Acknowledged);
+    let stored = last.get(&fourth);
+    assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(
-        attempts(&kept),
+        attempts(&stored),
         [
             (1, AttemptOutcome::Interrupted),
             (2, AttemptOutcome::Retry),
@@ -94,7 +94,7 @@ fn what_a_process_had_that_ended_goes_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_being_handled_stays_with_its_worker() {
+async fn delivery_in_progress_stays_with_its_worker() {
     let server = fast_server();
     // On a busy machine some extensions come late.
     let mut options = options();
@@ -126,14 +126,14 @@ async fn what_is_being_handled_stays_with_its_worker() {
             .complete(end(claimed, AttemptOutcome::Acknowledged))
             .await
             .unwrap();
-        let kept = second.get(claimed.id).await.unwrap().unwrap();
-        assert_eq!(kept.summary.state, State::Acknowledged);
-        assert_eq!(kept.summary.attempts, claimed.attempt);
+        let stored = second.get(claimed.id).await.unwrap().unwrap();
+        assert_eq!(stored.summary.state, State::Acknowledged);
+        assert_eq!(stored.summary.attempts, claimed.attempt);
     }
 }
 
 #[test]
-fn what_one_puts_off_the_other_hands_out_at_its_time() {
+fn retry_of_one_worker_is_dispatched_by_another() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let second = Process::start(&server.url(), options());
@@ -160,17 +160,20 @@ fn what_one_puts_off_the_other_hands_out_at_its_time() {
     assert_eq!(early, at(30));
     let again = second.claim_soon(30);
     assert_eq!((again.id, again.attempt), (id, 2));
-    second.finish(&again, AttemptOutcome::Acknowledged);
+    second.complete(&again, AttemptOutcome::Acknowledged);
 
     let replayed = second.run(second.inbox.replay(vec![id], at(40))).unwrap();
     assert_eq!((replayed.pending, replayed.missing), (1, 0));
-    let anew = first.claim_soon(40);
-    assert_eq!((anew.id, anew.attempt, anew.first_attempt), (id, 3, 3));
-    first.finish(&anew, AttemptOutcome::Acknowledged);
+    let reopened = first.claim_soon(40);
+    assert_eq!(
+        (reopened.id, reopened.attempt, reopened.first_attempt),
+        (id, 3, 3)
+    );
+    first.complete(&reopened, AttemptOutcome::Acknowledged);
 }
 
 #[test]
-fn a_late_end_is_recorded_and_changes_nothing() {
+fn late_completion_is_recorded_only() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let second = Process::start(&server.url(), options());
@@ -179,20 +182,20 @@ fn a_late_end_is_recorded_and_changes_nothing() {
     let claimed = second.claim_soon(5);
     assert_eq!((claimed.id, claimed.attempt), (late.id, 2));
     for result in [AttemptOutcome::Retry, AttemptOutcome::DeadLettered] {
-        first.finish(&late, result);
-        let kept = second.get(&claimed);
-        assert_eq!(kept.summary.state, State::Claimed);
-        assert_eq!(attempts(&kept), [(1, result)]);
+        first.complete(&late, result);
+        let stored = second.get(&claimed);
+        assert_eq!(stored.summary.state, State::Claimed);
+        assert_eq!(attempts(&stored), [(1, result)]);
     }
-    second.finish(&claimed, AttemptOutcome::Acknowledged);
+    second.complete(&claimed, AttemptOutcome::Acknowledged);
     first.run(async {
         let streams = Streams::on(&server.url()).await;
         streams.nothing_comes(&first.inbox, 99).await;
     });
-    let kept = second.get(&claimed);
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = second.get(&claimed);
+    assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(
-        attempts(&kept),
+        attempts(&stored),
         [
             (1, AttemptOutcome::DeadLettered),
             (2, AttemptOutcome::Acknowledged)
@@ -201,33 +204,33 @@ fn a_late_end_is_recorded_and_changes_nothing() {
 }
 
 #[test]
-fn a_worker_that_was_away_is_handed_the_retry_of_another() {
+fn worker_that_was_away_gets_the_retry_of_another() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let second = Process::start(&server.url(), options());
     first.run(append_new(&first.inbox, 0, &body("a")));
     let late = first.claim_soon(0);
     let claimed = second.claim_soon(5);
-    second.finish(&claimed, AttemptOutcome::Retry);
+    second.complete(&claimed, AttemptOutcome::Retry);
     drop(second);
     // Its own handler is still at the first attempt.
     let third = first.claim_soon(5);
     assert_eq!((third.id, third.attempt), (late.id, 3));
-    first.finish(&late, AttemptOutcome::Retry);
-    first.finish(&third, AttemptOutcome::Retry);
+    first.complete(&late, AttemptOutcome::Retry);
+    first.complete(&third, AttemptOutcome::Retry);
     let fourth = first.claim_soon(5);
     assert_eq!(fourth.attempt, 4);
-    first.finish(&fourth, AttemptOutcome::Acknowledged);
+    first.complete(&fourth, AttemptOutcome::Acknowledged);
 }
 
 /// Runs with a process that ends after it recorded that `attempt` has to be made again, and before it made the reference.
-fn a_reference_that_was_never_made(attempt: u32) {
+fn missing_reference(attempt: u32) {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     first.run(append_new(&first.inbox, 0, &body("a")));
     let mut claimed = first.claim_soon(0);
     while claimed.attempt < attempt {
-        first.finish(&claimed, AttemptOutcome::Retry);
+        first.complete(&claimed, AttemptOutcome::Retry);
         claimed = first.claim_soon(2);
     }
     let streams = first.run(Streams::on(&server.url()));
@@ -242,22 +245,22 @@ fn a_reference_that_was_never_made(attempt: u32) {
     second.run(streams.refuse_references(false));
     let again = second.claim_soon(5);
     assert_eq!((again.id, again.attempt), (claimed.id, attempt + 1));
-    second.finish(&again, AttemptOutcome::Acknowledged);
+    second.complete(&again, AttemptOutcome::Acknowledged);
     second.run(streams.nothing_comes(&second.inbox, 99));
 }
 
 #[test]
-fn an_end_between_the_record_and_the_first_reference_loses_nothing() {
-    a_reference_that_was_never_made(1);
+fn crash_before_the_first_reference_loses_nothing() {
+    missing_reference(1);
 }
 
 #[test]
-fn an_end_between_the_record_and_a_later_reference_loses_nothing() {
-    a_reference_that_was_never_made(3);
+fn crash_before_a_later_reference_loses_nothing() {
+    missing_reference(3);
 }
 
 #[test]
-fn a_late_end_does_not_stand_for_a_reference_that_was_never_made() {
+fn late_completion_does_not_replace_a_missing_reference() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let second = Process::start(&server.url(), options());
@@ -269,16 +272,16 @@ fn a_late_end_does_not_stand_for_a_reference_that_was_never_made() {
     let refused = second.run(second.inbox.complete(end(&claimed, AttemptOutcome::Retry)));
     refused.unwrap_err();
     drop(second);
-    first.finish(&late, AttemptOutcome::Retry);
+    first.complete(&late, AttemptOutcome::Retry);
     first.run(streams.refuse_references(false));
     let third = first.claim_soon(5);
     assert_eq!((third.id, third.attempt), (late.id, 3));
-    first.finish(&third, AttemptOutcome::Acknowledged);
+    first.complete(&third, AttemptOutcome::Acknowledged);
     first.run(streams.nothing_comes(&first.inbox, 99));
 }
 
 #[test]
-fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
+fn crash_before_the_acknowledgement_doubles_nothing() {
     // Acknowledgements of the first user come to nothing.
     let server = Server::start(
         Program::Current,
@@ -321,12 +324,12 @@ fn an_end_between_the_reference_and_its_acknowledgement_doubles_nothing() {
     assert_eq!(second.run(streams.len("HEYGEN_AGAIN")), 1, "one reference");
     let again = second.claim_soon(20);
     assert_eq!(again.attempt, 2);
-    second.finish(&again, AttemptOutcome::Acknowledged);
+    second.complete(&again, AttemptOutcome::Acknowledged);
     second.run(streams.nothing_comes(&second.inbox, 99));
 }
 
 #[test]
-fn an_end_is_told_again_after_it_was_recorded_in_part() {
+fn completion_can_be_repeated_after_a_partial_failure() {
     let server = fast_server();
     let first = Process::start(&server.url(), options());
     let streams = first.run(Streams::on(&server.url()));
@@ -345,12 +348,12 @@ fn an_end_is_told_again_after_it_was_recorded_in_part() {
     let again = first.claim_soon(2);
     assert_eq!(again.attempt, 2);
     assert_eq!(attempts(&first.get(&again)), [(1, AttemptOutcome::Retry)]);
-    first.finish(&again, AttemptOutcome::Acknowledged);
+    first.complete(&again, AttemptOutcome::Acknowledged);
     first.run(streams.nothing_comes(&first.inbox, 99));
 }
 
 #[tokio::test]
-async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
+async fn dead_letter_is_copied_until_it_is_replayed() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     let streams = Streams::on(&server.url()).await;
@@ -390,11 +393,11 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
 
     inbox.replay(vec![id], at(5)).await.unwrap();
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
-    let anew = claim_soon(&inbox, 5).await;
-    assert_eq!((anew.attempt, anew.first_attempt), (2, 2));
-    assert_eq!(anew.body, odd);
+    let reopened = claim_soon(&inbox, 5).await;
+    assert_eq!((reopened.attempt, reopened.first_attempt), (2, 2));
+    assert_eq!(reopened.body, odd);
     inbox
-        .complete(end(&anew, AttemptOutcome::DeadLettered))
+        .complete(end(&reopened, AttemptOutcome::DeadLettered))
         .await
         .unwrap();
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
@@ -407,22 +410,22 @@ async fn what_is_given_up_stands_among_the_dead_letters_until_it_is_replayed() {
         AttemptOutcome::Acknowledged,
     );
     inbox.complete(late).await.unwrap();
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
     assert_eq!(inbox.counts().await.unwrap().dead_lettered, 0);
 }
 
 #[tokio::test]
-async fn new_events_do_not_wait_for_many_that_are_put_off() {
+async fn new_events_do_not_wait_for_many_retries() {
     let server = fast_server();
     let inbox = open(&server.url(), JetStreamOptions::default()).await;
-    let put_off = 1100;
-    let appending = (0..put_off).map(|n| inbox.append(delivery(0, body(&format!("v{n}")))));
+    let postponed = 1100;
+    let appending = (0..postponed).map(|n| inbox.append(delivery(0, body(&format!("v{n}")))));
     for appended in futures_util::future::join_all(appending).await {
         new(appended.unwrap());
     }
-    let mut left = put_off;
+    let mut left = postponed;
     let begun_at = Instant::now();
     while left > 0 {
         assert!(begun_at.elapsed() < PATIENCE, "{left} are not handed out");
@@ -442,7 +445,7 @@ async fn new_events_do_not_wait_for_many_that_are_put_off() {
     while !is_waiting {
         assert!(begun_at.elapsed() < PATIENCE, "some are not put off");
         let claim = inbox.claim(ClaimRequest::due(200, at(1))).await.unwrap();
-        is_waiting = claim.next_due.is_some() && streams.left().await == put_off as u64;
+        is_waiting = claim.next_due.is_some() && streams.left().await == postponed as u64;
     }
     let id = append_new(&inbox, 2, &body("new")).await;
     let claimed = claim_soon(&inbox, 2).await;
@@ -450,7 +453,7 @@ async fn new_events_do_not_wait_for_many_that_are_put_off() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
+async fn recreated_consumer_dispatches_only_what_is_unfinished() {
     let server = fast_server();
     let inbox = open(&server.url(), options()).await;
     append_new(&inbox, 0, &body("done")).await;
@@ -460,8 +463,8 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
         .await
         .unwrap();
     append_new(&inbox, 0, &body("put off")).await;
-    let put_off = claim_one(&inbox, 0).await;
-    let retry = end(&put_off, AttemptOutcome::Retry).due_at(at(9));
+    let postponed = claim_one(&inbox, 0).await;
+    let retry = end(&postponed, AttemptOutcome::Retry).due_at(at(9));
     inbox.complete(retry).await.unwrap();
     let new = append_new(&inbox, 0, &body("new")).await;
     drop(inbox);
@@ -477,7 +480,7 @@ async fn a_consumer_that_was_made_anew_hands_out_only_what_is_left() {
         .await
         .unwrap();
     let again = claim_soon(&inbox, 9).await;
-    assert_eq!((again.id, again.attempt), (put_off.id, 2));
+    assert_eq!((again.id, again.attempt), (postponed.id, 2));
     inbox
         .complete(end(&again, AttemptOutcome::Acknowledged))
         .await
@@ -520,21 +523,24 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
 
 /// A worker does not look for a record before the first attempt, unless it was told to.
 #[tokio::test]
-async fn event_given_up_by_another_process_is_not_dispatched() {
+async fn dead_letter_of_another_process_is_not_dispatched() {
     let server = fast_server();
     let worker = open(&server.url(), options()).await;
     let operator = open(&server.url(), options()).await;
     // It has claimed before, so that it has looked already.
     claim_due(&worker, 1, 0).await;
-    let given_up = append_new(&worker, 0, &body("a")).await;
+    let dead_lettered = append_new(&worker, 0, &body("a")).await;
     let deleted = append_new(&worker, 0, &body("b")).await;
     let other = append_new(&worker, 0, &body("c")).await;
-    let report = operator.dead_letter(vec![given_up], at(1)).await.unwrap();
+    let report = operator
+        .dead_letter(vec![dead_lettered], at(1))
+        .await
+        .unwrap();
     assert_eq!(report.dead_lettered, 1);
     assert_eq!(operator.delete(vec![deleted]).await.unwrap().deleted, 1);
     assert_eq!(claim_soon(&worker, 2).await.id, other);
-    let kept = operator.get(given_up).await.unwrap().unwrap();
-    assert_eq!(kept.summary.state, State::DeadLettered);
+    let stored = operator.get(dead_lettered).await.unwrap().unwrap();
+    assert_eq!(stored.summary.state, State::DeadLettered);
     // Another worker has this one.
     let report = operator.dead_letter(vec![other], at(3)).await.unwrap();
     assert_eq!((report.dead_lettered, report.claimed), (0, 1));

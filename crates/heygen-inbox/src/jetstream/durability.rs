@@ -106,39 +106,39 @@ impl fmt::Display for DurabilityWarning {
 }
 
 /// What there is to be said against this server and this stream of events.
-pub(super) fn durability_warnings(server: &ServerInfo, stream: &Config) -> Vec<DurabilityWarning> {
-    let mut durability_warnings = Vec::new();
+pub(super) fn warnings(server: &ServerInfo, stream: &Config) -> Vec<DurabilityWarning> {
+    let mut warnings = Vec::new();
     let first = match stream.num_replicas {
         0 | 1 => MIN_SYNC_VERSION,
         _ => MIN_SYNC_VERSION_REPLICATED,
     };
     if version(&server.version).is_none_or(|version| version < first) {
-        durability_warnings.push(DurabilityWarning::CannotSync {
+        warnings.push(DurabilityWarning::CannotSync {
             version: server.version.clone(),
             first,
         });
     }
     if stream.num_replicas < 3 {
-        durability_warnings.push(DurabilityWarning::FewReplicas {
+        warnings.push(DurabilityWarning::FewReplicas {
             replicas: stream.num_replicas.max(1),
         });
     }
     if stream.persist_mode == Some(PersistenceMode::Async) {
-        durability_warnings.push(DurabilityWarning::AsyncPersistence);
+        warnings.push(DurabilityWarning::AsyncPersistence);
     }
     if stream.storage == StorageType::Memory {
-        durability_warnings.push(DurabilityWarning::MemoryStorage);
+        warnings.push(DurabilityWarning::MemoryStorage);
     }
     let has_limit = stream.max_bytes > 0 || stream.max_messages > 0;
     let keeps_new = stream.discard == async_nats::jetstream::stream::DiscardPolicy::Old;
     if (has_limit && keeps_new) || stream.max_messages_per_subject > 0 {
-        durability_warnings.push(DurabilityWarning::DropsUnhandled);
+        warnings.push(DurabilityWarning::DropsUnhandled);
     }
     let seconds = stream.duplicate_window.as_secs();
     if seconds < 24 * 3600 {
-        durability_warnings.push(DurabilityWarning::ShortDuplicateWindow { seconds });
+        warnings.push(DurabilityWarning::ShortDuplicateWindow { seconds });
     }
-    durability_warnings
+    warnings
 }
 
 /// `2.10.3-RC.1` is `(2, 10, 3)`.
@@ -178,7 +178,7 @@ mod tests {
     fn check(change: impl FnOnce(&mut ServerInfo, &mut Config), expected: &[DurabilityWarning]) {
         let (mut server, mut stream) = sound();
         change(&mut server, &mut stream);
-        assert_eq!(durability_warnings(&server, &stream), expected);
+        assert_eq!(warnings(&server, &stream), expected);
     }
 
     #[test]

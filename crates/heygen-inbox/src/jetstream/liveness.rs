@@ -1,4 +1,4 @@
-//! [`Pulse`]: whether the server that we are connected to still gets answers for us.
+//! [`Liveness`]: whether the server that we are connected to still gets answers for us.
 //!
 //! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it
 //! has, and acknowledges nothing. The client library sees a connection that is well. So when
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// Since when nothing was acknowledged. Clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Pulse {
+pub(super) struct Liveness {
     /// When an answer failed to come, the first time since an acknowledgement, or since we
     /// connected again, and the last time.
     silence: Arc<Mutex<Option<(Instant, Instant)>>>,
@@ -21,7 +21,7 @@ pub(super) struct Pulse {
     pub(super) has_choice: bool,
 }
 
-impl Pulse {
+impl Liveness {
     pub(super) fn new(has_choice: bool) -> Self {
         Self {
             silence: Arc::default(),
@@ -57,7 +57,7 @@ impl Pulse {
         let since = match *silence {
             // Whoever only reads hears of no acknowledgement: what went wrong long ago is another
             // matter.
-            Some((since, last)) if now - last < FORGOTTEN => since,
+            Some((since, last)) if now - last < SILENCE_EXPIRY => since,
             Some(_) | None => now,
         };
         let is_silent = now - since >= SILENCE;
@@ -73,7 +73,7 @@ impl Pulse {
 /// About as long as a cluster takes to elect a leader.
 const SILENCE: Duration = Duration::from_secs(4);
 
-const FORGOTTEN: Duration = Duration::from_secs(15);
+const SILENCE_EXPIRY: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
@@ -81,24 +81,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_told_once_for_each_time() {
-        let pulse = Pulse::new(true);
+        let liveness = Liveness::new(true);
         tokio::time::advance(SILENCE).await;
-        assert!(!pulse.is_silent(), "nothing was asked before");
+        assert!(!liveness.is_silent(), "nothing was asked before");
         tokio::time::advance(SILENCE).await;
-        assert!(pulse.is_silent());
-        assert!(!pulse.is_silent(), "one new connection at a time");
+        assert!(liveness.is_silent());
+        assert!(!liveness.is_silent(), "one new connection at a time");
         tokio::time::advance(SILENCE / 2).await;
-        pulse.answered();
+        liveness.answered();
         tokio::time::advance(SILENCE / 2).await;
-        assert!(!pulse.is_silent());
+        assert!(!liveness.is_silent());
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_troubles_far_apart_are_no_silence() {
-        let pulse = Pulse::new(true);
+        let liveness = Liveness::new(true);
         for _ in 0..3 {
-            assert!(!pulse.is_silent());
-            tokio::time::advance(FORGOTTEN).await;
+            assert!(!liveness.is_silent());
+            tokio::time::advance(SILENCE_EXPIRY).await;
         }
     }
 }

@@ -1,24 +1,24 @@
-//! [`Ticket`]: what the servers gave something out under, and the [`Step`] that follows from what
+//! [`AckToken`]: what the servers gave something out under, and the [`Step`] that follows from what
 //! is recorded.
 
 use async_nats::Subject;
 
-use super::record::{Record, Word};
+use super::record::{Record, RecordState};
 use crate::record::State;
 
 /// What the servers gave it out under.
 #[derive(Clone, Debug)]
-pub(super) struct Ticket {
+pub(super) struct AckToken {
     /// Where to say how it ended.
     pub(super) reply: Subject,
-    pub(super) way: Way,
+    pub(super) origin: Origin,
     /// How often the servers gave it out.
     pub(super) delivered: u32,
 }
 
 /// Which way it came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Origin {
     /// As the event itself.
     Event,
     /// As a reference to it, of this generation.
@@ -34,18 +34,18 @@ pub(super) enum Step {
     /// certain.
     Refer(u32),
     /// It is to be dispatched.
-    HandOut(Next),
+    Dispatch(NextAttempt),
 }
 
 /// The next attempt.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Next {
+pub(super) struct NextAttempt {
     pub(super) attempt: u32,
     pub(super) first_attempt: u32,
     pub(super) due_at: i64,
 }
 
-impl Ticket {
+impl AckToken {
     /// Decides by what is recorded. Each event is led to one way at a time: by itself, until the
     /// first reference is made, and from then on by the newest reference.
     pub(super) fn step(
@@ -60,34 +60,38 @@ impl Ticket {
             Some(record) if record.is_begun() => record.state,
             // It was finished where it was carried from, and its record is on its way.
             _ => match past {
-                Some(State::Acknowledged) => Word::Acknowledged,
-                Some(State::DeadLettered) => Word::DeadLettered,
-                Some(State::Pending | State::Claimed | State::Interrupted) | None => Word::Pending,
+                Some(State::Acknowledged) => RecordState::Acknowledged,
+                Some(State::DeadLettered) => RecordState::DeadLettered,
+                Some(State::Pending | State::Claimed | State::Interrupted) | None => {
+                    RecordState::Pending
+                }
             },
         };
-        if matches!(state, Word::Acknowledged | Word::DeadLettered) {
+        if matches!(state, RecordState::Acknowledged | RecordState::DeadLettered) {
             return Step::Drop;
         }
         let handed_out = record.map_or(0, |record| record.handed_out);
         let first_attempt = record.map_or(1, |record| record.first_attempt.max(1));
-        match self.way {
-            Way::Event if generation > 0 && state == Word::Pending => Step::Refer(generation),
-            Way::Event if generation > 0 => Step::Drop,
-            Way::Event => Step::HandOut(Next {
+        match self.origin {
+            Origin::Event if generation > 0 && state == RecordState::Pending => {
+                Step::Refer(generation)
+            }
+            Origin::Event if generation > 0 => Step::Drop,
+            Origin::Event => Step::Dispatch(NextAttempt {
                 attempt: (handed_out + 1).max(self.delivered),
                 first_attempt,
                 due_at: not_of_a_wrong_clock(received_at, received_at, now),
             }),
             // Whoever recorded what is newer may have ended before it made the reference.
-            Way::Reference(of) if of < generation && state == Word::Pending => {
+            Origin::Reference(of) if of < generation && state == RecordState::Pending => {
                 Step::Refer(generation)
             }
-            Way::Reference(of) if of != generation => Step::Drop,
-            Way::Reference(_) => Step::HandOut(Next {
+            Origin::Reference(of) if of != generation => Step::Drop,
+            Origin::Reference(_) => Step::Dispatch(NextAttempt {
                 attempt: handed_out + 1,
                 first_attempt,
                 due_at: match record {
-                    Some(record) if state == Word::Pending => {
+                    Some(record) if state == RecordState::Pending => {
                         let asked_at = record.last_started_at().unwrap_or(now);
                         not_of_a_wrong_clock(record.due_at, asked_at, now)
                     }
@@ -120,10 +124,10 @@ mod tests {
 
     const NOW: i64 = 1_790_000_000_000_000;
 
-    fn ticket(way: Way, delivered: u32) -> Ticket {
-        Ticket {
+    fn token(origin: Origin, delivered: u32) -> AckToken {
+        AckToken {
             reply: Subject::from("reply"),
-            way,
+            origin,
             delivered,
         }
     }
@@ -136,17 +140,17 @@ mod tests {
 
     #[track_caller]
     fn check(
-        ticket: &Ticket,
+        token: &AckToken,
         past: Option<State>,
         record: impl Into<Option<Record>>,
         expected: Step,
     ) {
         let record = record.into();
-        assert_eq!(ticket.step(NOW, past, record.as_ref(), NOW), expected);
+        assert_eq!(token.step(NOW, past, record.as_ref(), NOW), expected);
     }
 
     fn next(attempt: u32, first_attempt: u32) -> Step {
-        Step::HandOut(Next {
+        Step::Dispatch(NextAttempt {
             attempt,
             first_attempt,
             due_at: NOW,
@@ -155,8 +159,8 @@ mod tests {
 
     #[test]
     fn an_event_leads_to_itself_until_there_is_a_reference() {
-        let first = ticket(Way::Event, 1);
-        let again = ticket(Way::Event, 3);
+        let first = token(Origin::Event, 1);
+        let again = token(Origin::Event, 3);
         check(&first, None, None, next(1, 1));
         check(&again, None, None, next(3, 1));
         check(
@@ -165,13 +169,13 @@ mod tests {
             Some(record(|record| record.begin(2, NOW))),
             next(3, 1),
         );
-        let repeated = record(|record| record.repeat(std::time::UNIX_EPOCH, &[]));
+        let repeated = record(|record| record.count_redelivery(std::time::UNIX_EPOCH, &[]));
         check(&again, None, Some(repeated), next(3, 1));
         for (state, step) in [
-            (Word::Acknowledged, Step::Drop),
-            (Word::DeadLettered, Step::Drop),
-            (Word::Pending, Step::Refer(1)),
-            (Word::Claimed, Step::Drop),
+            (RecordState::Acknowledged, Step::Drop),
+            (RecordState::DeadLettered, Step::Drop),
+            (RecordState::Pending, Step::Refer(1)),
+            (RecordState::Claimed, Step::Drop),
         ] {
             let record = record(|record| {
                 record.handed_out = 1;
@@ -184,7 +188,7 @@ mod tests {
 
     #[test]
     fn what_was_finished_elsewhere_is_not_handed_out() {
-        let first = ticket(Way::Event, 1);
+        let first = token(Origin::Event, 1);
         check(&first, Some(State::Acknowledged), None, Step::Drop);
         check(&first, Some(State::DeadLettered), None, Step::Drop);
         check(&first, Some(State::Pending), None, next(1, 1));
@@ -207,7 +211,7 @@ mod tests {
         let retried = record(|record| {
             record.begin(1, NOW);
             let at = from_micros(NOW);
-            let finish = Completion {
+            let completion = Completion {
                 id: DeliveryId::new(1, 0),
                 attempt: 1,
                 started_at: at,
@@ -219,12 +223,12 @@ mod tests {
                 is_counted: true,
                 is_released: false,
             };
-            record.end(&finish);
+            record.end(&completion);
         });
         assert_eq!(retried.generation, 1);
         let check = |of, delivered, record, expected| {
             check(
-                &ticket(Way::Reference(of), delivered),
+                &token(Origin::Reference(of), delivered),
                 None,
                 record,
                 expected,
@@ -241,31 +245,32 @@ mod tests {
         replayed.begin(2, NOW);
         check(1, 2, Some(replayed.clone()), Step::Drop);
         check(2, 2, Some(replayed.clone()), next(3, 2));
-        replayed.state = Word::Acknowledged;
+        replayed.state = RecordState::Acknowledged;
         check(2, 2, Some(replayed), Step::Drop);
     }
 
     #[test]
     fn a_clock_far_ahead_delays_nothing() {
         let year = 365 * 24 * 3600 * 1_000_000_i64;
-        let due = |received_at| match ticket(Way::Event, 1).step(received_at, None, None, NOW) {
-            Step::HandOut(next) => next.due_at,
+        let due = |received_at| match token(Origin::Event, 1).step(received_at, None, None, NOW) {
+            Step::Dispatch(next) => next.due_at,
             other => panic!("{other:?}"),
         };
         assert_eq!(due(NOW + 30_000_000), NOW + 30_000_000);
         assert_eq!(due(NOW + year), NOW);
         let mut record = record(|record| record.begin(1, NOW + year));
-        record.state = Word::Pending;
+        record.state = RecordState::Pending;
         record.generation = 1;
         record.due_at = NOW + year + 5;
-        let step = |record: &Record| ticket(Way::Reference(1), 1).step(0, None, Some(record), NOW);
-        assert!(matches!(step(&record), Step::HandOut(next) if next.due_at == NOW + year + 5));
+        let step =
+            |record: &Record| token(Origin::Reference(1), 1).step(0, None, Some(record), NOW);
+        assert!(matches!(step(&record), Step::Dispatch(next) if next.due_at == NOW + year + 5));
         record.set_attempts(&[crate::Attempt::new(
             1,
             from_micros(NOW + year),
             Duration::ZERO,
             AttemptOutcome::Retry,
         )]);
-        assert!(matches!(step(&record), Step::HandOut(next) if next.due_at == NOW));
+        assert!(matches!(step(&record), Step::Dispatch(next) if next.due_at == NOW));
     }
 }

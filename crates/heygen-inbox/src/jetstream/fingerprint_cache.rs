@@ -1,4 +1,4 @@
-//! [`Seen`]: which of the newest events were here before, beside what the servers themselves know.
+//! [`FingerprintCache`]: which of the newest events were here before, beside what the servers themselves know.
 //!
 //! The servers know a duplicate by one id a message, for as long as their window. A POST and its
 //! record in HeyGen's log have different bodies, and so ids, and the log reaches further back than
@@ -19,7 +19,7 @@ use crate::dedup::v2;
 use crate::delivery::NewDelivery;
 
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct FingerprintCache {
     maps: Mutex<Maps>,
     /// Of how many fingerprints one map is made.
     map_len: usize,
@@ -65,7 +65,7 @@ impl Known {
     }
 }
 
-impl Seen {
+impl FingerprintCache {
     /// Remembers the newest `events`, or up to twice as many.
     pub(super) fn new(events: usize) -> Self {
         Self {
@@ -191,19 +191,19 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_newest_stay() {
-        let seen = Seen::new(4);
+        let cache = FingerprintCache::new(4);
         let event = |number: u64| {
             let body = format!(r#"{{"event_type":"a.b","event_data":{number}}}"#);
             let now = std::time::SystemTime::UNIX_EPOCH;
             NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
         };
         for number in 1..=100 {
-            seen.insert(event(number).index_fingerprints(), number);
+            cache.insert(event(number).index_fingerprints(), number);
         }
-        assert_eq!(seen.candidates(&event(100)), [100]);
-        assert_eq!(seen.candidates(&event(97)), [97]);
-        assert_eq!(seen.candidates(&event(50)), [0; 0]);
-        let maps = seen.maps();
+        assert_eq!(cache.candidates(&event(100)), [100]);
+        assert_eq!(cache.candidates(&event(97)), [97]);
+        assert_eq!(cache.candidates(&event(50)), [0; 0]);
+        let maps = cache.maps();
         assert!(maps.newer.len() <= 8 && maps.older.len() <= 8);
     }
 }
