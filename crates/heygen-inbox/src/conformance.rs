@@ -1,8 +1,8 @@
-//! What every store has to do, as cases that a store written elsewhere can run against itself.
+//! The conformance suite: what every store has to do, for stores of your own too.
 //!
-//! `conformance_tests!` makes a test of each case, [`failures`] runs all of
-//! them and names those that fail. A case panics where the store does something else. It needs an
-//! empty inbox of its own, and tokio with the features `macros`, `rt` and `time`.
+//! `conformance_tests!` makes a test of each case; [`failures`] runs all cases and names those that
+//! fail. A case panics when the store does not conform. It needs an empty inbox of its own, and tokio
+//! with the features `macros`, `rt` and `time`.
 //!
 //! # Examples
 //!
@@ -11,7 +11,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! // Beside the inbox stands what has to outlive it: a temporary folder, a server, or nothing.
+//! // Beside the inbox: what has to outlive it, such as a temporary folder or a server.
 //! let make = async || (MemoryInbox::new(), ());
 //! conformance::run("find_changes_nothing", make).await;
 //! # }
@@ -42,7 +42,7 @@ mod upkeep;
 
 type Run<I> = fn(I) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The cases, once: as a table, and as a macro that makes tests of them.
+/// The cases as a table, and as a macro that makes tests of them.
 macro_rules! cases {
     ($d:tt $($module:ident { $($case:ident,)* })*) => {
         /// The name of each case, in the order in which [`failures`] runs them.
@@ -135,6 +135,7 @@ cases! { $
         callbacks_never_match_signed_posts,
         post_and_its_log_record_are_one_event,
         readiness_check_stores_nothing,
+        drift_is_counted_with_an_example,
     }
     admin {
         replayed_delivery_has_all_its_attempts_again,
@@ -158,8 +159,8 @@ cases! { $
 ///
 /// # Panics
 ///
-/// When the store does something else than the case expects, or nothing within five minutes, and when
-/// there is no case of that name.
+/// When the store does not conform, or does not end within five minutes, and when there is no case of
+/// that name.
 pub async fn run<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G)) {
     let case = find(name);
     assert!(case.is_some(), "there is no case `{name}`");
@@ -171,7 +172,7 @@ pub async fn run<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G
     drop(guard);
 }
 
-/// Whether a store fails one case. What was wrong is printed, as panics are.
+/// Whether a store fails one case. The reason is printed, as panics are.
 ///
 /// # Panics
 ///

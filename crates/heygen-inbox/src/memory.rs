@@ -27,9 +27,10 @@ mod entry;
 
 /// An inbox that lives and dies with its process.
 ///
-/// For tests, and for those who accept that a restart loses what was not handled yet. It holds a bounded number of
-/// deliveries (default: 10,000): the oldest finished ones make room, and when none is finished, appends are refused as
-/// [`Busy`](crate::InboxErrorKind::Busy), so that HeyGen sends again later. What made room is no longer known as a duplicate.
+/// For tests, and where a restart may lose unhandled deliveries. It holds a bounded number of
+/// deliveries (default: 10,000): the oldest finished ones are dropped for new ones, and are no longer
+/// recognised as duplicates. When none is finished, appends are refused as
+/// [`Busy`](crate::InboxErrorKind::Busy), so that HeyGen retries later.
 ///
 /// Clones share one inbox.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +60,7 @@ impl MemoryInbox {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // A panic while the lock was held cannot leave an entry half written: each change is made whole or not begun.
+        // A panic while the lock was held cannot leave an entry half written.
         self.shared
             .entries
             .lock()
@@ -234,5 +235,5 @@ impl InboxAdmin for MemoryInbox {
     }
 }
 
-/// How often what waits for its time is looked through for times of a clock that was wrong.
+/// How often due times are checked for those of a wrong clock.
 const LOOK_AT_TIMES: Duration = Duration::from_secs(1);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::support::{
-    all_ids, append_new, at, body, claim_one, claim_soon, delivery, duplicate, new,
+    all_ids, append_new, at, body, claim_one, claim_soon, complete, counts, delivery, duplicate,
+    get, new,
 };
 use crate::admin::{InboxAdmin, PruneStep};
-use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
-use crate::completion::Completion;
+use crate::claim::{ClaimRequest, DispatchOrder, Room};
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::record::{Attempt, AttemptOutcome, Query, State};
@@ -15,8 +15,7 @@ use crate::source::Source;
 
 async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) -> DeliveryId {
     let claimed = claim_one(inbox, seconds).await;
-    let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
-    inbox.complete(completion).await.unwrap();
+    complete(inbox, &claimed, seconds, result).await;
     claimed.id
 }
 
@@ -29,7 +28,7 @@ pub(super) async fn replayed_delivery_has_all_its_attempts_again(inbox: impl Inb
         (replayed.pending, replayed.claimed, replayed.missing),
         (1, 0, 1)
     );
-    let summary = inbox.get(id).await.unwrap().unwrap().summary;
+    let summary = get(&inbox, id).await.summary;
     assert_eq!(
         (summary.state, summary.dead_lettered_at),
         (State::Pending, None)
@@ -64,7 +63,7 @@ pub(super) async fn dead_lettered_by_hand_is_replayable(inbox: impl InboxAdmin) 
             (report.dead_lettered, report.missing, report.claimed),
             (1, 1, 0)
         );
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         let summary = &stored.summary;
         assert_eq!(
             (summary.state, summary.dead_lettered_at, stored.due_at),
@@ -77,7 +76,7 @@ pub(super) async fn dead_lettered_by_hand_is_replayable(inbox: impl InboxAdmin) 
     }
     let claimed = claim_one(&inbox, 2).await;
     assert_eq!(claimed.id, other);
-    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
+    counts(&inbox, (0, 1, 1)).await;
     inbox.replay(vec![id], at(3)).await.unwrap();
     let claimed = claim_soon(&inbox, 4).await.remove(0);
     assert_eq!(
@@ -95,8 +94,7 @@ pub(super) async fn retry_dead_lettered_by_hand_does_not_come_back(inbox: impl I
     assert_eq!(report.dead_lettered, 1);
     let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
     assert!(claim.deliveries.is_empty());
-    let counts = inbox.counts().await.unwrap();
-    assert_eq!((counts.pending, counts.dead_lettered), (0, 1));
+    counts(&inbox, (0, 0, 1)).await;
 }
 
 pub(super) async fn finished_and_claimed_are_not_dead_lettered_by_hand(inbox: impl InboxAdmin) {
@@ -110,10 +108,10 @@ pub(super) async fn finished_and_claimed_are_not_dead_lettered_by_hand(inbox: im
         (report.acknowledged, report.claimed, report.dead_lettered),
         (1, 1, 0)
     );
-    let state = async |id| inbox.get(id).await.unwrap().unwrap().summary.state;
+    let state = async |id| get(&inbox, id).await.summary.state;
     assert_eq!(state(done).await, State::Acknowledged);
     assert_eq!(state(claimed.id).await, State::Claimed);
-    acknowledge(&inbox, &claimed, 4).await;
+    complete(&inbox, &claimed, 4, AttemptOutcome::Acknowledged).await;
     assert_eq!(state(claimed.id).await, State::Acknowledged);
 }
 
@@ -153,12 +151,8 @@ pub(super) async fn delivery_is_deleted_in_each_state_but_claimed(inbox: impl In
     let report = inbox.delete(ids).await.unwrap();
     assert_eq!((report.deleted, report.claimed, report.missing), (2, 1, 1));
     assert_eq!(all_ids(&inbox).await, [claimed.id]);
-    acknowledge(&inbox, &claimed, 3).await;
-    let counts = inbox.counts().await.unwrap();
-    assert_eq!(
-        (counts.pending, counts.claimed, counts.dead_lettered),
-        (0, 0, 0)
-    );
+    complete(&inbox, &claimed, 3, AttemptOutcome::Acknowledged).await;
+    counts(&inbox, (0, 0, 0)).await;
     assert_eq!(inbox.delete(vec![claimed.id]).await.unwrap().deleted, 1);
 }
 
@@ -172,7 +166,7 @@ pub(super) async fn nothing_is_claimed_while_dispatch_is_paused(inbox: impl Inbo
         assert_eq!(since, Some(at(2)), "the first counts");
     }
     // What was begun ends, what comes in is stored.
-    acknowledge(&inbox, &claimed, 3).await;
+    complete(&inbox, &claimed, 3, AttemptOutcome::Acknowledged).await;
     let waiting = append_new(&inbox, 3, &body("b")).await;
     let room = vec![Room::new(10, 10, 0)];
     for request in [
@@ -191,12 +185,6 @@ pub(super) async fn nothing_is_claimed_while_dispatch_is_paused(inbox: impl Inbo
     assert_eq!(claim.deliveries[0].id, waiting);
 }
 
-async fn acknowledge(inbox: &impl InboxAdmin, claimed: &ClaimedDelivery, seconds: u64) {
-    let result = AttemptOutcome::Acknowledged;
-    let completion = Completion::new(claimed, at(seconds), Duration::ZERO, result);
-    inbox.complete(completion).await.unwrap();
-}
-
 pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     let deliveries = vec![delivery(1, body("b")), delivery(1, body("a"))];
@@ -205,7 +193,7 @@ pub(super) async fn find_changes_nothing(inbox: impl InboxAdmin) {
         assert_eq!(found, [None, Some(id)]);
     }
     assert_eq!(all_ids(&inbox).await, [id]);
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.redeliveries.count, 0);
 }
 
@@ -229,7 +217,7 @@ fn dead(seconds: u64, name: &str) -> Imported {
 pub(super) async fn imported_delivery_keeps_its_past(inbox: impl InboxAdmin) {
     let past = dead(0, "a");
     let id = new(inbox.import(vec![past.clone()]).await.unwrap()[0]);
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(
         (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 3)

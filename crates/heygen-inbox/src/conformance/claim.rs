@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{append_new, at, body, claim_soon, delivery, new};
+use super::support::{append_new, at, body, claim_soon, complete, completion, delivery, get, new};
 use crate::admin::InboxAdmin;
 use crate::claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 use crate::completion::Completion;
@@ -45,8 +45,8 @@ async fn append_backlog(inbox: &impl InboxAdmin, count: usize) {
         append_new(inbox, 0, &of_type("a.b", number)).await;
     }
     for claimed in claim(inbox, plain(0, room(count))).await {
-        let completion = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
-        inbox.complete(completion.due_at(at(1))).await.unwrap();
+        let retry = completion(&claimed, 0, AttemptOutcome::Retry).due_at(at(1));
+        inbox.complete(retry).await.unwrap();
     }
 }
 
@@ -134,21 +134,15 @@ pub(super) async fn released_delivery_leaves_no_trace(inbox: impl InboxAdmin) {
         let completion = Completion::released(&claimed, at(seconds + 10))
             .elapsed(Duration::from_secs(seconds + 10));
         inbox.complete(completion.clone()).await.unwrap();
-        // It may be told again.
+        // Idempotent.
         inbox.complete(completion).await.unwrap();
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!((stored.summary.attempts, stored.attempts.len()), (0, 0));
         assert_eq!(stored.due_at, Some(at(seconds + 10)));
     }
     let claimed = claim_soon(&inbox, 30).await.remove(0);
-    let completion = Completion::new(
-        &claimed,
-        at(30),
-        Duration::ZERO,
-        AttemptOutcome::Acknowledged,
-    );
-    inbox.complete(completion).await.unwrap();
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    complete(&inbox, &claimed, 30, AttemptOutcome::Acknowledged).await;
+    let stored = get(&inbox, id).await;
     assert_eq!((stored.summary.attempts, stored.attempts.len()), (1, 1));
 }
 
@@ -156,8 +150,7 @@ pub(super) async fn uncounted_attempts_are_reported(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (seconds, is_counted) in [(0, false), (10, true), (20, false)] {
         let claimed = claim_soon(&inbox, seconds).await.remove(0);
-        let completion =
-            Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry);
+        let completion = completion(&claimed, seconds, AttemptOutcome::Retry);
         let completion = completion.due_at(at(seconds + 10));
         let completion = if is_counted {
             completion
@@ -172,7 +165,7 @@ pub(super) async fn uncounted_attempts_are_reported(inbox: impl InboxAdmin) {
         (id, 4, 1)
     );
     assert_eq!((claimed.uncounted, claimed.interrupted), (2, 0));
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.attempts.len(), 3, "they are recorded all the same");
 }
 
@@ -188,8 +181,7 @@ pub(super) async fn elapsed_time_is_kept_and_interruptions_are_counted(inbox: im
         let claimed = claim_soon(&inbox, number as u64).await.remove(0);
         let elapsed = Duration::from_secs(number as u64);
         assert_eq!(claimed.elapsed, elapsed);
-        let completion = Completion::new(&claimed, at(0), Duration::ZERO, result)
-            .elapsed(elapsed + Duration::from_secs(1));
+        let completion = completion(&claimed, 0, result).elapsed(elapsed + Duration::from_secs(1));
         inbox.complete(completion).await.unwrap();
     }
     let claimed = claim_soon(&inbox, 9).await.remove(0);
@@ -223,7 +215,6 @@ pub(super) async fn retry_of_a_clock_ahead_is_claimed_soon(inbox: impl InboxAdmi
     let id = new(inbox.append(delivery(0, body("a"))).await.unwrap());
     let claimed = claim(&inbox, plain(0, room(1))).await.remove(0);
     // The clock was set forward before the handler was called, and back before it ended.
-    let completion = Completion::new(&claimed, at(AHEAD), Duration::ZERO, AttemptOutcome::Retry);
-    inbox.complete(completion).await.unwrap();
+    complete(&inbox, &claimed, AHEAD, AttemptOutcome::Retry).await;
     assert_eq!(claim_soon(&inbox, 1).await[0].id, id);
 }

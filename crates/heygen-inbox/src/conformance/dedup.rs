@@ -5,7 +5,7 @@ use heygen_events::EventType;
 use super::pairs::{
     C, I, JOB, JOB_AND_MORE, JOB_E1, JOB_RECORD, P, R, WORDS, WORDS_RECORD, delivery,
 };
-use super::support::{all_ids, at, duplicate, new};
+use super::support::{all_ids, at, duplicate, get, new};
 use crate::admin::InboxAdmin;
 use crate::delivery::Header;
 use crate::id::DeliveryId;
@@ -87,7 +87,7 @@ pub(super) async fn equal_bodies_without_job_are_new_after_an_hour(inbox: impl I
                 Some(same) => assert_eq!(duplicate(appended), ids[same], "{minutes}"),
             }
         }
-        let stored = inbox.get(ids[1]).await.unwrap().unwrap();
+        let stored = get(&inbox, ids[1]).await;
         assert_eq!(stored.redeliveries.count, 4);
     }
     assert_eq!(all_ids(&inbox).await.len(), 10);
@@ -108,12 +108,12 @@ pub(super) async fn event_of_a_job_is_always_a_duplicate(inbox: impl InboxAdmin)
 pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
     let record = |id: &str| WORDS_RECORD.replace("e1", id);
     let post = new(inbox.append(delivery(0, P, WORDS)).await.unwrap());
-    assert_eq!(inbox.get(post).await.unwrap().unwrap().event_id, None);
+    assert_eq!(get(&inbox, post).await.event_id, None);
     for _ in 0..2 {
         let found = inbox.append(delivery(5, R, &record("e1"))).await.unwrap();
         assert_eq!(duplicate(found), post);
     }
-    let stored = inbox.get(post).await.unwrap().unwrap();
+    let stored = get(&inbox, post).await;
     assert_eq!(stored.event_id.as_deref(), Some("e1"), "of its record");
     assert_eq!((stored.redeliveries.count, stored.signed), (0, None));
     let other = new(inbox.append(delivery(5, R, &record("e2"))).await.unwrap());
@@ -121,7 +121,7 @@ pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
         let found = inbox.append(delivery(6, R, &record(id))).await.unwrap();
         assert_eq!(duplicate(found), expected);
     }
-    // Records that have no id are told apart by all they hold.
+    // Records without an id differ if their bodies do.
     let bare = |at: &str| {
         format!(
             r#"{{"event_id":"","event_type":"y.fail","event_data":{{"a":1}},"created_at":"{at}"}}"#
@@ -157,7 +157,7 @@ pub(super) async fn two_posts_and_their_records_are_two_events(inbox: impl Inbox
 
 pub(super) async fn post_after_its_record_stores_its_signed_bytes(inbox: impl InboxAdmin) {
     let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
-    assert_eq!(inbox.get(record).await.unwrap().unwrap().signed, None);
+    assert_eq!(get(&inbox, record).await.signed, None);
     let odd = format!(" {JOB}\n");
     let post = inbox.append(delivery(7, P, &odd)).await.unwrap();
     assert_eq!(duplicate(post), record);
@@ -165,7 +165,7 @@ pub(super) async fn post_after_its_record_stores_its_signed_bytes(inbox: impl In
         let again = inbox.append(delivery(minutes, P, body)).await.unwrap();
         assert_eq!(duplicate(again), record);
     }
-    let stored = inbox.get(record).await.unwrap().unwrap();
+    let stored = get(&inbox, record).await;
     assert_eq!(stored.body, JOB_RECORD);
     assert_eq!(stored.summary.source, R);
     assert_eq!(stored.redeliveries.count, 3);
@@ -208,7 +208,7 @@ pub(super) async fn record_read_again_matches_the_same_delivery(inbox: impl Inbo
             .unwrap();
         assert_eq!(duplicate(found), record);
     }
-    assert_eq!(inbox.get(post).await.unwrap().unwrap().event_id, None);
+    assert_eq!(get(&inbox, post).await.event_id, None);
     let other = delivery(4, R, &JOB_RECORD.replace("e1", "e2"));
     assert_eq!(duplicate(inbox.append(other).await.unwrap()), post);
 }
@@ -232,7 +232,7 @@ pub(super) async fn second_import_changes_nothing(inbox: impl InboxAdmin) {
             assert_eq!(duplicate(again), *id, "{minutes} {body}");
         }
     }
-    let stored = inbox.get(ids[0]).await.unwrap().unwrap();
+    let stored = get(&inbox, ids[0]).await;
     assert_eq!(
         stored.redeliveries.count, 0,
         "read again is not received again"
@@ -247,6 +247,6 @@ pub(super) async fn unsigned_delivery_never_suppresses_a_signed_one(inbox: impl 
     let post = new(inbox.append(delivery(1, P, JOB_E1)).await.unwrap());
     let found = inbox.append(delivery(1, R, JOB_RECORD)).await.unwrap();
     assert_eq!(duplicate(found), post);
-    let stored = inbox.get(post).await.unwrap().unwrap();
+    let stored = get(&inbox, post).await;
     assert_eq!((stored.summary.source, stored.redeliveries.count), (P, 0));
 }

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::support::{append_new, at, claim_due, new};
+use super::support::{append_new, at, claim_due, complete, completion, new};
 use crate::admin::InboxAdmin;
 use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder};
-use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::error::InboxErrorKind;
 use crate::id::DeliveryId;
@@ -30,16 +29,6 @@ async fn claim_ids(inbox: &impl InboxAdmin, seconds: u64) -> Vec<DeliveryId> {
     claimed.iter().map(|claimed| claimed.id).collect()
 }
 
-async fn end(
-    inbox: &impl InboxAdmin,
-    claimed: &ClaimedDelivery,
-    seconds: u64,
-    result: AttemptOutcome,
-) {
-    let completion = Completion::new(claimed, at(seconds), Duration::ZERO, result);
-    inbox.complete(completion).await.unwrap();
-}
-
 pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
         return refuses(inbox).await;
@@ -58,11 +47,11 @@ pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
     ids.push(append_new(&inbox, 1, &about("a", 4)).await);
     assert!(claim(&inbox, 1).await.is_empty());
 
-    end(&inbox, &first[1], 1, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &first[1], 1, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 1).await, [ids[4]]);
     let mut claimed = first[0].clone();
     for next in [ids[1], ids[3], ids[5]] {
-        end(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
+        complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
         claimed = claim(&inbox, 1).await.remove(0);
         assert_eq!(claimed.id, next);
     }
@@ -76,15 +65,15 @@ pub(super) async fn retry_delays_its_subject_only(inbox: impl InboxAdmin) {
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let claimed = claim(&inbox, 0).await.remove(0);
     assert_eq!(claimed.id, first);
-    let retry = Completion::new(&claimed, at(0), Duration::ZERO, AttemptOutcome::Retry);
-    inbox.complete(retry.due_at(at(100))).await.unwrap();
+    let retry = completion(&claimed, 0, AttemptOutcome::Retry).due_at(at(100));
+    inbox.complete(retry).await.unwrap();
     let other = append_new(&inbox, 1, &about("b", 1)).await;
     assert_eq!(claim_ids(&inbox, 1).await, [other]);
 
     let claimed = claim(&inbox, 100).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((claimed[0].id, claimed[0].attempt), (first, 2));
-    end(&inbox, &claimed[0], 100, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &claimed[0], 100, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 100).await, [second]);
 }
 
@@ -95,7 +84,7 @@ pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
     append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let first = claim(&inbox, 0).await.remove(0);
-    end(&inbox, &first, 0, AttemptOutcome::DeadLettered).await;
+    complete(&inbox, &first, 0, AttemptOutcome::DeadLettered).await;
     assert_eq!(claim_ids(&inbox, 0).await, [second]);
 }
 
@@ -110,12 +99,12 @@ pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin)
     let first = claim(&inbox, 1).await.remove(0);
     assert_eq!(first.id, ids[0]);
     assert!(claim(&inbox, 1).await.is_empty(), "the others wait");
-    end(&inbox, &first, 1, AttemptOutcome::Retry).await;
+    complete(&inbox, &first, 1, AttemptOutcome::Retry).await;
     inbox.dead_letter(vec![ids[0]], at(2)).await.unwrap();
     let second = claim(&inbox, 3).await.remove(0);
     assert_eq!(second.id, ids[1]);
     assert!(claim(&inbox, 3).await.is_empty(), "the last waits");
-    end(&inbox, &second, 3, AttemptOutcome::Retry).await;
+    complete(&inbox, &second, 3, AttemptOutcome::Retry).await;
     inbox.delete(vec![ids[1]]).await.unwrap();
     // By the real clock, which a deletion goes by.
     let later = SystemTime::now() + Duration::from_secs(60);
@@ -152,10 +141,10 @@ pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
     let others = claim_due(&inbox, 2, 1).await;
     assert_eq!(others.len(), 2, "no one waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
-    end(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
     assert!(claim(&inbox, 1).await.is_empty(), "two are being handled");
-    end(&inbox, &others[0], 1, AttemptOutcome::Acknowledged).await;
-    end(&inbox, &others[1], 1, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &others[0], 1, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &others[1], 1, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim(&inbox, 1).await.len(), 1);
 }
 
@@ -208,15 +197,15 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     assert_eq!(ids, first, "no source waits for another");
     assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
     // One that fails holds up its own source alone, and the others go on to their next.
-    let retry = Completion::new(&claimed[1], at(1), Duration::ZERO, AttemptOutcome::Retry);
-    inbox.complete(retry.due_at(at(100))).await.unwrap();
+    let retry = completion(&claimed[1], 1, AttemptOutcome::Retry).due_at(at(100));
+    inbox.complete(retry).await.unwrap();
     for (index, claimed) in claimed.iter().enumerate().filter(|(index, _)| *index != 1) {
-        end(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
+        complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
         assert_eq!(claim_ids(&inbox, 1).await, [second[index]]);
     }
     let again = claim(&inbox, 100).await;
     assert_eq!(again[0].id, first[1]);
-    end(&inbox, &again[0], 100, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &again[0], 100, AttemptOutcome::Acknowledged).await;
     assert_eq!(claim_ids(&inbox, 100).await, [second[1]]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{at, new};
+use super::support::{at, get, new};
 use crate::admin::InboxAdmin;
 use crate::delivery::{Header, NewDelivery};
 use crate::inbox::Appended;
@@ -13,8 +13,8 @@ pub(super) const R: Source = Source::Backfill;
 pub(super) const C: Source = Source::Callback;
 pub(super) const I: Source = Source::Import;
 
-/// The first delivery, the second, how many minutes lie between them, and whether the second repeats the first. `@` stands for
-/// a number of each pair's own.
+/// The first delivery, the second, how many minutes lie between them, and whether the second is a
+/// duplicate of the first. `@` is replaced by the number of the pair.
 type Pair = ((Source, &'static str), (Source, &'static str), u64, bool);
 
 pub(super) const JOB: &str =
@@ -160,7 +160,7 @@ const PAIRS: &[Pair] = pairs! {
     P JOB, C JOB, 0, false;
     C JOB_RECORD, R JOB_RECORD, 0, false;
     R JOB_RECORD, C JOB_RECORD, 0, false;
-    // What is imported is known, and never stands in the way.
+    // An import is a duplicate of what is stored, and never suppresses anything.
     I JOB, P JOB, 0, false;
     I JOB_RECORD, R JOB_RECORD, 0, false;
     I JOB, C JOB, 0, false;
@@ -196,7 +196,7 @@ pub(super) async fn pairs_are_duplicates_or_not(inbox: impl InboxAdmin) {
         };
         assert_eq!(found, expected, "pair {number}: {first:?} {second:?}");
         assert_eq!(second.is_duplicate_of(&first), *is_same, "pair {number}");
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!(stored.body, first.body(), "byte for byte");
         let is_counted = *is_same && matches!(second.source(), P | C);
         assert_eq!(

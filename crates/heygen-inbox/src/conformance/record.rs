@@ -1,12 +1,12 @@
-//! What every inbox has to do. Each case runs on each inbox.
+//! Storing, listing, claiming and completing deliveries.
 
 use std::time::Duration;
 
 use heygen_events::Outcome;
 
 use super::support::{
-    all_ids, append_new, at, body, body_with_id, came_at, claim_due, claim_one, delivery,
-    duplicate, new,
+    all_ids, append_duplicate, append_new, at, body, body_with_id, came_at, claim_due, claim_one,
+    complete, completion, delivery, duplicate, get, new,
 };
 use crate::admin::InboxAdmin;
 use crate::claim::ClaimRequest;
@@ -51,7 +51,7 @@ pub(super) async fn same_event_is_stored_once(inbox: impl InboxAdmin) {
             None => {
                 new(appended);
             }
-            // Where several are the same event, the newest is told.
+            // The newest of several equal ones.
             Some(earlier) => assert_eq!(duplicate(appended), ids[*earlier], "step {step}: {body}"),
         }
     }
@@ -61,12 +61,12 @@ pub(super) async fn same_event_is_stored_once(inbox: impl InboxAdmin) {
 
 pub(super) async fn redeliveries_are_counted_with_their_headers(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.redeliveries, Redeliveries::default());
     for seconds in [5, 7] {
-        duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap());
+        append_duplicate(&inbox, seconds, body("a")).await;
     }
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.headers, [came_at(0)], "the first stay");
     assert_eq!(stored.summary.received_at, at(0));
     assert_eq!(stored.redeliveries.count, 2);
@@ -76,10 +76,10 @@ pub(super) async fn redeliveries_are_counted_with_their_headers(inbox: impl Inbo
 
 pub(super) async fn backfilled_event_is_not_counted_as_redelivery(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    append_duplicate(&inbox, 5, body("a")).await;
     let logged = NewDelivery::new(at(9), Source::Backfill, Vec::new(), body("a").into());
     assert_eq!(duplicate(inbox.append(logged).await.unwrap()), id);
-    let redeliveries = inbox.get(id).await.unwrap().unwrap().redeliveries;
+    let redeliveries = get(&inbox, id).await.redeliveries;
     assert_eq!((redeliveries.count, redeliveries.last_at), (1, Some(at(5))));
     assert_eq!(redeliveries.last_headers, [came_at(5)]);
 }
@@ -95,14 +95,14 @@ pub(super) async fn signed_body_is_stored_byte_for_byte(inbox: impl InboxAdmin) 
     ];
     for (seconds, body) in unreadable.iter().enumerate() {
         let id = new(inbox.append(delivery(seconds as u64, body)).await.unwrap());
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!(stored.body, body);
         assert_eq!(stored.summary.event_type, None, "{body:?}");
         assert_eq!(stored.summary.outcome, None);
     }
     let odd = " {\"event_type\":\"someone.new\",\"event_data\":[null]}\r\n";
     let id = append_new(&inbox, 10, odd).await;
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.body, odd);
     assert_eq!(stored.summary.event_type.as_deref(), Some("someone.new"));
     let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
@@ -122,16 +122,10 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         append_new(&inbox, 20, &body("c")).await,
         append_new(&inbox, 30, "not json").await,
     ];
-    // The oldest is done, the next is in somebody's hands.
+    // The oldest is acknowledged, the next is claimed.
     for claimed in claim_due(&inbox, 2, 30).await {
         if claimed.id == ids[0] {
-            let completion = Completion::new(
-                &claimed,
-                at(31),
-                Duration::ZERO,
-                AttemptOutcome::Acknowledged,
-            );
-            inbox.complete(completion).await.unwrap();
+            complete(&inbox, &claimed, 31, AttemptOutcome::Acknowledged).await;
         }
     }
     let query = Query::default;
@@ -222,7 +216,7 @@ pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
 pub(super) async fn get_returns_the_whole_delivery(inbox: impl InboxAdmin) {
     let body = r#"{"event_id":"e1","event_type":"avatar_video.fail","event_data":{"video_id":"v","callback_id":"c","msg":"no"}}"#;
     let id = append_new(&inbox, 3, body).await;
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.summary.id, id);
     assert_eq!(stored.summary.received_at, at(3));
     assert_eq!(
@@ -259,11 +253,11 @@ pub(super) async fn ids_increase_when_the_clock_does_not(inbox: impl InboxAdmin)
     for (index, seconds) in [100, 100, 99, 0, 101].into_iter().enumerate() {
         let id = append_new(&inbox, seconds, &body(&index.to_string())).await;
         assert!(id > last);
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!(
             stored.summary.received_at,
             at(seconds),
-            "the time itself is told as it was"
+            "the time stays as it was"
         );
         last = id;
     }
@@ -304,9 +298,9 @@ pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
     assert_eq!(claimed.headers, [came_at(0)]);
     assert_eq!(claimed.body, body("a"));
     assert!(claim_due(&inbox, 10, 99).await.is_empty());
-    duplicate(inbox.append(delivery(5, body("a"))).await.unwrap());
+    append_duplicate(&inbox, 5, body("a")).await;
     assert!(claim_due(&inbox, 10, 99).await.is_empty());
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(
         (stored.summary.state, stored.summary.attempts),
         (State::Claimed, 1)
@@ -325,7 +319,7 @@ pub(super) async fn completion_is_recorded(inbox: impl InboxAdmin) {
         let completion =
             Completion::new(&claimed, at(1), duration, result).detail(Some("said so".into()));
         inbox.complete(completion).await.unwrap();
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!(stored.summary.state, state);
         assert_eq!(stored.due_at, None);
         let [attempt] = stored.attempts.as_slice() else {
@@ -335,12 +329,7 @@ pub(super) async fn completion_is_recorded(inbox: impl InboxAdmin) {
         assert_eq!((attempt.started_at, attempt.duration), (at(1), duration));
         assert_eq!(attempt.detail.as_deref(), Some("said so"));
         assert!(claim_due(&inbox, 10, 999).await.is_empty());
-        duplicate(
-            inbox
-                .append(delivery(5, body(result.as_str())))
-                .await
-                .unwrap(),
-        );
+        append_duplicate(&inbox, 5, body(result.as_str())).await;
         assert!(claim_due(&inbox, 10, 999).await.is_empty());
     }
 }
@@ -360,14 +349,13 @@ pub(super) async fn retry_is_claimed_when_due(inbox: impl InboxAdmin) {
         let claimed = claim_one(&inbox, seconds).await;
         assert_eq!(claimed.attempt, attempt);
         let completion =
-            Completion::new(&claimed, at(seconds), Duration::ZERO, AttemptOutcome::Retry)
-                .due_at(at(seconds + 10));
+            completion(&claimed, seconds, AttemptOutcome::Retry).due_at(at(seconds + 10));
         inbox.complete(completion).await.unwrap();
-        let stored = inbox.get(id).await.unwrap().unwrap();
+        let stored = get(&inbox, id).await;
         assert_eq!(stored.summary.state, State::Pending);
         assert_eq!(stored.due_at, Some(at(seconds + 10)));
     }
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     let numbers: Vec<_> = stored
         .attempts
         .iter()
@@ -379,37 +367,21 @@ pub(super) async fn retry_is_claimed_when_due(inbox: impl InboxAdmin) {
 
 pub(super) async fn late_completion_does_not_change_the_state(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    let end = |claimed, result| Completion::new(claimed, at(1), Duration::ZERO, result);
     let first = claim_one(&inbox, 0).await;
     for _ in 0..2 {
-        // Told twice, as after a failure that left open whether it was written.
-        inbox
-            .complete(end(&first, AttemptOutcome::Retry))
-            .await
-            .unwrap();
+        // Twice, as after a failure that left open whether it was written.
+        complete(&inbox, &first, 1, AttemptOutcome::Retry).await;
     }
     let second = claim_one(&inbox, 5).await;
-    inbox
-        .complete(end(&first, AttemptOutcome::Retry))
-        .await
-        .unwrap();
-    inbox
-        .complete(end(&first, AttemptOutcome::DeadLettered))
-        .await
-        .unwrap();
+    complete(&inbox, &first, 1, AttemptOutcome::Retry).await;
+    complete(&inbox, &first, 1, AttemptOutcome::DeadLettered).await;
     assert!(claim_due(&inbox, 10, 9).await.is_empty(), "still in hand");
 
-    // Done is done, whoever says it.
-    inbox
-        .complete(end(&first, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
-    inbox
-        .complete(end(&second, AttemptOutcome::Retry))
-        .await
-        .unwrap();
+    // A late acknowledgement counts.
+    complete(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
+    complete(&inbox, &second, 1, AttemptOutcome::Retry).await;
     assert!(claim_due(&inbox, 10, 9).await.is_empty());
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
     let attempts: Vec<_> = stored
         .attempts
@@ -434,13 +406,7 @@ pub(super) async fn completion_of_an_unknown_id_is_ignored(inbox: impl InboxAdmi
     ] {
         let mut stranger = claimed.clone();
         stranger.id = id;
-        let completion = Completion::new(
-            &stranger,
-            at(1),
-            Duration::ZERO,
-            AttemptOutcome::Acknowledged,
-        );
-        inbox.complete(completion).await.unwrap();
+        complete(&inbox, &stranger, 1, AttemptOutcome::Acknowledged).await;
         assert_eq!(inbox.get(id).await.unwrap(), None);
     }
     let stored = inbox.get(claimed.id).await.unwrap().unwrap();

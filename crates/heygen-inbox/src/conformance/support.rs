@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::admin::InboxAdmin;
 use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
+use crate::completion::Completion;
 use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
 use crate::inbox::Appended;
-use crate::record::Query;
+use crate::record::{AttemptOutcome, Counts, Query, StoredDelivery};
 use crate::source::Source;
 
 /// So many seconds into the test's day.
@@ -15,7 +16,8 @@ pub fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_790_000_000 + seconds)
 }
 
-/// A delivery that came in at `seconds`, with one header that tells it from others of the same body.
+/// A delivery received at `seconds`, with one header that distinguishes it from others of the same
+/// body.
 pub fn delivery(seconds: u64, body: impl AsRef<[u8]>) -> NewDelivery {
     NewDelivery::new(
         at(seconds),
@@ -25,7 +27,7 @@ pub fn delivery(seconds: u64, body: impl AsRef<[u8]>) -> NewDelivery {
     )
 }
 
-/// The header that [`delivery`] gives.
+/// The header of [`delivery`].
 pub fn came_at(seconds: u64) -> Header {
     Header::new("Heygen-Timestamp", seconds.to_string().as_bytes())
 }
@@ -61,6 +63,36 @@ pub async fn append_new(inbox: &impl InboxAdmin, seconds: u64, body: &str) -> De
     new(inbox.append(delivery(seconds, body)).await.unwrap())
 }
 
+/// Appends a body that was here before.
+pub async fn append_duplicate(
+    inbox: &impl InboxAdmin,
+    seconds: u64,
+    body: impl AsRef<[u8]>,
+) -> DeliveryId {
+    duplicate(inbox.append(delivery(seconds, body)).await.unwrap())
+}
+
+/// A delivery that is there.
+pub async fn get(inbox: &impl InboxAdmin, id: DeliveryId) -> StoredDelivery {
+    inbox.get(id).await.unwrap().unwrap()
+}
+
+/// The result of an attempt at `seconds`, due again at once.
+pub fn completion(claimed: &ClaimedDelivery, seconds: u64, result: AttemptOutcome) -> Completion {
+    Completion::new(claimed, at(seconds), Duration::ZERO, result)
+}
+
+/// Completes an attempt at `seconds`, due again at once.
+pub async fn complete(
+    inbox: &impl InboxAdmin,
+    claimed: &ClaimedDelivery,
+    seconds: u64,
+    result: AttemptOutcome,
+) {
+    let completion = completion(claimed, seconds, result);
+    inbox.complete(completion).await.unwrap();
+}
+
 /// Claims up to `limit` deliveries that are due.
 pub async fn claim_due(
     inbox: &impl InboxAdmin,
@@ -78,7 +110,22 @@ pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> ClaimedDelivery
     claimed.remove(0)
 }
 
-/// The ids of all that is stored, newest first.
+/// The counts, once so many are pending, claimed and dead-lettered: a server may count an
+/// acknowledgement a moment later.
+pub async fn counts(inbox: &impl InboxAdmin, expected: (u64, u64, u64)) -> Counts {
+    let mut found = (0, 0, 0);
+    for _ in 0..600 {
+        let counts = inbox.counts().await.unwrap();
+        found = (counts.pending, counts.claimed, counts.dead_lettered);
+        if found == expected {
+            return counts;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{found:?} are counted, not {expected:?}");
+}
+
+/// The ids of all stored deliveries, newest first.
 pub async fn all_ids(inbox: &impl InboxAdmin) -> Vec<DeliveryId> {
     let all = inbox.list(Query::default()).await.unwrap();
     all.iter().map(|summary| summary.id).collect()
@@ -99,5 +146,5 @@ pub async fn claim_soon(inbox: &impl InboxAdmin, seconds: u64) -> Vec<ClaimedDel
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("it is not noticed within a minute");
+    panic!("nothing is due within a minute");
 }

@@ -1,33 +1,25 @@
-//! What keeps an inbox in order: counting, pruning, a clock that is set back, posts that no one signed.
-
-use std::time::Duration;
+//! Counting, pruning, a clock that is set back, unsigned deliveries, drift.
 
 use super::support::{
-    all_ids, append_new, at, body, body_with_id, claim_due, claim_one, claim_soon, delivery,
-    duplicate, new,
+    all_ids, append_duplicate, append_new, at, body, body_with_id, claim_due, claim_one,
+    claim_soon, completion, counts, delivery, duplicate, get, new,
 };
 use crate::admin::{InboxAdmin, PruneStep};
 use crate::claim::ClaimRequest;
-use crate::completion::Completion;
 use crate::delivery::NewDelivery;
+use crate::drift::DriftKind;
+use crate::error::InboxErrorKind;
 use crate::record::{AttemptOutcome, State};
 use crate::source::{Authenticity, Source};
 
 async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) {
     let claimed = claim_one(inbox, seconds).await;
-    let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
-    inbox
-        .complete(completion.due_at(at(seconds + 1000)))
-        .await
-        .unwrap();
+    let retry = completion(&claimed, seconds, result).due_at(at(seconds + 1000));
+    inbox.complete(retry).await.unwrap();
 }
 
 pub(super) async fn counts_report_each_state(inbox: impl InboxAdmin) {
-    let empty = inbox.counts().await.unwrap();
-    assert_eq!(
-        (empty.pending, empty.claimed, empty.dead_lettered),
-        (0, 0, 0)
-    );
+    let empty = counts(&inbox, (0, 0, 0)).await;
     assert_eq!(empty.oldest_pending, None);
     for (seconds, result) in [
         (0, AttemptOutcome::Acknowledged),
@@ -40,13 +32,9 @@ pub(super) async fn counts_report_each_state(inbox: impl InboxAdmin) {
     append_new(&inbox, 3, &body("claimed")).await;
     claim_one(&inbox, 3).await;
     append_new(&inbox, 4, &body("new")).await;
-    let counts = inbox.counts().await.unwrap();
-    assert_eq!(
-        (counts.pending, counts.claimed, counts.dead_lettered),
-        (2, 1, 1)
-    );
-    assert_eq!(counts.oldest_pending, Some(at(2)));
-    assert!(counts.bytes > empty.bytes || counts.bytes > 4096);
+    let counted = counts(&inbox, (2, 1, 1)).await;
+    assert_eq!(counted.oldest_pending, Some(at(2)));
+    assert!(counted.bytes > empty.bytes || counted.bytes > 4096);
 }
 
 pub(super) async fn prune_deletes_what_is_finished_and_old(inbox: impl InboxAdmin) {
@@ -61,16 +49,19 @@ pub(super) async fn prune_deletes_what_is_finished_and_old(inbox: impl InboxAdmi
         ids.push(append_new(&inbox, seconds, &body(&name)).await);
         complete_one(&inbox, seconds, result).await;
     }
-    duplicate(inbox.append(delivery(3, body("0"))).await.unwrap());
+    append_duplicate(&inbox, 3, body("0")).await;
     let pruned = inbox.prune(PruneStep::before(at(10))).await.unwrap();
     assert_eq!((pruned.deleted, pruned.next), (2, None));
     assert_eq!(all_ids(&inbox).await, [ids[3], ids[2]]);
     assert!(inbox.get(ids[0]).await.unwrap().is_none());
 
     let again = append_new(&inbox, 20, &body("0")).await;
-    assert!(!ids.contains(&again), "what was pruned is no longer known");
-    duplicate(inbox.append(delivery(21, body("2"))).await.unwrap());
-    duplicate(inbox.append(delivery(21, body("10"))).await.unwrap());
+    assert!(
+        !ids.contains(&again),
+        "pruned deliveries are no longer duplicates"
+    );
+    append_duplicate(&inbox, 21, body("2")).await;
+    append_duplicate(&inbox, 21, body("10")).await;
 }
 
 pub(super) async fn prune_goes_on_past_what_is_unfinished(inbox: impl InboxAdmin) {
@@ -82,11 +73,8 @@ pub(super) async fn prune_goes_on_past_what_is_unfinished(inbox: impl InboxAdmin
             _ => AttemptOutcome::Retry,
         };
         let claimed = claim_one(&inbox, number).await;
-        let completion = Completion::new(&claimed, at(number), Duration::ZERO, result);
-        inbox
-            .complete(completion.due_at(at(100_000)))
-            .await
-            .unwrap();
+        let retry = completion(&claimed, number, result).due_at(at(100_000));
+        inbox.complete(retry).await.unwrap();
     }
     let (mut deleted, mut steps, mut next) = (0, 0, None);
     loop {
@@ -102,7 +90,7 @@ pub(super) async fn prune_goes_on_past_what_is_unfinished(inbox: impl InboxAdmin
     }
     assert_eq!(deleted, 20);
     assert!((7..20).contains(&steps), "{steps} steps");
-    assert_eq!(inbox.counts().await.unwrap().pending, 40);
+    counts(&inbox, (40, 0, 0)).await;
 }
 
 pub(super) async fn clock_set_back_is_noticed(inbox: impl InboxAdmin) {
@@ -116,8 +104,8 @@ pub(super) async fn clock_set_back_is_noticed(inbox: impl InboxAdmin) {
 
     // A wait that was asked for by the right clock stays.
     for claimed in &claimed {
-        let completion = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
-        inbox.complete(completion.due_at(at(500))).await.unwrap();
+        let retry = completion(claimed, 5, AttemptOutcome::Retry).due_at(at(500));
+        inbox.complete(retry).await.unwrap();
     }
     assert!(claim_due(&inbox, 10, 100).await.is_empty());
     let later = inbox.claim(ClaimRequest::due(10, at(50))).await.unwrap();
@@ -148,9 +136,9 @@ pub(super) async fn callbacks_never_match_signed_posts(inbox: impl InboxAdmin) {
     let again = inbox.append(delivery(5, body("b"))).await.unwrap();
     assert_eq!(duplicate(again), signed_too);
 
-    let stored = inbox.get(forged).await.unwrap().unwrap();
+    let stored = get(&inbox, forged).await;
     assert_eq!(stored.summary.source.authenticity(), Authenticity::Token);
-    let stored = inbox.get(signed).await.unwrap().unwrap();
+    let stored = get(&inbox, signed).await;
     assert_eq!(
         stored.summary.source.authenticity(),
         Authenticity::Signature
@@ -170,15 +158,12 @@ pub(super) async fn post_and_its_log_record_are_one_event(inbox: impl InboxAdmin
         posted
     );
     let found = new(inbox.append(logged("e2", "b")).await.unwrap());
-    assert_eq!(
-        duplicate(inbox.append(delivery(9, body("b"))).await.unwrap()),
-        found
-    );
+    assert_eq!(append_duplicate(&inbox, 9, body("b")).await, found);
     assert_eq!(
         duplicate(inbox.append(logged("e2", "b")).await.unwrap()),
         found
     );
-    let stored = inbox.get(found).await.unwrap().unwrap();
+    let stored = get(&inbox, found).await;
     assert_eq!(stored.summary.source, Source::Backfill);
     assert_eq!(stored.summary.state, State::Pending);
 }
@@ -188,4 +173,43 @@ pub(super) async fn readiness_check_stores_nothing(inbox: impl InboxAdmin) {
     inbox.ready().await.unwrap();
     assert_eq!(inbox.queue_len(), 0);
     assert!(all_ids(&inbox).await.is_empty());
+}
+
+/// A store may not count it.
+pub(super) async fn drift_is_counted_with_an_example(inbox: impl InboxAdmin) {
+    let known = inbox.drift().await;
+    if known.is_err_and(|error| error.kind() == InboxErrorKind::Unsupported) {
+        return;
+    }
+    let with_field = |video: &str| {
+        let data = format!(r#"{{"video_id":"{video}","mood":1}}"#);
+        format!(r#"{{"event_type":"avatar_video.success","event_data":{data}}}"#)
+    };
+    append_new(&inbox, 0, &body("known")).await;
+    let example = append_new(&inbox, 1, &with_field("a")).await;
+    append_new(&inbox, 9, &with_field("b")).await;
+    append_duplicate(&inbox, 20, with_field("a")).await;
+    let unreadable = append_new(&inbox, 5, "not json").await;
+    let drift = inbox.drift().await.unwrap();
+    let found: Vec<_> = drift
+        .iter()
+        .map(|one| {
+            (
+                one.drift.kind,
+                one.count,
+                one.first_at,
+                one.last_at,
+                one.example,
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (DriftKind::UnknownField, 2, at(1), at(9), example),
+            (DriftKind::Malformed, 1, at(5), at(5), unreadable),
+        ]
+    );
+    assert_eq!(drift[0].drift.event_type, "avatar_video.success");
+    assert_eq!(drift[0].drift.name, "mood");
 }

@@ -1,4 +1,4 @@
-//! [`Entries`]: the deliveries of an inbox in memory, and what is found by.
+//! [`Entries`]: the deliveries of an inbox in memory, and their indexes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -24,15 +24,15 @@ pub(super) struct Entries {
     pub(super) capacity: usize,
     last_key: u64,
     pub(super) stored: BTreeMap<u64, Entry>,
-    /// What is pending, by its event type.
+    /// Pending deliveries, by event type.
     due: HashMap<Option<String>, BTreeSet<(i64, u64)>>,
     recent: Recent,
-    /// The time that was told last.
+    /// The latest time of a claim.
     latest: i64,
-    /// When what waits for its time was last looked at.
+    /// When due times were last checked.
     pub(super) looked_at: Option<Instant>,
     finished: BTreeSet<u64>,
-    /// Subject, source and key of what is pending or claimed.
+    /// Subject, source and key of pending and claimed deliveries.
     unfinished: BTreeSet<(String, &'static str, u64)>,
     /// Of all bodies and headers.
     bytes: u64,
@@ -74,7 +74,7 @@ impl Entries {
         Ok(Appended::New(id_of(key)))
     }
 
-    /// The earlier delivery that is the same event, if there is one.
+    /// The stored delivery that is the same event, if there is one.
     pub(super) fn find(&self, delivery: &NewDelivery) -> Option<(u64, Match)> {
         let mut best = BestMatch::new();
         for fingerprint in delivery.lookup_fingerprints() {
@@ -104,7 +104,7 @@ impl Entries {
         Ok(())
     }
 
-    /// Of what is finished already.
+    /// Drops a finished delivery.
     fn forget(&mut self, key: u64) {
         let Some(entry) = self.stored.remove(&key) else {
             return;
@@ -115,7 +115,7 @@ impl Entries {
         }
     }
 
-    /// Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+    /// Unlike an append's, a duplicate is not a redelivery: it is not counted.
     pub(super) fn import(&mut self, imported: Imported) -> Result<Appended, InboxError> {
         if let Some((key, fit)) = self.find(&imported.delivery) {
             if let Some(entry) = self.stored.get_mut(&key) {
@@ -125,7 +125,7 @@ impl Entries {
         }
         let appended = self.append(imported.delivery.clone())?;
         let key = appended.id().key();
-        // It came in elsewhere, whenever that was.
+        // It was received by another inbox, some time ago.
         self.recent.remove(key);
         let received_at = to_micros(imported.delivery.received_at());
         self.set_state(key, imported.initial_state(), received_at);
@@ -143,7 +143,7 @@ impl Entries {
         Ok(appended)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     pub(super) fn replay(&mut self, id: DeliveryId, now: i64) -> Option<State> {
         let key = id.key();
         let entry = self
@@ -161,7 +161,7 @@ impl Entries {
         Some(state)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     pub(super) fn dead_letter(&mut self, id: DeliveryId, now: SystemTime) -> Option<State> {
         let state = self.state(id)?;
         if let Some(claimed) = self.take(id.key(), false) {
@@ -172,7 +172,7 @@ impl Entries {
         Some(state)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     pub(super) fn delete(&mut self, id: DeliveryId) -> Option<State> {
         let state = self.state(id)?;
         if state != State::Claimed {
@@ -236,7 +236,7 @@ impl Entries {
         }
     }
 
-    /// What is due, the longest due first. In a turn of the backlog without what is live.
+    /// Claims due deliveries, the longest due first; in a turn of the backlog without live ones.
     fn claim_due(
         &mut self,
         request: &ClaimRequest,
@@ -264,7 +264,7 @@ impl Entries {
             if left.in_turn(destination, turn) == 0 {
                 continue;
             }
-            // The one before it may have been taken a moment ago.
+            // The one before it may just have been claimed.
             if request.order == DispatchOrder::PerSubject && self.waits_for_another(key) {
                 continue;
             }
@@ -286,7 +286,7 @@ impl Entries {
         Some(entry.claim(key, is_live))
     }
 
-    /// What would only be due when the clock is where it was, and did not ask for that, is due now.
+    /// Makes deliveries due now that a wrong clock postponed.
     pub(super) fn retime(&mut self, now: i64) {
         for (key, entry) in &mut self.stored {
             if entry.state == State::Pending && entry.due_at > now && entry.is_of_wrong_clock(now) {
@@ -302,7 +302,7 @@ impl Entries {
         let Some(delivery) = self.stored.get(&key).map(|entry| &entry.delivery) else {
             return false;
         };
-        // Who holds a callback token can name any subject: what HeyGen signed does not wait for that.
+        // A callback can name any subject: signed deliveries do not wait for it.
         let source = delivery.source().as_str();
         delivery.label().subject_id.as_ref().is_some_and(|subject| {
             let mut earlier = self
@@ -352,8 +352,8 @@ impl Entries {
         }
     }
 
-    /// A result that comes late, after the delivery was claimed again, is recorded; the state stays,
-    /// unless it is done.
+    /// A late result, of a delivery that was claimed again, is recorded and does not change the
+    /// state, unless it acknowledges.
     pub(super) fn complete(&mut self, completion: &Completion) {
         let key = completion.id.key();
         let ours = completion.id.tag() == MEMORY_TAG;

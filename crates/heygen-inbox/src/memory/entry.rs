@@ -53,7 +53,7 @@ impl Entry {
         }
     }
 
-    /// Takes down that the same event is here again. Gives how many bytes that adds.
+    /// Records a redelivery. Gives how many bytes that adds.
     pub(super) fn count_redelivery(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
         if delivery.source().is_received() {
             self.redeliveries.count += 1;
@@ -63,7 +63,7 @@ impl Entry {
         self.link(delivery, fit)
     }
 
-    /// Takes down which other form of the same event this is. Gives how many bytes that adds.
+    /// Stores the other form of the same event. Gives how many bytes that adds.
     pub(super) fn link(&mut self, delivery: &NewDelivery, fit: Match) -> u64 {
         match fit.link {
             None => 0,
@@ -111,7 +111,7 @@ impl Entry {
         self.attempts.sort_by_key(|attempt| attempt.number);
     }
 
-    /// Whether its time is none that anyone asked for.
+    /// Whether a wrong clock set its due time.
     pub(super) fn is_of_wrong_clock(&self, now: i64) -> bool {
         let last = self.attempts.last();
         last.is_none_or(|last| to_micros(last.started_at) > now)
@@ -142,7 +142,7 @@ impl Entry {
     }
 }
 
-/// What it takes up, near enough.
+/// How many bytes it takes, roughly.
 pub(super) fn size(delivery: &NewDelivery) -> u64 {
     let headers = delivery.headers().iter();
     let headers: usize = headers
