@@ -33,6 +33,8 @@ pub enum InboxErrorKind {
     Outdated,
     /// The subjects of a stream are not those asked for, or belong to another stream.
     Subjects,
+    /// There is no inbox: a stream of it does not exist.
+    Missing,
     /// The inbox has been closed.
     Closed,
     /// This store does not support the operation.

@@ -1,8 +1,7 @@
 //! [`JetStreamInbox`]: an inbox for more than one machine, on streams of NATS JetStream.
 //!
 //! Any number of receivers publish to one stream, and answer when it has acknowledged; any number
-//! of workers consume it. Replication, election and persistence are the servers': nothing of that
-//! is done here.
+//! of workers consume it. The servers replicate, elect leaders and persist; nothing here does.
 //!
 //! # Streams
 //!
@@ -10,34 +9,34 @@
 //!
 //! | stream | subjects | holds |
 //! |---|---|---|
-//! | `HEYGEN` | `heygen.events.<event_type>` | one message an event, the payload its exact body |
-//! | `HEYGEN_DEAD` | `heygen.dead.<event_type>` | a copy of each event that was given up |
-//! | `HEYGEN_RECORDS` | `heygen.records.>` | what became of each event; the newest word a subject |
+//! | `HEYGEN` | `heygen.events.<event_type>` | one message per event, the payload its exact body |
+//! | `HEYGEN_DEAD` | `heygen.dead.<event_type>` | a copy of each dead letter |
+//! | `HEYGEN_RECORDS` | `heygen.records.>` | the newest record of each event's state and attempts; bookmarks |
 //! | `HEYGEN_AGAIN` | `heygen.again.>` | references to deliveries due for another attempt |
 //!
-//! They are made where they are missing, and never changed where they are there. What subjects
-//! cannot hold is written `%20`, and what could not be read as an event stands under `_unreadable`.
+//! Missing streams are created, existing ones never changed. Characters that a subject cannot hold
+//! are percent-encoded, and a body that is not an event is under `_unreadable`.
 //!
-//! # What is kept
+//! # Durability
 //!
-//! A server acknowledges before its disk has it, unless its configuration says
-//! `sync_interval: always`, which [`MIN_SYNC_VERSION`] and later know.
-//! [`durability_warnings`](JetStreamInbox::durability_warnings) tells what can be seen to stand against the promise.
+//! A server acknowledges before it writes to the disk, unless it has `sync_interval: always`, which
+//! [`MIN_SYNC_VERSION`] and later know.
+//! [`durability_warnings`](JetStreamInbox::durability_warnings) lists why an acknowledged delivery
+//! may be lost, as far as a client can see.
 //!
 //! # How it differs from a file
 //!
-//! - [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) is refused: many workers keep no order among what is about the same.
-//! - A worker that ends in the middle has its deliveries handed to another after the ack wait, not
-//!   at the next start.
-//! - A duplicate is known by the servers for their duplicate window, by the digest of its body; by
-//!   a receiver for as long as it remembers. A POST and its record in HeyGen's log that two
-//!   receivers get in the same moment are delivered twice.
-//! - Events are fetched in their order. What waits for a destination without room is held here, up
-//!   to 1,000 deliveries; beyond, it holds up the others. Live are all events, backlog is what
-//!   comes by a reference.
-//! - That dispatch is paused, each worker notices within a second. What was dead-lettered by hand and
-//!   never given out counts as pending until a worker comes to it.
-//! - Of each delivery the newest 100 attempts are kept.
+//! - [`DispatchOrder::PerSubject`](crate::DispatchOrder::PerSubject) is refused: many workers cannot
+//!   keep the order of a subject.
+//! - The deliveries of a worker that dies go to another after the ack wait, not at the next start.
+//! - The servers recognise a duplicate within their duplicate window, by the digest of its body; a
+//!   receiver recognises the newest events. A POST and its record in HeyGen's log that two receivers
+//!   get at the same moment are delivered twice.
+//! - Events are fetched in order. Deliveries that wait for a full destination are held by the
+//!   worker, up to 1,000; beyond that they delay the others. Events are live, references backlog.
+//! - Each worker notices within a second that dispatch is paused. A delivery that was dead-lettered
+//!   by hand before its first attempt counts as pending until a worker fetches it.
+//! - The newest 100 attempts of a delivery are kept.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -100,7 +99,7 @@ use wake::Wake;
 /// An inbox on streams of NATS JetStream, for any number of receivers and workers. Clones share one
 /// connection.
 ///
-/// It has to be opened within a Tokio runtime.
+/// Open it within a Tokio runtime.
 ///
 /// # Examples
 ///
@@ -110,8 +109,8 @@ use wake::Wake;
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let address = "nats://a:4222,b:4222,c:4222/HEYGEN".parse()?;
 /// let inbox = JetStreamInbox::open(&address, JetStreamOptions::default()).await?;
-/// for doubt in inbox.durability_warnings() {
-///     eprintln!("what was acknowledged may be lost: {doubt}");
+/// for warning in inbox.durability_warnings() {
+///     eprintln!("acknowledged deliveries may be lost: {warning}");
 /// }
 /// # Ok(())
 /// # }
@@ -125,23 +124,24 @@ pub struct JetStreamInbox {
 }
 
 impl JetStreamInbox {
-    /// Connects, and opens the streams, making those that are missing.
+    /// Connects, and opens the streams, creating those that are missing.
     ///
     /// # Errors
     ///
     /// [`Access`](crate::InboxErrorKind::Access) when the servers refuse us,
     /// [`Storage`](crate::InboxErrorKind::Storage) when no server was reached in time, or a stream
-    /// could be neither opened nor made; [`Version`](crate::InboxErrorKind::Version) when a stream
-    /// of that name is something else.
+    /// could be neither opened nor created; [`Subjects`](crate::InboxErrorKind::Subjects) or
+    /// [`Version`](crate::InboxErrorKind::Version) when a stream or consumer of that name is
+    /// something else.
     pub async fn open(address: &Address, options: JetStreamOptions) -> Result<Self, InboxError> {
         Self::open_with(address, &options, IfMissing::Create).await
     }
 
-    /// The same for commands that only read: where there is no inbox, none is made.
+    /// The same for commands that only read: a missing inbox is not created.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and [`Storage`](crate::InboxErrorKind::Storage) when a stream is
+    /// As [`open`](Self::open), and [`Missing`](crate::InboxErrorKind::Missing) when a stream is
     /// missing.
     pub async fn open_existing(
         address: &Address,
@@ -155,7 +155,7 @@ impl JetStreamInbox {
         options: &JetStreamOptions,
         if_missing: IfMissing,
     ) -> Result<Self, InboxError> {
-        // Much is on its way at once; who opens an inbox need not carry that in a future of its own.
+        // A large future: boxed here, so that callers do not carry it in theirs.
         let streams = Box::pin(Setup::open(address, options, if_missing)).await?;
         let streams = Arc::new(streams);
         let wake = Arc::new(Wake::new(Arc::clone(&streams)));
@@ -168,36 +168,35 @@ impl JetStreamInbox {
         })
     }
 
-    /// What stands against “acknowledged means kept”, as far as the server tells a client.
+    /// Why an acknowledged delivery may be lost all the same, as far as a client can see.
     #[must_use]
     pub fn durability_warnings(&self) -> &[DurabilityWarning] {
         &self.streams.durability_warnings
     }
 
-    /// How what was there already differs from what the options ask for, in words. Nothing was
-    /// changed.
+    /// How existing streams and consumers differ from the options, in words. Nothing was changed.
     #[must_use]
     pub fn config_drift(&self) -> &[String] {
         &self.streams.config_drift
     }
 
-    /// The version of the server that it is connected to.
+    /// The version of the server it is connected to.
     #[must_use]
     pub fn server_version(&self) -> String {
         self.streams.connection.client.server_info().version
     }
 
-    /// On how many servers each message is kept.
+    /// On how many servers each message is stored.
     #[must_use]
     pub fn replicas(&self) -> usize {
         let config = &self.streams.events.stream.info().config;
         config.num_replicas.max(1)
     }
 
-    /// After how long without a word the deliveries of a worker go to another.
+    /// After how long without a sign of life the deliveries of a worker go to another.
     #[must_use]
     pub fn ack_wait(&self) -> Duration {
-        self.streams.ack_wait
+        self.streams.ack_wait()
     }
 
     fn queries(&self) -> Queries<'_> {
@@ -236,7 +235,7 @@ impl Inbox for JetStreamInbox {
     }
 
     async fn ready(&self) -> Result<(), InboxError> {
-        // The stream of events has a leader, and what is beside it takes a write.
+        // The stream of events has a leader, and the stream of records accepts a write.
         self.streams.events.stream.state().await?;
         self.streams.records.check().await
     }
@@ -250,14 +249,14 @@ impl Inbox for JetStreamInbox {
         Some(most.saturating_sub(HEADER_ROOM))
     }
 
-    /// Returns once as much as it remembers of what is in the stream is known. HeyGen's log of
-    /// events reaches back further than the servers' duplicate window.
+    /// Returns once the fingerprints of the newest events are read: HeyGen's log reaches back
+    /// further than the servers' duplicate window.
     async fn wait_until_synced(&self) {
         self.publisher.wait_until_synced().await;
     }
 
-    /// Hands back what waits here for its time, and sees to it that everything said has reached the
-    /// server; one that was not reached finds out after the ack wait.
+    /// Gives back the deliveries it holds, and flushes. A server that is not reached delivers them
+    /// again after the ack wait.
     async fn close(&self) -> Result<(), InboxError> {
         self.consumer.release_held().await?;
         self.streams.connection.flush().await
@@ -274,10 +273,7 @@ impl InboxAdmin for JetStreamInbox {
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
-        match self.streams.events.sequence(id) {
-            Some(sequence) => self.queries().get(sequence).await,
-            None => Ok(None),
-        }
+        self.queries().get(id).await
     }
 
     async fn count(&self, mut query: Query) -> Result<u64, InboxError> {
@@ -343,5 +339,5 @@ impl InboxAdmin for JetStreamInbox {
     }
 }
 
-/// For what a message has beside its body: the headers of the request, and ours.
+/// For the headers of a message: the request's, and ours.
 const HEADER_ROOM: usize = 64 * 1024;

@@ -104,10 +104,7 @@ pub(crate) async fn check(
                     promise.check(&inbox).await?;
                     Ok("is there")
                 }
-                // A start makes it.
-                Err(error) if error.to_string().contains("there is no stream") => {
-                    Ok("would be created")
-                }
+                Err(error) if error.kind() == InboxErrorKind::Missing => Ok("would be created"),
                 Err(error) => Err(error.into()),
             }
         }

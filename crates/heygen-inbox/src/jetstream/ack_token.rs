@@ -1,22 +1,22 @@
-//! [`AckToken`]: what the servers gave something out under, and the [`Step`] that follows from what
-//! is recorded.
+//! [`AckToken`]: under what the servers delivered something, and the [`Step`] that follows from its
+//! record.
 
 use async_nats::Subject;
 
 use super::record::{Record, RecordState};
 use crate::record::State;
 
-/// What the servers gave it out under.
+/// Under what the servers delivered it.
 #[derive(Clone, Debug)]
 pub(super) struct AckToken {
-    /// Where to say how it ended.
+    /// The subject that acknowledgements go to.
     pub(super) reply: Subject,
     pub(super) origin: Origin,
-    /// How often the servers gave it out.
+    /// How often the servers delivered it.
     pub(super) delivered: u32,
 }
 
-/// Which way it came.
+/// As what it was delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Origin {
     /// As the event itself.
@@ -25,15 +25,14 @@ pub(super) enum Origin {
     Reference(u32),
 }
 
-/// What is to be done with something the servers gave out.
+/// What to do with something the servers delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Step {
-    /// Nothing more: it is finished, or another way leads to it.
+    /// Acknowledge it: it is finished, or is dispatched from elsewhere.
     Drop,
-    /// Nothing more on this way; that there is a reference of this generation is to be made
-    /// certain.
+    /// Acknowledge it, once there is a reference of this generation.
     Refer(u32),
-    /// It is to be dispatched.
+    /// Dispatch it.
     Dispatch(NextAttempt),
 }
 
@@ -46,20 +45,20 @@ pub(super) struct NextAttempt {
 }
 
 impl AckToken {
-    /// Decides by what is recorded. Each event is led to one way at a time: by itself, until the
-    /// first reference is made, and from then on by the newest reference.
+    /// Decides by the record. An event is dispatched from one source at a time: from itself until
+    /// its first reference is made, then from its newest reference.
     pub(super) fn step(
         &self,
         received_at: i64,
-        past: Option<State>,
+        imported: Option<State>,
         record: Option<&Record>,
         now: i64,
     ) -> Step {
         let generation = record.map_or(0, |record| record.generation);
         let state = match record {
             Some(record) if record.is_begun() => record.state,
-            // It was finished where it was carried from, and its record is on its way.
-            _ => match past {
+            // It was finished in the inbox it is imported from, and its record follows.
+            _ => match imported {
                 Some(State::Acknowledged) => RecordState::Acknowledged,
                 Some(State::DeadLettered) => RecordState::DeadLettered,
                 Some(State::Pending | State::Claimed | State::Interrupted) | None => {
@@ -82,7 +81,7 @@ impl AckToken {
                 first_attempt,
                 due_at: not_of_a_wrong_clock(received_at, received_at, now),
             }),
-            // Whoever recorded what is newer may have ended before it made the reference.
+            // The process that recorded the newer one may have died before it made the reference.
             Origin::Reference(of) if of < generation && state == RecordState::Pending => {
                 Step::Refer(generation)
             }
@@ -95,7 +94,7 @@ impl AckToken {
                         let asked_at = record.last_started_at().unwrap_or(now);
                         not_of_a_wrong_clock(record.due_at, asked_at, now)
                     }
-                    // Whoever had it is gone.
+                    // The worker that had it is gone.
                     _ => now,
                 },
             }),
@@ -103,7 +102,7 @@ impl AckToken {
     }
 }
 
-/// When something is due, unless the clock that said so was far ahead: then at once.
+/// When something is due, unless the clock that set the time was far ahead: then at once.
 fn not_of_a_wrong_clock(due_at: i64, asked_at: i64, now: i64) -> i64 {
     let is_ahead = asked_at > now.saturating_add(AHEAD_MICROS);
     if is_ahead { due_at.min(now) } else { due_at }

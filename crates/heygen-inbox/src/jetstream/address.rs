@@ -8,7 +8,7 @@ use std::str::FromStr;
 ///
 /// Written `nats://host:4222/STREAM`, `nats://a,b,c/STREAM` (the port is 4222 where none is given),
 /// or with `tls://` to insist on TLS. A user and password, or a token, may stand before the first
-/// host; a program's arguments can be seen by everybody on the machine, so
+/// host; a program's arguments can be seen by everyone on the machine, so
 /// [`Access`](super::Access) has better ways. [`Display`](fmt::Display) shows none of them.
 ///
 /// # Examples
@@ -113,11 +113,11 @@ impl fmt::Debug for Address {
 pub enum AddressError {
     /// It begins with neither `nats://` nor `tls://`.
     Scheme,
-    /// No server is named, or its port is none.
+    /// No server is named, or its port is not a port.
     Host,
     /// No stream is named.
     NoStream,
-    /// What stands for the name of the stream cannot be one.
+    /// The name of the stream is not valid.
     Stream,
 }
 
@@ -147,7 +147,7 @@ fn with_port(host: &str) -> Result<String, AddressError> {
     if !is_plain(host) {
         return Err(AddressError::Host);
     }
-    // The colons of an IPv6 address stand in brackets.
+    // The colons of an IPv6 address are in brackets.
     let after_brackets = host.rfind(']').map_or(0, |index| index + 1);
     match host[after_brackets..].split_once(':') {
         None => Ok(format!("{host}:{PORT}")),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_an_address() {
+    fn addresses_are_read() {
         check("nats://a/S", Ok("nats://a:4222/S"));
         check("nats://a/S/", Ok("nats://a:4222/S"));
         check("tls://a:1,b:2/my-stream_1", Ok("tls://a:1,b:2/my-stream_1"));
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none() {
+    fn malformed_addresses_are_refused() {
         check("./heygen-inbox.db", Err(AddressError::Scheme));
         check("http://a/S", Err(AddressError::Scheme));
         check("nats:///S", Err(AddressError::Host));

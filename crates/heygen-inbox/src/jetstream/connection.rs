@@ -1,4 +1,4 @@
-//! [`Connection`]: the way to the servers: made, kept, and what every read and write goes over.
+//! [`Connection`]: the connection to the servers, which every read and write uses.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -30,14 +30,14 @@ pub(super) struct Connection {
     pub(super) client: Client,
     pub(super) context: Context,
     liveness: Liveness,
-    /// When the present connection was made, in microseconds since 1970.
+    /// When it connected last, in microseconds since 1970.
     connected_at: Arc<AtomicI64>,
     answer_timeout: Duration,
     location: String,
 }
 
 impl Connection {
-    /// Connects, trying for as long as the options say. Later it reconnects by itself, for ever.
+    /// Connects, retrying until the connect timeout. Later it reconnects by itself, for ever.
     pub(super) async fn open(
         address: &Address,
         options: &JetStreamOptions,
@@ -58,7 +58,7 @@ impl Connection {
                         tracing::warn!(
                             inbox = %address,
                             %error,
-                            "no server was reached; trying for {:?}",
+                            "no server was reached; retrying for {:?}",
                             options.connect_timeout
                         );
                         is_logged = true;
@@ -82,7 +82,7 @@ impl Connection {
         })
     }
 
-    /// What is kept on several servers can be asked of another one.
+    /// Another server can answer for a replicated stream.
     pub(super) fn has_replicas(&mut self) {
         self.liveness.has_choice = true;
     }
@@ -91,12 +91,12 @@ impl Connection {
         self.client.connection_state() == connection::State::Connected
     }
 
-    /// At once, where waiting would only end in the same.
+    /// Fails at once while there is no connection.
     pub(super) fn check_connected(&self) -> Result<(), InboxError> {
         if self.is_connected() {
             return Ok(());
         }
-        let message = format!("NATS is away: {}", self.location);
+        let message = format!("not connected to NATS: {}", self.location);
         Err(InboxError::new(InboxErrorKind::Storage, message))
     }
 
@@ -116,7 +116,7 @@ impl Connection {
         };
         match &acknowledged {
             Ok(_) => self.liveness.answered(),
-            // A server that knows of no leader says so at once.
+            // A server that knows no leader answers so at once.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -130,7 +130,7 @@ impl Connection {
         acknowledged
     }
 
-    /// Tells a consumer how it stands with something it gave out.
+    /// Sends an acknowledgement to a consumer.
     pub(super) async fn send_ack(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
         let sending = self.client.publish(reply.clone(), kind.into());
         // It waits while much is to be written to a server that reads nothing.
@@ -139,7 +139,7 @@ impl Connection {
         sent.map_err(|error| self.cannot("write to", error))
     }
 
-    /// Sees to it that everything sent has reached the server.
+    /// Returns once everything sent has reached the server.
     pub(super) async fn flush(&self) -> Result<(), InboxError> {
         let flushed = tokio::time::timeout(FLUSH_TIMEOUT, self.client.flush()).await;
         let flushed = flushed.map_err(|error| self.cannot("write to", error))?;
@@ -151,7 +151,7 @@ impl Connection {
         self.liveness.unanswered(&self.client);
     }
 
-    /// A step that failed, which may be because no server answers us here.
+    /// A step that failed, perhaps because this server is cut off from the others.
     pub(super) fn cannot(
         &self,
         step: &str,
@@ -223,7 +223,7 @@ async fn connect_options(
     Ok(connecting)
 }
 
-/// A file without certificates would otherwise only be reported as one that trusts no one.
+/// A file without certificates would otherwise be reported as an untrusted server.
 async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     let path = file.to_owned();
     let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await;
@@ -236,8 +236,8 @@ async fn check_certificates(file: &Path) -> Result<(), InboxError> {
     Err(InboxError::new(InboxErrorKind::Storage, message))
 }
 
-/// `logged` is what went wrong since the connection was made or lost: each attempt fails in the same
-/// way, and that is logged once.
+/// `logged` holds the errors since it connected or disconnected: each attempt fails in the same way,
+/// and that is logged once.
 fn log(location: &str, event: &Event, logged: &Mutex<HashSet<String>>) {
     let mut logged = logged.lock().unwrap_or_else(PoisonError::into_inner);
     match event {
@@ -249,7 +249,7 @@ fn log(location: &str, event: &Event, logged: &Mutex<HashSet<String>>) {
             logged.clear();
             tracing::warn!(
                 inbox = location,
-                "the connection to NATS is lost; nothing is stored or dispatched until it is back"
+                "disconnected from NATS; nothing is stored or dispatched until it reconnects"
             );
         }
         Event::SlowConsumer(_) | Event::ServerError(_) | Event::ClientError(_) => {
@@ -264,7 +264,7 @@ fn log(location: &str, event: &Event, logged: &Mutex<HashSet<String>>) {
     }
 }
 
-/// Whether trying again would bring the same.
+/// Whether a retry would fail in the same way.
 fn is_permanent(error: &ConnectError) -> bool {
     matches!(
         error.kind(),
@@ -275,8 +275,7 @@ fn is_permanent(error: &ConnectError) -> bool {
     ) || is_tls_failure(error)
 }
 
-/// Whether a handshake failed: on a certificate, or because the other side does not speak TLS at
-/// all.
+/// Whether a handshake failed: on a certificate, or because the server does not speak TLS.
 fn is_tls_failure(error: &ConnectError) -> bool {
     let logged = error
         .source()
@@ -289,7 +288,7 @@ fn connect_error(address: &Address, error: ConnectError) -> InboxError {
     match error.kind() {
         Kind::Authentication | Kind::AuthorizationViolation => InboxError::new(
             InboxErrorKind::Access,
-            format!("the servers of the inbox at {address} do not let us in"),
+            format!("the servers of the inbox at {address} refuse the login"),
         )
         .with_source(error),
         _ if address.is_tls() => cannot("connect with TLS to", address, error),
@@ -315,7 +314,7 @@ pub(super) fn cannot(
     .with_source(error)
 }
 
-/// Different troubles of one connection.
+/// How many different errors of one connection are logged.
 const MAX_LOGGED: usize = 100;
 
 const PAUSE: Duration = Duration::from_millis(500);

@@ -1,9 +1,9 @@
-//! [`Consumer`]: claims, fetched from the servers and held until they are due, and their ends,
-//! recorded and then acknowledged.
+//! [`Consumer`]: fetches deliveries from the servers, holds them until they are due, and records and
+//! acknowledges their completions.
 //!
-//! The first attempt of an event costs one write, when it ends. Everything beyond that goes by
-//! references: small messages of a stream of their own that lead to an event, with the record
-//! beside the event saying when and how often.
+//! The first attempt of an event costs one write, when it is completed. Later attempts come from
+//! references: small messages in a stream of their own that lead to an event, whose record has the
+//! due time and the attempts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -31,12 +31,12 @@ use crate::error::{InboxError, InboxErrorKind};
 use crate::record::State;
 use crate::time::{from_micros, to_micros};
 
-/// What this process claims.
+/// Claims and completes deliveries in this process.
 #[derive(Debug)]
 pub(super) struct Consumer {
     streams: Arc<Streams>,
     in_flight: Mutex<InFlight>,
-    /// One claim at a time, and when it last looked for references.
+    /// One claim at a time; when it last fetched references.
     claiming: tokio::sync::Mutex<Instant>,
     is_extending: AtomicBool,
     pub(super) control: Control,
@@ -54,7 +54,7 @@ impl Consumer {
     }
 
     pub(super) fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        // A panic while the lock was held cannot leave a delivery half moved: each is moved whole.
+        // A panic while the lock was held cannot leave a delivery half moved.
         self.in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -84,16 +84,16 @@ impl Consumer {
         let now = to_micros(request.now);
         {
             let mut in_flight = self.in_flight();
-            in_flight.drop_expired(self.streams.ack_wait);
+            in_flight.drop_expired(self.streams.ack_wait());
             in_flight.correct_times(now, LONGEST_HELD + CLOCKS_DIFFER);
         }
         let begun_at = Instant::now();
-        // What waits for a full destination may be much: the more of it was met, the more is asked
-        // for at a time.
+        // Many may wait for a full destination: the more of them are met, the more are fetched at a
+        // time.
         let mut lookahead = 1;
         loop {
             let due = self.in_flight().demand(request, now).due;
-            // What is due does not wait until all that is not was looked at.
+            // Deliveries that are due do not wait until all others are fetched.
             let is_enough = due > 0 && begun_at.elapsed() > LOOK_TIMEOUT;
             if due >= limit && !request.turns().contains(&Turn::Live) || is_enough {
                 break;
@@ -110,7 +110,7 @@ impl Consumer {
         self.take_due(request, now).await
     }
 
-    /// Records how an attempt ended, acknowledges it, and makes the reference to the next one.
+    /// Records the result of an attempt, makes the reference to the next one, and acknowledges.
     pub(super) async fn complete(&self, completion: &Completion) -> Result<(), InboxError> {
         let Some(sequence) = self.streams.events.sequence(completion.id) else {
             return Ok(());
@@ -119,7 +119,7 @@ impl Consumer {
         let out = out.filter(|out| out.next.attempt == completion.attempt);
         let event = match &out {
             Some(out) => out.event.clone(),
-            // It comes late, or is about nothing that ever was.
+            // It is late, or of an unknown delivery.
             None => match self.streams.events.get(sequence).await? {
                 Some(event) => event,
                 None => return Ok(()),
@@ -133,7 +133,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// What waits here for its time goes to others.
+    /// Gives held deliveries back to the servers.
     pub(super) async fn release_held(&self) -> Result<(), InboxError> {
         let held = self.in_flight().release_held();
         for reply in held {
@@ -142,7 +142,7 @@ impl Consumer {
         Ok(())
     }
 
-    /// What waits here for its time and is not to be dispatched any more goes.
+    /// Acknowledges a held delivery that is not to be dispatched any more.
     pub(super) async fn drop_held(&self, sequence: u64) -> Result<(), InboxError> {
         let reply = self.in_flight().drop_held(sequence);
         match reply {
@@ -158,17 +158,15 @@ impl Consumer {
     /// While a handler is at work, or a delivery waits here for its time, no other worker gets it.
     fn keep_extending(self: &Arc<Self>) {
         if !self.is_extending.swap(true, Ordering::Relaxed) {
-            let every = self.streams.ack_wait / 3;
-            let every = every.max(Duration::from_millis(10));
             let consumer = Arc::downgrade(self);
             keep_running("extend the ack wait", move || {
-                extend(Weak::clone(&consumer), every)
+                extend(Weak::clone(&consumer))
             });
         }
     }
 
-    /// Gets what is missing from the servers, and says whether they may have more: some of it may
-    /// have come to nothing. New events do not wait for references to what is not due yet, however
+    /// Fetches as much as there is room for, and gives whether the servers may have more: some
+    /// may not be dispatched. New events do not wait for references that are not due yet, however
     /// many there are.
     async fn fetch(
         &self,
@@ -183,7 +181,7 @@ impl Consumer {
             let in_flight = self.in_flight();
             let missing = in_flight.demand(request, now);
             match is_in_turns {
-                // What there is no room for waits here, as far as there is room for that.
+                // Deliveries to full destinations are held here, up to a limit.
                 true if of(missing) == 0 => 0,
                 true if request.room.len() == 1 => of(missing),
                 true => {
@@ -215,8 +213,8 @@ impl Consumer {
         Ok(may_be_more)
     }
 
-    /// All at once, since some have to be looked up. One that cannot be now keeps no other; the
-    /// servers give it out again after the ack wait.
+    /// All at once, since some records have to be read. One that cannot be read now delays no other;
+    /// the servers deliver it again after the ack wait.
     async fn take_all(
         &self,
         given: Vec<Fetched>,
@@ -230,10 +228,9 @@ impl Consumer {
                 Origin::Reference(_) => self.take_reference(given, now).await,
             };
             match taken {
-                // The version that wrote its record knows what is to be done; nothing is lost until
-                // then.
+                // The version that wrote its record can dispatch it; nothing is lost until then.
                 Err(error) if error.kind() == InboxErrorKind::Version => {
-                    tracing::error!(%error, "a delivery is put off");
+                    tracing::error!(%error, "a delivery is postponed");
                     self.send_ack(&reply, AckKind::Nak(Some(UNREADABLE_PAUSE)))
                         .await
                 }
@@ -250,6 +247,7 @@ impl Consumer {
             token,
             sequence,
             stored_at,
+            ..
         } = given;
         if self.in_flight().renew(sequence, &token) {
             return Ok(());
@@ -257,7 +255,7 @@ impl Consumer {
         let headers = message.headers.unwrap_or_default();
         let event = Stored::read(sequence, stored_at, &headers, message.payload);
         let is_first = token.delivered == 1
-            && event.past.is_none()
+            && event.imported_state.is_none()
             && !self.control.may_be_recorded(sequence)
             && !self.streams.may_be_forgotten(stored_at);
         let found = match is_first {
@@ -281,13 +279,13 @@ impl Consumer {
         }
         let found = self.streams.records.get(sequence).await?;
         let Some(event) = self.streams.events.get(sequence).await? else {
-            // It was deleted meanwhile.
+            // It was deleted.
             return self.send_ack(&token.reply, AckKind::Ack).await;
         };
         self.take(event, token, found, now).await
     }
 
-    /// Holds what is to be dispatched, and ends the rest.
+    /// Holds it if it is to be dispatched, and acknowledges it otherwise.
     async fn take(
         &self,
         event: Stored,
@@ -297,7 +295,7 @@ impl Consumer {
     ) -> Result<(), InboxError> {
         let received_at = to_micros(event.received_at);
         let record = found.as_ref().map(|found| &found.record);
-        match token.step(received_at, event.past, record, now) {
+        match token.step(received_at, event.imported_state, record, now) {
             Step::Drop => self.send_ack(&token.reply, AckKind::Ack).await,
             Step::Refer(generation) => {
                 self.streams
@@ -358,7 +356,7 @@ impl Consumer {
                 }
             }
         }
-        // Nothing is awaited from here on: what is out is told to the caller.
+        // Nothing is awaited from here on, so that the caller gets what is marked as dispatched.
         let mut in_flight = self.in_flight();
         for held in outs {
             in_flight.dispatched(held);
@@ -370,8 +368,8 @@ impl Consumer {
         Ok(claim)
     }
 
-    /// Records that it is dispatched, except for the first time; `None` when it is not to be,
-    /// by what was written meanwhile.
+    /// Records that it is dispatched, except for the first attempt; `None` when another process
+    /// wrote meanwhile that it is not to be.
     async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
         if held.is_live() && held.next.attempt == 1 && held.found.is_none() {
             return Ok(Some(held));
@@ -387,7 +385,10 @@ impl Consumer {
             let found = records.get(sequence).await?;
             let record = found.as_ref().map(|found| &found.record);
             let received_at = to_micros(held.event.received_at);
-            match held.token.step(received_at, held.event.past, record, now) {
+            match held
+                .token
+                .step(received_at, held.event.imported_state, record, now)
+            {
                 Step::Dispatch(next) if next.due_at <= now => {
                     held.next = next;
                     held.found = found;
@@ -409,7 +410,7 @@ impl Consumer {
         let Streams { records, dead, .. } = &*self.streams;
         let sequence = event.sequence;
         let started_at = to_micros(completion.started_at);
-        // The first time nothing is there yet, which is tried without looking.
+        // There is no record before the first attempt: that is tried without reading.
         let mut found = match out {
             Some(out) if !out.is_recorded => None,
             Some(_) | None => records.get(sequence).await?,
@@ -435,7 +436,7 @@ impl Consumer {
         }
     }
 
-    /// Does what follows from an end that is recorded. It may be done twice.
+    /// Does what follows from a recorded completion. Idempotent.
     async fn settle(
         &self,
         record: &Record,
@@ -451,7 +452,7 @@ impl Consumer {
                 references.add(sequence, record.generation).await?;
                 references.expect(true);
             }
-            // Another worker has it under the same acknowledgement, or had it and may have ended
+            // Another worker has it under the same acknowledgement, or had it and may have died
             // before it made a reference.
             State::Pending | State::Claimed | State::Interrupted => return Ok(()),
         }
@@ -459,43 +460,46 @@ impl Consumer {
     }
 }
 
-async fn extend(consumer: Weak<Consumer>, every: Duration) {
-    loop {
-        tokio::time::sleep(every).await;
-        let Some(consumer) = consumer.upgrade() else {
-            return;
-        };
-        if !consumer.streams.connection.is_connected() {
-            continue;
-        }
+async fn extend(consumer: Weak<Consumer>) {
+    while let Some(consumer) = consumer.upgrade() {
+        // It can be changed while this runs.
+        let every = (consumer.streams.ack_wait() / 3).max(MIN_EXTEND_INTERVAL);
         let (at, replies) = (Instant::now(), consumer.in_flight().replies());
-        let mut is_extended = true;
+        let mut is_extended = consumer.streams.connection.is_connected();
         for reply in replies {
-            is_extended &= consumer.send_ack(&reply, AckKind::Progress).await.is_ok();
+            // Each of many would wait for a server that reads nothing.
+            is_extended = is_extended && consumer.send_ack(&reply, AckKind::Progress).await.is_ok();
         }
         if is_extended {
             consumer.in_flight().extended(at);
         }
+        drop(consumer);
+        tokio::time::sleep(every.min(MAX_EXTEND_INTERVAL)).await;
     }
 }
 
-/// How many may wait here for their time; beyond, the servers are asked to give them out later.
+/// How many may be held; beyond, the servers are asked to deliver them later.
 const MAX_HELD: usize = 1000;
 
-/// For how long to look for more than what is found to be due.
+/// How long to fetch more once something is due.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// What is due later than that is given back until then.
+/// A delivery that is due later is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
 
-/// How many are asked for at a time past what waits for a full destination.
+/// How many are fetched at a time past those that wait for a full destination.
 const MAX_LOOKAHEAD: usize = 64;
 
-/// Two looks at a clock may differ by that much without anything being wrong.
+/// By how much two readings of a clock may differ without anything being wrong.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
-/// When to try again what another version has to handle.
+const MIN_EXTEND_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A shortened ack wait is noticed by then.
+const MAX_EXTEND_INTERVAL: Duration = Duration::from_secs(10);
+
+/// After how long to try again a delivery whose record another version wrote.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often to look for references when nothing tells that there are some.
+/// How often to fetch references when none are expected.
 const REFERENCES_INTERVAL: Duration = Duration::from_millis(250);

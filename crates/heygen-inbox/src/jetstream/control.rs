@@ -1,4 +1,4 @@
-//! [`Control`]: what operators set for every worker, in bookmarks that each reads once a second.
+//! [`Control`]: settings of operators for every worker, in bookmarks that each reads once a second.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::records::Records;
 use crate::admin::DISPATCH_PAUSED;
 use crate::error::InboxError;
 
-/// What operators set for every worker.
+/// Settings of operators for every worker.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     known: Mutex<Option<Settings>>,
@@ -23,7 +23,7 @@ struct Settings {
 }
 
 impl Control {
-    /// Whether dispatch is paused. What was known last holds while the servers do not say.
+    /// Whether dispatch is paused. The last answer holds while the servers do not answer.
     pub(super) async fn is_paused(&self, records: &Records) -> Result<bool, InboxError> {
         let known = *self.known();
         if let Some(known) = known.filter(|known| known.at.elapsed() < MAX_SETTINGS_AGE) {
@@ -53,27 +53,27 @@ impl Control {
             .is_some_and(|known| sequence <= known.recorded_to)
     }
 
-    /// This process set something: it is read with the next claim.
+    /// This process changed a setting: the next claim reads it.
     pub(super) fn forget(&self) {
         *self.known() = None;
     }
 
-    /// Sees to it that every worker looks for a record of an event before its first attempt, up to
-    /// this place in the stream.
+    /// Makes every worker look for a record before the first attempt of an event, up to the event
+    /// at `last`; returns once all have noticed. `false` where they knew already.
     pub(super) async fn announce_recorded(
         &self,
         records: &Records,
         sequence: u64,
         last: u64,
-    ) -> Result<(), InboxError> {
+    ) -> Result<bool, InboxError> {
         if recorded_to(records).await? >= sequence {
-            return Ok(());
+            return Ok(false);
         }
         let to = last.max(sequence).to_string();
         records.set_bookmark(RECORDED_TO, &to).await?;
         self.forget();
         tokio::time::sleep(NOTICED).await;
-        Ok(())
+        Ok(true)
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Settings>> {
@@ -87,10 +87,10 @@ async fn recorded_to(records: &Records) -> Result<u64, InboxError> {
     Ok(to.and_then(|to| to.parse().ok()).unwrap_or(0))
 }
 
-/// The bookmark that says up to where events may have a record before their first attempt.
+/// The bookmark up to which events may have a record before their first attempt.
 const RECORDED_TO: &str = "recorded-to";
 
 const MAX_SETTINGS_AGE: Duration = Duration::from_secs(1);
 
-/// After which every worker has looked.
+/// By then every worker has read its settings.
 const NOTICED: Duration = Duration::from_millis(1500);

@@ -1,4 +1,4 @@
-//! [`DeadLetters`]: a copy of each event that was given up, for others to subscribe to.
+//! [`DeadLetters`]: a copy of each dead-lettered event, for others to subscribe to.
 
 use async_nats::jetstream::message::PublishMessage;
 
@@ -14,7 +14,8 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Adds a copy of an event, given up after so many attempts; its sequence here.
+    /// Adds a copy of an event that was dead-lettered after so many attempts, and gives its
+    /// sequence.
     pub(super) async fn add(
         &self,
         event: &Stored,
@@ -40,7 +41,7 @@ impl DeadLetters {
         self.stream.write(subject, letter).await
     }
 
-    /// Takes a copy out again, if there is one: it may have been deleted by hand.
+    /// Deletes a copy, if there is one: it may have been deleted by hand.
     pub(super) async fn remove(&self, sequence: u64) {
         if sequence > 0 {
             let _ = self.stream.delete(sequence).await;

@@ -1,12 +1,12 @@
-//! [`DurabilityWarning`]: what keeps a server or a stream from keeping what it acknowledged.
+//! [`DurabilityWarning`]: why an acknowledged delivery may be lost all the same.
 
 use std::fmt;
 
 use async_nats::ServerInfo;
-use async_nats::jetstream::stream::{Config, PersistenceMode, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, StorageType};
 
-/// The first version that can be told to write to the disk before it acknowledges: `sync_interval:
-/// always`.
+/// The first version that can be configured to write to the disk before it acknowledges:
+/// `sync_interval: always`.
 ///
 /// # Source
 ///
@@ -22,15 +22,15 @@ pub const MIN_SYNC_VERSION: (u64, u64, u64) = (2, 10, 0);
 /// assumed.
 pub const MIN_SYNC_VERSION_REPLICATED: (u64, u64, u64) = (2, 10, 23);
 
-/// Something that keeps “acknowledged means kept” from holding, as far as a client is told.
+/// Why an acknowledged delivery may be lost all the same, as far as a client can see.
 ///
-/// Whether a server has `sync_interval: always` set, clients are not told: its monitoring port says
-/// so (`/varz`).
+/// Whether a server has `sync_interval: always`, a client cannot see: its monitoring port shows it
+/// (`/varz`).
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum DurabilityWarning {
     /// The server is older than [`MIN_SYNC_VERSION`], or [`MIN_SYNC_VERSION_REPLICATED`] for a
-    /// replicated stream: it acknowledges what is not on its disk yet, and cannot be told
+    /// replicated stream: it acknowledges what is not on its disk yet, and cannot be configured
     /// otherwise.
     CannotSync {
         /// The server's version.
@@ -38,27 +38,30 @@ pub enum DurabilityWarning {
         /// The first version that can.
         first: (u64, u64, u64),
     },
-    /// Each message is on so many servers, fewer than three: one that is lost takes it along, or
-    /// stops everything.
+    /// Each message is on fewer than three servers: when one is lost, so are its messages, or
+    /// nothing works until it is back.
     FewReplicas {
         /// How many.
         replicas: usize,
     },
-    /// The stream itself says that it acknowledges before it writes.
+    /// The stream is configured to acknowledge before it writes.
     AsyncPersistence,
-    /// The stream is kept in memory.
+    /// The stream is stored in memory.
     MemoryStorage,
-    /// When the stream is full or old, what was not handled is deleted too.
+    /// When the stream is full or old, it deletes unhandled deliveries too.
     DropsUnhandled,
-    /// The servers know duplicates for a shorter time than HeyGen sends again (24 h).
+    /// The stream of retries deletes some when it is full or after a time: such a delivery is not
+    /// dispatched again.
+    DropsRetries,
+    /// The servers recognise duplicates for a shorter time than HeyGen retries (24 h).
     ShortDuplicateWindow {
-        /// How long they do, in seconds.
+        /// For how long, in seconds.
         seconds: u64,
     },
 }
 
 impl DurabilityWarning {
-    /// Whether what was acknowledged can be lost, and not merely doubled.
+    /// Whether an acknowledged delivery can be lost, and not merely dispatched twice.
     #[must_use]
     pub fn is_about_loss(&self) -> bool {
         match self {
@@ -67,7 +70,8 @@ impl DurabilityWarning {
             | Self::FewReplicas { .. }
             | Self::AsyncPersistence
             | Self::MemoryStorage
-            | Self::DropsUnhandled => true,
+            | Self::DropsUnhandled
+            | Self::DropsRetries => true,
         }
     }
 }
@@ -79,34 +83,41 @@ impl fmt::Display for DurabilityWarning {
                 let (major, minor, patch) = first;
                 write!(
                     f,
-                    "NATS {version} acknowledges before it writes to the disk; {major}.{minor}.{patch} and later can be told to \
-                     write first (sync_interval: always)"
+                    "NATS {version} acknowledges before it writes to the disk; {major}.{minor}.{patch} and later can be \
+                     configured to write first (sync_interval: always)"
                 )
             }
             Self::FewReplicas { replicas: 1 } => f.write_str(
-                "each message is on one server alone: while that is away nothing is taken in, and its disk is the only copy",
+                "each message is on one server only: nothing is stored while it is down, and its disk is the only copy",
             ),
             Self::FewReplicas { replicas } => write!(
                 f,
-                "each message is on {replicas} servers: with fewer than 3, one that is away stops everything"
+                "each message is on {replicas} servers: with fewer than 3, one that is down stops everything"
             ),
             Self::AsyncPersistence => {
                 f.write_str("the stream's persist_mode is async: it acknowledges before it writes")
             }
-            Self::MemoryStorage => f.write_str("the stream is kept in memory, not in files"),
+            Self::MemoryStorage => f.write_str("the stream is stored in memory, not in files"),
             Self::DropsUnhandled => f.write_str(
-                "the stream deletes old messages for room, handled or not; its discard policy should be `new`",
+                "the stream deletes old messages for new ones, handled or not; its discard policy should be `new`",
+            ),
+            Self::DropsRetries => f.write_str(
+                "the stream of retries has a max age, or a limit and the discard policy `old`: retries it deletes are lost",
             ),
             Self::ShortDuplicateWindow { seconds } => write!(
                 f,
-                "the servers know duplicates for {seconds} s, and HeyGen sends a delivery again for 24 h"
+                "the servers recognise duplicates for {seconds} s, and HeyGen retries a delivery for 24 h"
             ),
         }
     }
 }
 
-/// What there is to be said against this server and this stream of events.
-pub(super) fn warnings(server: &ServerInfo, stream: &Config) -> Vec<DurabilityWarning> {
+/// What can be seen of this server, of the stream of events and of the stream of retries.
+pub(super) fn warnings(
+    server: &ServerInfo,
+    stream: &Config,
+    retries: &Config,
+) -> Vec<DurabilityWarning> {
     let mut warnings = Vec::new();
     let first = match stream.num_replicas {
         0 | 1 => MIN_SYNC_VERSION,
@@ -129,16 +140,23 @@ pub(super) fn warnings(server: &ServerInfo, stream: &Config) -> Vec<DurabilityWa
     if stream.storage == StorageType::Memory {
         warnings.push(DurabilityWarning::MemoryStorage);
     }
-    let has_limit = stream.max_bytes > 0 || stream.max_messages > 0;
-    let keeps_new = stream.discard == async_nats::jetstream::stream::DiscardPolicy::Old;
-    if (has_limit && keeps_new) || stream.max_messages_per_subject > 0 {
+    if drops_old(stream) {
         warnings.push(DurabilityWarning::DropsUnhandled);
+    }
+    if drops_old(retries) || !retries.max_age.is_zero() {
+        warnings.push(DurabilityWarning::DropsRetries);
     }
     let seconds = stream.duplicate_window.as_secs();
     if seconds < 24 * 3600 {
         warnings.push(DurabilityWarning::ShortDuplicateWindow { seconds });
     }
     warnings
+}
+
+/// Whether a new message may take the place of an old one.
+fn drops_old(stream: &Config) -> bool {
+    let has_limit = stream.max_bytes > 0 || stream.max_messages > 0;
+    (has_limit && stream.discard == DiscardPolicy::Old) || stream.max_messages_per_subject > 0
 }
 
 /// `2.10.3-RC.1` is `(2, 10, 3)`.
@@ -155,8 +173,6 @@ fn version(text: &str) -> Option<(u64, u64, u64)> {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use async_nats::jetstream::stream::DiscardPolicy;
 
     use super::*;
 
@@ -178,11 +194,31 @@ mod tests {
     fn check(change: impl FnOnce(&mut ServerInfo, &mut Config), expected: &[DurabilityWarning]) {
         let (mut server, mut stream) = sound();
         change(&mut server, &mut stream);
-        assert_eq!(warnings(&server, &stream), expected);
+        assert_eq!(warnings(&server, &stream, &Config::default()), expected);
+    }
+
+    #[track_caller]
+    fn check_retries(change: impl FnOnce(&mut Config), expected: &[DurabilityWarning]) {
+        let (server, stream) = sound();
+        let mut retries = Config::default();
+        change(&mut retries);
+        assert_eq!(warnings(&server, &stream, &retries), expected);
     }
 
     #[test]
-    fn each_doubt_is_told() {
+    fn retries_that_can_be_deleted_are_reported() {
+        let lost = [DurabilityWarning::DropsRetries];
+        check_retries(|retries| retries.max_messages = 1, &lost);
+        check_retries(|retries| retries.max_age = Duration::from_secs(1), &lost);
+        let is_full = |retries: &mut Config| {
+            retries.max_bytes = 1;
+            retries.discard = DiscardPolicy::New;
+        };
+        check_retries(is_full, &[]);
+    }
+
+    #[test]
+    fn each_cause_is_reported() {
         check(|_, _| (), &[]);
         check(|server, _| server.version = "2.11.0-RC.2".to_owned(), &[]);
         for old in ["2.9.10", "2.10.22", "1.4.1", "dev"] {

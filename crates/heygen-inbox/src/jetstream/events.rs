@@ -1,4 +1,4 @@
-//! [`Events`]: the stream of events, one message each.
+//! [`Events`]: the stream of events, one message per event.
 
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind};
 use sha2::{Digest as _, Sha256};
@@ -12,7 +12,7 @@ use crate::id::DeliveryId;
 #[derive(Clone, Debug)]
 pub(super) struct Events {
     pub(super) stream: Stream,
-    /// Tells the ids of this inbox from others'.
+    /// Distinguishes ids of this inbox from others'.
     tag: u32,
 }
 
@@ -28,9 +28,17 @@ impl Events {
         DeliveryId::new(sequence, self.tag)
     }
 
-    /// The sequence of one of ours; `None` for an id of another inbox.
+    /// The sequence of a delivery; `None` for an id of another inbox.
     pub(super) fn sequence(&self, id: DeliveryId) -> Option<u64> {
         (id.tag() == self.tag).then(|| id.key())
+    }
+
+    /// The event of a delivery; `None` when there is none of that id.
+    pub(super) async fn find(&self, id: DeliveryId) -> Result<Option<Stored>, InboxError> {
+        match self.sequence(id) {
+            Some(sequence) => self.get(sequence).await,
+            None => Ok(None),
+        }
     }
 
     /// One event; `None` when there is none of that sequence.
@@ -47,8 +55,8 @@ impl Events {
             Err(error) if error.kind() == DirectGetErrorKind::TimedOut => {
                 return Err(connection.cannot("read from", error));
             }
-            // Any replica may have answered, and one that is behind says that there is none: the
-            // leader knows.
+            // Any replica may have answered, and one that is behind does not find it: ask the
+            // leader.
             Err(_) => match inner.get_raw_message(sequence).await {
                 Ok(message) => message,
                 Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {
@@ -62,18 +70,17 @@ impl Events {
         Ok(Some(stored))
     }
 
-    /// Deletes it, unless it is gone already.
+    /// Deletes it, unless it is deleted already.
     pub(super) async fn delete(&self, sequence: u64) -> Result<(), InboxError> {
         match self.stream.delete(sequence).await {
             Err(error) if self.get(sequence).await?.is_some() => Err(error),
-            // Otherwise another was faster.
+            // Otherwise another process deleted it first.
             Ok(()) | Err(_) => Ok(()),
         }
     }
 }
 
-/// Of its name and the moment it was made: a stream of the same name that was made again is another
-/// one.
+/// Of its name and creation time: a stream that was deleted and created again is another one.
 fn tag(stream: &Stream) -> u32 {
     let info = stream.info();
     let mut hash = Sha256::new();

@@ -1,8 +1,9 @@
-//! [`FingerprintCache`]: which of the newest events were here before, beside what the servers themselves know.
+//! [`FingerprintCache`]: the fingerprints of the newest events, to find duplicates that the servers do
+//! not recognise.
 //!
-//! The servers know a duplicate by one id a message, for as long as their window. A POST and its
-//! record in HeyGen's log have different bodies, and so ids, and the log reaches further back than
-//! the window. So each receiver remembers fingerprints of the newest. A fingerprint only finds a
+//! The servers recognise a duplicate by one id per message, within their duplicate window. A POST and
+//! its record in HeyGen's log have different bodies, and so ids, and the log reaches further back than
+//! the window. So each receiver caches fingerprints of the newest events. A fingerprint only finds a
 //! candidate; the event itself decides. Memory is bounded: two maps, of which the older is dropped
 //! when the newer is full.
 
@@ -21,9 +22,9 @@ use crate::delivery::NewDelivery;
 #[derive(Debug)]
 pub(super) struct FingerprintCache {
     maps: Mutex<Maps>,
-    /// Of how many fingerprints one map is made.
+    /// How many fingerprints one map holds.
     map_len: usize,
-    /// Becomes true when all that was in the stream at the start is known.
+    /// Becomes true once all events that were in the stream at the start are cached.
     is_synced: watch::Sender<bool>,
 }
 
@@ -35,14 +36,14 @@ struct Maps {
     known: Known,
 }
 
-/// Which places of the stream are known.
+/// Which sequences of the stream are cached.
 #[derive(Debug, Default)]
 struct Known {
-    /// All up to this one, this one too.
+    /// All up to and including this one.
     to: u64,
     /// And these beyond it.
     beyond: BTreeSet<u64>,
-    /// How many of them this process put there.
+    /// How many of them this process appended.
     own: u64,
 }
 
@@ -56,7 +57,7 @@ impl Known {
         }
     }
 
-    /// What is not there cannot be unknown.
+    /// All up to this one are cached or deleted.
     fn all_to(&mut self, sequence: u64) {
         self.to = self.to.max(sequence);
         let to = self.to;
@@ -66,7 +67,7 @@ impl Known {
 }
 
 impl FingerprintCache {
-    /// Remembers the newest `events`, or up to twice as many.
+    /// A cache of the newest `events`, or up to twice as many.
     pub(super) fn new(events: usize) -> Self {
         Self {
             maps: Mutex::default(),
@@ -75,7 +76,7 @@ impl FingerprintCache {
         }
     }
 
-    /// What this process appended.
+    /// Adds an event that this process appended.
     pub(super) fn insert_own(&self, delivery: &NewDelivery, sequence: u64) {
         self.insert(delivery.index_fingerprints(), sequence);
         self.maps().known.own += 1;
@@ -92,31 +93,31 @@ impl FingerprintCache {
         maps.known.add(sequence);
     }
 
-    /// Up to where all of the stream is known.
+    /// Up to which sequence all events are cached.
     pub(super) fn known_to(&self) -> u64 {
         self.maps().known.to
     }
 
-    /// How many this process put there.
+    /// How many events this process appended.
     pub(super) fn own(&self) -> u64 {
         self.maps().known.own
     }
 
-    /// What is not known up to this place is not there.
+    /// The stream was read up to this sequence.
     pub(super) fn read_to(&self, sequence: u64) {
         self.maps().known.all_to(sequence);
     }
 
-    /// All that was in the stream when it began to be followed, up to this place, is known.
+    /// All events up to this sequence, the newest when following began, are cached.
     pub(super) fn caught_up_to(&self, sequence: u64) {
         self.read_to(sequence);
         self.is_synced.send_replace(true);
     }
 
-    /// Where the same event may be, the newest first.
+    /// The sequences of events that a delivery may be a duplicate of, newest first.
     pub(super) fn candidates(&self, delivery: &NewDelivery) -> Vec<u64> {
         let maps = self.maps();
-        // Receivers of the version before this one may be publishing to the stream.
+        // Receivers of the previous version may be publishing to the stream.
         let v2 = v2::lookup_fingerprints(delivery.source(), delivery.dedup_key());
         let mut found: Vec<u64> = delivery
             .lookup_fingerprints()
@@ -132,26 +133,26 @@ impl FingerprintCache {
         found
     }
 
-    /// Returns once all that was in the stream when it began to be followed is known.
+    /// Returns once all events that were in the stream when following began are cached.
     pub(super) async fn wait_until_synced(&self) {
-        // The sender is ours, so waiting ends with what is waited for.
+        // The sender is in `self`, so it is not dropped meanwhile.
         let _ = self.is_synced.subscribe().wait_for(|is_so| *is_so).await;
     }
 
-    /// The same for an append, which may not wait long: after a start the newest are known soon,
-    /// and what the version before this one published is known by nothing else.
+    /// The same for an append, which may not wait long. After a start the newest events are cached
+    /// soon, and those of the previous version are found in no other way.
     pub(super) async fn caught_up_soon(&self) {
         if *self.is_synced.borrow() {
             return;
         }
         let since = self.maps().followed_since;
         if let Some(since) = since {
-            // Without it a duplicate may be delivered again; it is not worth an answer too late.
+            // Without it a duplicate may be delivered again, which is better than a late answer.
             let _ = tokio::time::timeout_at(since + SOON, self.wait_until_synced()).await;
         }
     }
 
-    /// Whether a caller has to begin to follow.
+    /// Whether the caller has to begin to follow the stream.
     pub(super) fn begin(&self) -> bool {
         let mut maps = self.maps();
         let is_first = maps.followed_since.is_none();
@@ -164,7 +165,7 @@ impl FingerprintCache {
     }
 }
 
-/// So many has a POST: of its body, and of its name and data.
+/// Of a POST: one of its body, one of its name and data.
 const FINGERPRINTS: usize = 2;
 
 /// HeyGen waits for ten seconds, and the stream has to acknowledge too.
@@ -176,7 +177,7 @@ mod tests {
     use crate::source::Source;
 
     #[test]
-    fn what_is_known_has_no_holes() {
+    fn cached_sequences_have_no_gaps() {
         let mut known = Known::default();
         known.all_to(4);
         for sequence in [6, 8, 3, 6] {

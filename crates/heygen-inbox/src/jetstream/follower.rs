@@ -1,7 +1,7 @@
 //! [`Follower`]: reads what other receivers append, so that duplicates of it are known here.
 //!
-//! What this process appends it knows. What others append it reads, by following the stream's
-//! headers, as long as others do: reading back its own would cost more than appending it.
+//! It follows the stream's headers as long as others append: reading back the events of this process
+//! would cost more than appending them.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use super::streams::Streams;
 pub(super) struct Follower {
     streams: Arc<Streams>,
     cache: Weak<FingerprintCache>,
-    /// How many of the newest are to be known.
+    /// How many of the newest events to cache.
     events: usize,
-    /// How long to look before the stream is no longer followed.
+    /// How long to follow the stream before it is decided whether others append.
     pub(super) follow_time: Duration,
 }
 
@@ -41,8 +41,8 @@ impl Follower {
         }
     }
 
-    /// Follows the stream for as long as the inbox is there, through whatever happens to the
-    /// connection, except while no one else appends to it.
+    /// Follows the stream until the inbox is dropped, over reconnects, except while no one else
+    /// appends.
     pub(super) async fn run(self) {
         let mut next = None;
         while self.cache.strong_count() > 0 {
@@ -57,8 +57,7 @@ impl Follower {
         }
     }
 
-    /// Returns when there is something in the stream that did not become known within a moment:
-    /// someone else put it there.
+    /// Returns when an event is not cached a second after it was stored: another process appended it.
     async fn until_others_append(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let mut last = 0;
         while let Some(known_to) = self.cache.upgrade().map(|cache| cache.known_to()) {
@@ -72,14 +71,14 @@ impl Follower {
         Ok(())
     }
 
-    /// Returns when no one else has appended for a while, or the inbox is gone.
+    /// Returns when no one else has appended for a while, or the inbox was dropped.
     async fn read_available(&self, next: &mut Option<u64>) -> Result<(), Error> {
         let events = &self.streams.events.stream;
         let state = events.state().await?;
         let oldest = state.last_sequence.saturating_sub(self.events as u64);
         let first = next.unwrap_or(oldest.max(state.first_sequence)).max(1);
         let all = self.streams.names.all_of("events");
-        // What a consumer says of that may come from a server that is behind the stream's leader.
+        // A consumer's answer may come from a server that is behind the stream's leader.
         let is_known = async |read_to: u64| {
             let last = state.last_sequence;
             events.is_empty_between(&all, read_to + 1, last).await
@@ -112,13 +111,13 @@ impl Follower {
                 }
                 (since, read, own_before) = (Instant::now(), 0, own_now);
             }
-            // Without a message the inbox may be gone as well.
+            // The inbox may be dropped while no message comes.
             let message = match tokio::time::timeout(CHECK_INTERVAL, messages.next()).await {
                 Ok(Some(message)) => message?,
                 Ok(None) => return Err("the stream's messages ended".into()),
                 Err(_) if self.cache.strong_count() == 0 => return Ok(()),
                 Err(_) => {
-                    // What was to come may have been deleted.
+                    // The last events may have been deleted.
                     let read_to = next.map_or(first - 1, |next| next - 1);
                     if !is_caught_up && is_known(read_to).await? {
                         is_caught_up = true;
@@ -135,7 +134,7 @@ impl Follower {
             let headers = message.headers.clone().unwrap_or_default();
             cache.insert(fingerprints(&headers), sequence);
             read += 1;
-            // They come in their order, so what is not among them is not there.
+            // They come in order: those before it are cached or deleted.
             cache.read_to(sequence);
             *next = Some(sequence + 1);
             let may_be_last = pending == 0 || sequence >= state.last_sequence;
@@ -147,9 +146,9 @@ impl Follower {
     }
 }
 
-/// Whether of so many that were read as good as all are our own. Some are read before or after
-/// their acknowledgement comes. It may be wrong about a few: what is missing then is noticed, and
-/// the stream followed again.
+/// Whether nearly all of those that were read are our own. Some are read before or after their
+/// acknowledgement. It may be wrong about a few: the missing ones are noticed, and the stream is
+/// followed again.
 fn is_alone(read: u64, own: u64) -> bool {
     read.saturating_sub(own) <= (own / 2).min(MOST_UNDER_WAY)
 }

@@ -1,4 +1,4 @@
-//! [`InFlight`]: what this process got from the servers and has not ended yet.
+//! [`InFlight`]: the deliveries that this process fetched and has not completed yet.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -15,36 +15,36 @@ use crate::claim::{RoomLeft, Turn};
 use crate::id::DeliveryId;
 use crate::time::from_micros;
 
-/// What this process got from the servers and has not ended yet. Until it has, the servers are told
-/// that it is being worked on.
+/// The deliveries that this process fetched and has not completed yet. Until it has, their ack wait
+/// is extended.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    /// Waits here for its time, by that time and its place in the stream.
+    /// Those that are not dispatched yet, by due time and sequence.
     held: BTreeMap<(i64, u64), Held>,
     /// With a handler.
     out: HashMap<u64, Held>,
 }
 
-/// A delivery that waits for its time, or is with a handler.
+/// A delivery that is held until it is due, or is with a handler.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     pub(super) event: Stored,
     pub(super) event_type: Option<String>,
     pub(super) token: AckToken,
     pub(super) next: NextAttempt,
-    /// Its record when it was taken, to be written again when it is dispatched.
+    /// Its record when it was fetched, to be changed when it is dispatched.
     pub(super) found: Option<RecordEntry>,
-    /// Whether a record says that it was dispatched. The first time, none does: that would double
-    /// the writing.
+    /// Whether its record says that it was dispatched. Not for the first attempt: that would be a
+    /// second write for each event.
     pub(super) is_recorded: bool,
-    /// When the servers last heard that a worker has it.
+    /// When its ack wait was last extended.
     pub(super) extended_at: Instant,
 }
 
-/// For how many more than what is due here there is room.
+/// How much room there is, beyond the held deliveries that are due.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand {
-    /// How many of what is due here there is room for.
+    /// How many of the held deliveries are due and have room.
     pub(super) due: usize,
     pub(super) live: usize,
     pub(super) backlog: usize,
@@ -53,7 +53,7 @@ pub(super) struct Demand {
 impl InFlight {
     pub(super) fn hold(&mut self, held: Held) {
         let key = (held.next.due_at, held.event.sequence);
-        // Given out again, so that what was given out before is void.
+        // Delivered again: the token before is void.
         self.held.retain(|(_, sequence), _| *sequence != key.1);
         self.held.insert(key, held);
     }
@@ -62,23 +62,23 @@ impl InFlight {
         self.held.len()
     }
 
-    /// How many of those that wait came as the event itself.
+    /// How many of those held were delivered as the event itself.
     pub(super) fn held_events_len(&self) -> u64 {
         self.held.values().filter(|held| held.is_live()).count() as u64
     }
 
-    /// How many of those with a handler came by a reference.
+    /// How many of those with a handler were delivered as a reference.
     pub(super) fn out_references_len(&self) -> u64 {
         self.out.values().filter(|out| !out.is_live()).count() as u64
     }
 
-    /// When the oldest came in of those that wait and came as the event itself.
+    /// When the oldest was received of those held that were delivered as the event itself.
     pub(super) fn oldest_held(&self) -> Option<SystemTime> {
         let held = self.held.values().filter(|held| held.is_live());
         held.map(|held| held.event.received_at).min()
     }
 
-    /// For how many more than what is due here there is room.
+    /// How much room there is, beyond the held deliveries that are due.
     pub(super) fn demand(&self, request: &ClaimRequest, now: i64) -> Demand {
         let (mut live, mut backlog) = (RoomLeft::of(request), RoomLeft::of(request));
         let mut due = 0;
@@ -107,7 +107,7 @@ impl InFlight {
         later.next().map(|((due_at, _), _)| *due_at)
     }
 
-    /// The longest due of those whose turn it is and for which there is room.
+    /// The longest due of this turn for which there is room.
     pub(super) fn take_due(
         &mut self,
         request: &ClaimRequest,
@@ -130,8 +130,8 @@ impl InFlight {
         Some(held)
     }
 
-    /// Nothing waits here for longer than that: what would was put here by a clock that has been
-    /// set back, and is due now.
+    /// Nothing is held for longer than that: if it would be, the clock has been set back, and it is
+    /// due now.
     pub(super) fn correct_times(&mut self, now: i64, longest: Duration) {
         let longest = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
         let first = (now.saturating_add(longest), u64::MAX);
@@ -141,8 +141,7 @@ impl InFlight {
         }
     }
 
-    /// Drops what is no longer ours, since the servers have not heard from us for so long: they
-    /// give it to others.
+    /// Drops what the servers deliver to others, because its ack wait was not extended.
     pub(super) fn drop_expired(&mut self, ack_wait: Duration) {
         self.held
             .retain(|_, held| held.extended_at.elapsed() < ack_wait);
@@ -152,7 +151,7 @@ impl InFlight {
         self.held.keys().any(|(_, held)| *held == sequence)
     }
 
-    /// Drops what waits, and tells where to say so.
+    /// Drops a held delivery, and gives the subject of its acknowledgement.
     pub(super) fn drop_held(&mut self, sequence: u64) -> Option<Subject> {
         let key = self
             .held
@@ -170,8 +169,8 @@ impl InFlight {
         self.out.insert(held.event.sequence, held);
     }
 
-    /// The servers gave out again what a handler of ours still has: from now on that counts. What
-    /// comes another way is something else: the attempt after this one.
+    /// The servers delivered again what a handler of ours still has: from now on that token counts.
+    /// One of another origin is the attempt after this one.
     pub(super) fn renew(&mut self, sequence: u64, token: &AckToken) -> bool {
         match self.out.get_mut(&sequence) {
             Some(out) if out.token.origin == token.origin => {
@@ -187,7 +186,7 @@ impl InFlight {
             .retain(|key, out| *key != sequence || out.next.attempt != attempt);
     }
 
-    /// Where to say that all of it is being worked on.
+    /// The subjects of all acknowledgements.
     pub(super) fn replies(&self) -> Vec<Subject> {
         let held = self.held.values().map(|held| &held.token.reply);
         let out = self.out.values().map(|out| &out.token.reply);
@@ -200,7 +199,7 @@ impl InFlight {
         }
     }
 
-    /// Everything that waits, which then waits no more.
+    /// Drops all held deliveries, and gives the subjects of their acknowledgements.
     pub(super) fn release_held(&mut self) -> Vec<Subject> {
         let held = std::mem::take(&mut self.held);
         held.into_values().map(|held| held.token.reply).collect()
@@ -208,7 +207,7 @@ impl InFlight {
 }
 
 impl Held {
-    /// Whether it waits for its first attempt.
+    /// Whether it was delivered as the event itself.
     pub(super) fn is_live(&self) -> bool {
         self.token.origin == Origin::Event
     }

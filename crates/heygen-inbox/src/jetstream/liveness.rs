@@ -1,9 +1,8 @@
-//! [`Liveness`]: whether the server that we are connected to still gets answers for us.
+//! [`Liveness`]: whether the server we are connected to still gets answers from its cluster.
 //!
-//! A node that is cut off from the rest of its cluster keeps its clients, reads to them what it
-//! has, and acknowledges nothing. The client library sees a connection that is well. So when
-//! nothing was answered for a while, we connect again, to another server with luck, and with more
-//! luck the next time.
+//! A node that is cut off from its cluster keeps its clients, serves reads, and acknowledges nothing.
+//! The client library sees a healthy connection. So after a while without answers we reconnect, each
+//! time to another server.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,13 +10,13 @@ use std::time::Duration;
 use async_nats::Client;
 use tokio::time::Instant;
 
-/// Since when nothing was acknowledged. Clones share it.
+/// Since when nothing was acknowledged. Clones share one state.
 #[derive(Clone, Debug)]
 pub(super) struct Liveness {
-    /// When an answer failed to come, the first time since an acknowledgement, or since we
-    /// connected again, and the last time.
+    /// When an answer was missing, the first time since an acknowledgement or a reconnect, and the
+    /// last time.
     silence: Arc<Mutex<Option<(Instant, Instant)>>>,
-    /// Whether there is another server to go to.
+    /// Whether there is another server to connect to.
     pub(super) has_choice: bool,
 }
 
@@ -29,34 +28,32 @@ impl Liveness {
         }
     }
 
-    /// Something was acknowledged, which no server does alone.
+    /// Something was acknowledged, which takes a majority of the servers.
     pub(super) fn answered(&self) {
         *self.silence() = None;
     }
 
-    /// An answer did not come in time. Connects again where that has gone on for too long.
+    /// An answer did not come in time. Reconnects if none has come for too long.
     pub(super) fn unanswered(&self, client: &Client) {
         if self.has_choice && self.is_silent() {
             tracing::warn!(
                 server = client.server_info().server_name,
-                "nothing was answered for {SILENCE:?}: connecting again, in case this server is cut off from the others"
+                "no answer for {SILENCE:?}: reconnecting, in case this server is cut off from the others"
             );
             let client = client.clone();
             tokio::spawn(async move {
-                // It only fails when the client is closed, and only waits where that cannot be told
-                // either.
+                // It fails only when the client is closed, and may hang then.
                 let _ = tokio::time::timeout(SILENCE, client.force_reconnect()).await;
             });
         }
     }
 
-    /// Whether it has been silent for too long, told once for each time.
+    /// Whether it has been silent for too long; `true` once each time.
     fn is_silent(&self) -> bool {
         let mut silence = self.silence();
         let now = Instant::now();
         let since = match *silence {
-            // Whoever only reads hears of no acknowledgement: what went wrong long ago is another
-            // matter.
+            // A process that only reads gets no acknowledgements: an old failure does not count.
             Some((since, last)) if now - last < SILENCE_EXPIRY => since,
             Some(_) | None => now,
         };
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_told_once_for_each_time() {
+    async fn silence_is_reported_once_each_time() {
         let liveness = Liveness::new(true);
         tokio::time::advance(SILENCE).await;
         assert!(!liveness.is_silent(), "nothing was asked before");
@@ -94,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn two_troubles_far_apart_are_no_silence() {
+    async fn failures_far_apart_are_not_silence() {
         let liveness = Liveness::new(true);
         for _ in 0..3 {
             assert!(!liveness.is_silent());

@@ -1,5 +1,4 @@
-//! A delivery as a message of the stream: the payload is the body, byte for byte, the headers say
-//! the rest.
+//! A delivery as a message of the stream: the payload is the exact body, the headers have the rest.
 
 use std::time::SystemTime;
 
@@ -22,13 +21,12 @@ pub(super) struct Stored {
     pub(super) source: Source,
     pub(super) headers: Vec<Header>,
     pub(super) body: Bytes,
-    /// How far it had come in the inbox it was carried from, if in one.
-    pub(super) past: Option<State>,
+    /// Its state in the inbox it was imported from, if it was imported.
+    pub(super) imported_state: Option<State>,
 }
 
 impl Stored {
-    /// What others published without our headers is read too: no one vouches for it, so it is taken
-    /// for what came to a callback path.
+    /// A message that others published without our headers is read as an unsigned callback.
     pub(super) fn read(
         sequence: u64,
         stored_at: SystemTime,
@@ -42,7 +40,7 @@ impl Stored {
             source: source(headers),
             headers: text(REQUEST_HEADERS).map(read_headers).unwrap_or_default(),
             body,
-            past: past(headers),
+            imported_state: imported_state(headers),
         }
     }
 
@@ -55,7 +53,7 @@ impl Stored {
         )
     }
 
-    /// Whether it is this very delivery, and not the same event come another time.
+    /// Whether it is this very delivery, and not a duplicate of it.
     pub(super) fn is_of(&self, delivery: &NewDelivery) -> bool {
         self.received_at == delivery.received_at()
             && self.source == delivery.source()
@@ -76,11 +74,11 @@ pub(super) fn source(headers: &HeaderMap) -> Source {
     word.unwrap_or(Source::Callback)
 }
 
-pub(super) fn past(headers: &HeaderMap) -> Option<State> {
+fn imported_state(headers: &HeaderMap) -> Option<State> {
     headers.get(PAST)?.as_str().parse().ok()
 }
 
-/// Under which fingerprints the event is to be found. Version 2 knew a single header of them.
+/// The fingerprints under which the event is found. The previous version had another header.
 pub(super) fn fingerprints(headers: &HeaderMap) -> impl Iterator<Item = Fingerprint> {
     let text = headers
         .get(FINGERPRINTS)
@@ -91,20 +89,24 @@ pub(super) fn fingerprints(headers: &HeaderMap) -> impl Iterator<Item = Fingerpr
         .filter_map(|digits| u64::from_str_radix(digits, 16).ok().map(Fingerprint))
 }
 
-/// What is published for a delivery. `past` says how far it had come elsewhere, where it is carried
-/// here from another inbox.
+/// The message that is published for a delivery. `imported` is its state in the inbox it is
+/// imported from.
 pub(super) fn publication(
     delivery: &NewDelivery,
     message_id: &str,
-    past: Option<State>,
+    imported: Option<State>,
 ) -> PublishMessage {
     PublishMessage::build()
         .payload(delivery.body().clone())
-        .headers(headers(delivery, message_id, past))
+        .headers(headers(delivery, message_id, imported))
 }
 
-/// The headers of what is published.
-pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<State>) -> HeaderMap {
+/// The headers of a published message.
+pub(super) fn headers(
+    delivery: &NewDelivery,
+    message_id: &str,
+    imported: Option<State>,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(MESSAGE_ID, message_id);
     if let Ok(time) = Timestamp::try_from(delivery.received_at()) {
@@ -119,15 +121,15 @@ pub(super) fn headers(delivery: &NewDelivery, message_id: &str, past: Option<Sta
     headers.insert(FINGERPRINTS_V2, in_hex(v2.into_iter()).as_str());
     headers.insert(FINGERPRINTS, in_hex(delivery.index_fingerprints()).as_str());
     headers.insert(REQUEST_HEADERS, write_headers(delivery.headers()).as_str());
-    if let Some(past) = past {
-        headers.insert(PAST, past.as_str());
+    if let Some(state) = imported {
+        headers.insert(PAST, state.as_str());
     }
     headers
 }
 
-/// What the servers know duplicates by: the digest of the whole body, and of which kind it is.
-/// Short, since the servers keep each in memory for as long as their duplicate window; what they
-/// call a duplicate is read and compared.
+/// The id by which the servers recognise duplicates: the digest of the whole body after a letter for
+/// its kind. Short, since the servers keep each in memory for the duplicate window; an event that
+/// they call a duplicate is read and compared.
 pub(super) fn message_id(delivery: &NewDelivery) -> String {
     let kind = match delivery.source() {
         Source::Webhook => 'p',
@@ -146,9 +148,9 @@ fn in_hex(fingerprints: impl Iterator<Item = Fingerprint>) -> String {
     hex.join(",")
 }
 
-/// A JSON array of names and values, in ASCII: a header cannot hold the end of a line.
+/// A JSON array of names and values: a header cannot hold a line break.
 fn write_headers(headers: &[Header]) -> String {
-    // Pairs of strings always are JSON, and its escapes leave no end of a line.
+    // Pairs of strings are always JSON, whose escapes leave no line break.
     serde_json::to_string(&to_pairs(headers)).unwrap_or_default()
 }
 
@@ -181,7 +183,7 @@ const SOURCE: &str = "Heygen-Inbox-Source";
 const AUTHENTICITY: &str = "Heygen-Inbox-Authenticity";
 const EVENT_ID: &str = "Heygen-Inbox-Event-Id";
 const FINGERPRINTS: &str = "Heygen-Inbox-Dedup-Fingerprints";
-/// Of name and data, as receivers before this version look for them.
+/// Of name and data, for receivers of the previous version.
 const FINGERPRINTS_V2: &str = "Heygen-Inbox-Fingerprints";
 const REQUEST_HEADERS: &str = "Heygen-Inbox-Request-Headers";
 const PAST: &str = "Heygen-Inbox-Past";
@@ -193,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_published_reads_back_the_same() {
+    fn published_message_reads_back_equal() {
         let at = UNIX_EPOCH + Duration::from_micros(1_790_000_000_123_456);
         let headers = vec![
             Header::new("Heygen-Signature", b"ab"),
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(stored.source, Source::Backfill);
         assert_eq!(stored.headers, headers);
         assert_eq!(&stored.body[..], body);
-        assert_eq!(stored.past, Some(State::DeadLettered));
+        assert_eq!(stored.imported_state, Some(State::DeadLettered));
         let found: Vec<_> = fingerprints(&sent).collect();
         let filed: Vec<_> = delivery.index_fingerprints().collect();
         assert_eq!(found, filed);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_publish_is_read_and_vouched_for_by_nobody() {
+    fn foreign_message_is_read_as_callback() {
         let stored = Stored::read(1, UNIX_EPOCH, &HeaderMap::new(), Bytes::from_static(b"{}"));
         assert_eq!(stored.source, Source::Callback);
         assert_eq!(stored.received_at, UNIX_EPOCH);
@@ -229,12 +231,15 @@ mod tests {
         odd.insert(REQUEST_HEADERS, "{");
         odd.insert(FINGERPRINTS_V2, "xyz,,1");
         let stored = Stored::read(1, UNIX_EPOCH, &odd, Bytes::new());
-        assert_eq!((stored.source, stored.past), (Source::Callback, None));
+        assert_eq!(
+            (stored.source, stored.imported_state),
+            (Source::Callback, None)
+        );
         assert_eq!(fingerprints(&odd).count(), 1);
     }
 
     #[test]
-    fn ids_of_messages_are_of_the_whole_body_and_its_kind() {
+    fn message_id_depends_on_body_and_kind() {
         let id = |source, body: &str| {
             message_id(&NewDelivery::new(
                 UNIX_EPOCH,

@@ -1,14 +1,14 @@
-//! [`NextServer`]: which server is connected to when the connection to one is over.
+//! [`NextServer`]: which server to connect to after a disconnect.
 //!
-//! Left to itself the client library takes the one that failed least. That is the one it just had,
-//! if every other was ever away; and when we leave a server because it is cut off from the rest, we
-//! would be back there at once, and again.
+//! The client library chooses the server that failed least. That is the one it just left if each of
+//! the others was ever down; when we leave a server because it is cut off from the rest, we would be
+//! back there at once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::{ReconnectToServer, Server, ServerInfo};
 
-/// Goes over all servers in turn, and so comes last to the one that the connection was to.
+/// Goes through all servers in turn, and so ends with the one it was connected to.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NextServer {
     /// Which was tried last.
@@ -16,8 +16,7 @@ pub(super) struct NextServer {
 }
 
 impl NextServer {
-    /// `last` is what the server said that was connected to last; `None` leaves the choice to the
-    /// library.
+    /// `last` is the server it was connected to; `None` leaves the choice to the library.
     pub(super) fn choose(
         &self,
         servers: &[Server],
@@ -31,7 +30,7 @@ impl NextServer {
         let is_last =
             |server: &Server| server.addr.host() == last.host && server.addr.port() == last.port;
         let left = at.or_else(|| servers.iter().position(is_last));
-        // One way round or the other, so that not all clients of a server go to the same one.
+        // In one direction or the other, so that not all clients of a server go to the same one.
         let step = match last.client_id % 2 {
             0 => 1,
             _ => servers.len() - 1,
@@ -86,7 +85,7 @@ mod tests {
         for expected in ["b", "c", "a", "b", "c"] {
             check(&next, &servers, &at_a, expected);
         }
-        // Connected to c, which tells another host than the one we know it by.
+        // Connected to c, which reports another host than the one in the address.
         let at_c = info("0.0.0.0", 4);
         for expected in ["a", "b", "c"] {
             check(&next, &servers, &at_c, expected);

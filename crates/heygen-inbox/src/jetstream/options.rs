@@ -1,5 +1,4 @@
-//! [`JetStreamOptions`] and [`Access`]: how to reach the servers, and what the streams are to be
-//! like.
+//! [`JetStreamOptions`] and [`Access`]: how to reach the servers, and how to create the streams.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,57 +8,51 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct JetStreamOptions {
-    /// How the servers are told who we are. Default: not at all.
+    /// How to log in. Default: without a login.
     pub access: Access,
-    /// What the streams are to be like; used when they are made, and compared with when they are
-    /// there.
+    /// How to create the streams. Existing streams are compared with it, and not changed.
     pub streams: StreamOptions,
-    /// After how long without a word the deliveries of a worker go to another. Default: 30 s. While
-    /// a handler is at work its time is extended. Used when the consumers are made; an existing
+    /// After how long without a sign of life the deliveries of a worker go to another. Default:
+    /// 30 s. It is extended while a handler runs. Used when the consumers are created; an existing
     /// consumer keeps its own.
     pub ack_wait: Duration,
-    /// How many appends may wait for their acknowledgement; beyond, they are refused as busy.
+    /// How many appends may wait for their acknowledgement; further ones are refused as busy.
     /// Default: 4096.
     pub queue_capacity: usize,
-    /// How long an append may wait for its acknowledgement; meanwhile it is tried again every
+    /// How long an append may wait for its acknowledgement; meanwhile it is retried every
     /// [`answer_timeout`](Self::answer_timeout), as when a leader is just being elected. Default: 7 s;
     /// HeyGen waits for 10 s.
     pub publish_timeout: Duration,
-    /// How long one answer of the servers may take. Default: 2 s.
+    /// How long a server may take to answer. Default: 2 s.
     pub answer_timeout: Duration,
     /// How long to try to reach a server at the start. Default: 10 s.
     pub connect_timeout: Duration,
-    /// Of how many of the newest events the fingerprints are kept in memory, to know duplicates
-    /// that the servers' duplicate window does not know. Default: 1,000,000, which take about 100
-    /// MiB.
+    /// Of how many of the newest events to keep fingerprints in memory, to recognise duplicates
+    /// outside the servers' duplicate window. Default: 1,000,000, which take about 100 MiB.
     pub remembered: usize,
-    /// What the servers' lists of connections call us. Default: `heygen-inbox`.
+    /// The name of the connection in the servers' lists. Default: `heygen-inbox`.
     pub name: String,
 }
 
-/// What the streams of an inbox are to be like.
+/// How to create the streams of an inbox.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StreamOptions {
-    /// On how many servers each message is kept. Default: `None`, which is 3 in a cluster and 1 on
+    /// On how many servers to store each message. Default: `None`, which is 3 in a cluster and 1 on
     /// a single server.
     pub replicas: Option<usize>,
-    /// Delete what is older, handled or not. Default: `None`, which keeps it until it is pruned.
+    /// Delete older deliveries, handled or not. Default: `None`, which keeps them until pruned.
     pub max_age: Option<Duration>,
-    /// The most that the stream of events may hold; appends beyond are refused, so that nothing
-    /// unhandled is deleted for room. Default: `None`, which is as much as the servers have room
-    /// for.
+    /// How much the stream of events may hold; appends beyond that are refused, so that nothing
+    /// unhandled is deleted. Default: `None`, which is as much as the servers have room for.
     pub max_bytes: Option<u64>,
-    /// How long the servers themselves know a duplicate. Default: 25 h; HeyGen sends a delivery
-    /// again for 24 h.
+    /// How long the servers recognise a duplicate. Default: 25 h; HeyGen retries for 24 h.
     pub duplicate_window: Duration,
-    /// What the subjects begin with. Default: `heygen`. One account of a server can hold one inbox
-    /// of each prefix.
+    /// The prefix of the subjects. Default: `heygen`. An account holds one inbox per prefix.
     pub subject_prefix: String,
 }
 
-/// How the servers are told who we are. Files are read at the start, so that no secret stands among
-/// a program's arguments.
+/// How to log in. Files are read at the start, so that no secret is in a program's arguments.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Access {

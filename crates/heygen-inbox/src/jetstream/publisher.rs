@@ -1,4 +1,4 @@
-//! [`Publisher`]: publishes deliveries, and answers when the stream has acknowledged.
+//! [`Publisher`]: publishes deliveries, and waits for the stream's acknowledgement.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use super::follower::Follower;
 use super::message::{Stored, message_id, publication};
 use super::options::JetStreamOptions;
 use super::record::Record;
+use super::stream::error_code;
 use super::streams::Streams;
 use super::task::keep_running;
 use super::wake::Wake;
@@ -33,17 +34,17 @@ pub(super) struct Publisher {
     streams: Arc<Streams>,
     wake: Arc<Wake>,
     cache: Arc<FingerprintCache>,
-    /// Room for those that wait for their acknowledgement.
+    /// Permits for appends that wait for their acknowledgement.
     room: Semaphore,
     queue_capacity: usize,
     publish_timeout: Duration,
     follower: Follower,
 }
 
-/// What a publication came to.
+/// The result of a publication.
 pub(super) enum Published {
     New(u64),
-    /// The same event is there.
+    /// The same event is stored already.
     Duplicate(u64),
 }
 
@@ -62,7 +63,7 @@ impl Publisher {
         }
     }
 
-    /// How many wait for their acknowledgement.
+    /// How many appends wait for their acknowledgement.
     pub(super) fn waiting(&self) -> usize {
         self.queue_capacity - self.room.available_permits()
     }
@@ -90,7 +91,7 @@ impl Publisher {
         }
     }
 
-    /// Begins to remember what is in the stream.
+    /// Begins to cache the fingerprints of the stream.
     fn follow(&self) {
         if self.cache.begin() {
             let follower = self.follower.clone();
@@ -98,13 +99,13 @@ impl Publisher {
         }
     }
 
-    /// Returns once as much as it remembers of what is in the stream is known.
+    /// Returns once the fingerprints of the newest events are cached.
     pub(super) async fn wait_until_synced(&self) {
         self.follow();
         self.cache.wait_until_synced().await;
     }
 
-    /// Under which id the same event is here already, for each.
+    /// For each delivery the id of the same event, if it is stored.
     pub(super) async fn find_all(
         &self,
         deliveries: &[NewDelivery],
@@ -118,8 +119,8 @@ impl Publisher {
         Ok(found)
     }
 
-    /// Where the same event is, as far as it is remembered here. What `delivery` adds to it is
-    /// stored by then.
+    /// The sequence of the same event, as far as its fingerprints are cached. What `delivery` adds
+    /// to it is stored then.
     async fn find_and_link(&self, delivery: &NewDelivery) -> Result<Option<u64>, InboxError> {
         let mut skipped = Vec::new();
         loop {
@@ -135,8 +136,7 @@ impl Publisher {
         }
     }
 
-    /// Where the same event is, as far as it is remembered here, but for those that are passed
-    /// over.
+    /// The sequence of the same event, as far as its fingerprints are cached, without those skipped.
     async fn find(
         &self,
         delivery: &NewDelivery,
@@ -145,7 +145,7 @@ impl Publisher {
         let mut best = BestMatch::new();
         let candidates = self.cache.candidates(delivery);
         let candidates = candidates.into_iter().filter(|one| !skipped.contains(one));
-        // The log is read again and again, and each record has to find its own.
+        // HeyGen's log is read again and again, and each record has to find its own event.
         let most = match delivery.source() {
             Source::Webhook | Source::Callback => MAX_CANDIDATES,
             Source::Backfill | Source::Import => usize::MAX,
@@ -167,8 +167,8 @@ impl Publisher {
         Ok(best.into_match())
     }
 
-    /// Stores with an event what `delivery` adds. `false` where that does not fit, or someone else
-    /// was first with something else.
+    /// Stores with an event what `delivery` adds. `false` where that does not fit, or another process
+    /// stored something else first.
     async fn store(
         &self,
         sequence: u64,
@@ -182,7 +182,7 @@ impl Publisher {
         let mut is_linked = false;
         let changed = self.streams.records.update(sequence, |mut record| {
             let fit = compare(delivery, &candidate(&stored, Some(&record)))?;
-            // Meanwhile the very same was stored.
+            // Another process has just stored the same.
             is_linked = fit.link.is_none();
             let fits =
                 fit.link == Some(link) && record.link(link, delivery) && record.len() <= longest;
@@ -191,55 +191,57 @@ impl Publisher {
         Ok(changed.await? || is_linked)
     }
 
-    /// Publishes an event, unless it is known here or to the servers. `past` says how far it had
-    /// come elsewhere, where it is imported.
+    /// Publishes an event, unless it is a duplicate. `imported` is its state in the inbox it is
+    /// imported from.
     pub(super) async fn publish(
         &self,
         delivery: &NewDelivery,
-        past: Option<State>,
+        imported: Option<State>,
     ) -> Result<Published, InboxError> {
         if let Some(sequence) = self.find_and_link(delivery).await? {
             return Ok(Published::Duplicate(sequence));
         }
         let (connection, events) = (&self.streams.connection, &self.streams.events);
-        let event_type = delivery.label().event_type.as_deref();
-        let subject = self.streams.names.event(event_type);
+        let subject = self.streams.names.event(delivery.event_type());
         let plain_id = message_id(delivery);
         let mut id = plain_id.clone();
         let deadline = Instant::now() + self.publish_timeout;
         let mut is_tried = false;
         let mut other_ids = 0;
         loop {
-            let message = publication(delivery, &id, past);
+            let message = publication(delivery, &id, imported);
             let acknowledged = events.stream.publish(subject.clone(), message).await;
             let was_tried = std::mem::replace(&mut is_tried, true);
             match acknowledged {
                 Ok(acknowledged) if !acknowledged.duplicate => {
-                    self.cache.insert_own(delivery, acknowledged.sequence);
-                    return Ok(Published::New(acknowledged.sequence));
+                    return Ok(self.stored(delivery, acknowledged.sequence));
                 }
                 // The same message is just being replicated: it is not certain yet that it will be
-                // kept.
+                // stored.
                 Ok(PublishAck { sequence: 0, .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(IN_FLIGHT_PAUSE).await;
                 }
+                // Servers before 2.11 may drop a message when a leader is elected, and call every
+                // retry its duplicate for the whole duplicate window.
+                Ok(PublishAck { sequence: 0, .. }) if id == plain_id => {
+                    id = format!("{plain_id}-0");
+                }
                 Ok(PublishAck { sequence: 0, .. }) => {
                     let name = self.streams.names.events();
-                    let message = format!("the stream {name} is still taking in the same event");
+                    let message = format!("the stream {name} is still storing the same event");
                     return Err(InboxError::new(InboxErrorKind::Storage, message));
                 }
                 // What was deleted meanwhile is no duplicate, though the servers remember its id.
                 Ok(PublishAck { sequence, .. }) => match events.get(sequence).await? {
-                    // An earlier try of ours, of which only the answer did not come.
+                    // Stored by an earlier try whose acknowledgement did not arrive.
                     Some(stored) if was_tried && stored.is_of(delivery) => {
-                        self.cache.insert_own(delivery, sequence);
-                        return Ok(Published::New(sequence));
+                        return Ok(self.stored(delivery, sequence));
                     }
                     Some(stored) if delivery.is_duplicate_of(&stored.to_delivery()) => {
                         return Ok(Published::Duplicate(sequence));
                     }
-                    // Equal words of more than an hour ago, or of what was deleted. All receivers
-                    // go from one to the next by the same ids, and so find what another has
+                    // An equal body of more than an hour ago, or one that was deleted. All
+                    // receivers try the same ids in the same order, and so find what another has
                     // published meanwhile.
                     Some(_) | None if other_ids < MAX_OTHER_IDS => {
                         other_ids += 1;
@@ -258,7 +260,12 @@ impl Publisher {
         }
     }
 
-    /// The event is kept in any case; that it came again is for people to see.
+    fn stored(&self, delivery: &NewDelivery, sequence: u64) -> Published {
+        self.cache.insert_own(delivery, sequence);
+        Published::New(sequence)
+    }
+
+    /// Best effort: the event is stored in any case.
     async fn count_redelivery(&self, sequence: u64, delivery: &NewDelivery) {
         if !delivery.source().is_received() {
             return;
@@ -268,7 +275,7 @@ impl Publisher {
             Some(record)
         });
         if let Err(error) = counted.await {
-            tracing::warn!(%error, "that a delivery came again could not be recorded");
+            tracing::warn!(%error, "a duplicate was recognised, and could not be counted");
         }
     }
 
@@ -287,19 +294,22 @@ impl Publisher {
                 self.streams.connection.client.max_payload()
             ),
             PublishErrorKind::MaxAckPending => {
-                return InboxError::new(InboxErrorKind::Busy, "too much waits for the stream")
-                    .with_source(error);
+                return InboxError::new(
+                    InboxErrorKind::Busy,
+                    "too many deliveries wait for the stream",
+                )
+                .with_source(error);
             }
-            _ if is_full(&error) => {
-                format!("the stream {name} is full: raise its max bytes, or prune what is finished")
-            }
+            _ if is_full(&error) => format!(
+                "the stream {name} is full, or the storage of its account or servers: raise the limit, or prune"
+            ),
             _ => format!("the stream {name} refused a delivery"),
         };
         InboxError::new(InboxErrorKind::Storage, message).with_source(error)
     }
 }
 
-/// What an event and its record are compared by.
+/// An event and its record, as deduplication compares them.
 fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
     let key = DedupKey::of(&stored.body);
     let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
@@ -309,54 +319,49 @@ fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
     candidate
 }
 
-/// Whether trying again may end otherwise. A stream whose leader is just being elected answers
-/// nothing, or that there is none; what it took in all the same it knows by its id.
+/// Whether a retry may succeed. A stream whose leader is just being elected does not answer, or
+/// answers that it does not exist; what it stored all the same it recognises by its id.
 fn is_transient(error: &PublishError) -> bool {
-    matches!(
-        error.kind(),
-        PublishErrorKind::TimedOut
-            | PublishErrorKind::BrokenPipe
-            | PublishErrorKind::StreamNotFound
-    ) || is_in_flight(error)
+    let is_in_flight = error_code(error) == Some(ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT);
+    is_in_flight
+        || matches!(
+            error.kind(),
+            PublishErrorKind::TimedOut
+                | PublishErrorKind::BrokenPipe
+                | PublishErrorKind::StreamNotFound
+        )
 }
 
-/// Whether the servers are just taking in the same message, which newer ones say with an error of
-/// its own.
-fn is_in_flight(error: &PublishError) -> bool {
-    server_error(error).is_some_and(|error| error.error_code().0 == MESSAGE_ID_UNDER_WAY)
-}
-
-/// Whether there is no room for more, by the stream's own limit or the account's.
+/// Whether a limit on what may be stored is reached: the stream's, the account's or the servers'.
 fn is_full(error: &PublishError) -> bool {
-    server_error(error).is_some_and(|error| {
-        let is_ours = error.error_code() == ErrorCode::STREAM_STORE_FAILED
-            && error.to_string().contains("maximum bytes");
-        is_ours || error.error_code() == ErrorCode::STORAGE_RESOURCES_EXCEEDED
-    })
+    match error_code(error) {
+        Some(
+            ErrorCode::STORAGE_RESOURCES_EXCEEDED
+            | ErrorCode::INSUFFICIENT_RESOURCES
+            | ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
+        ) => true,
+        // The servers have one code for all that a store can fail with.
+        Some(ErrorCode::STREAM_STORE_FAILED) => {
+            use std::error::Error as _;
+            let cause = error.source().map(ToString::to_string);
+            cause.is_some_and(|cause| cause.contains("maximum"))
+        }
+        _ => false,
+    }
 }
 
-/// What the servers said.
-fn server_error(error: &PublishError) -> Option<&async_nats::jetstream::Error> {
-    use std::error::Error as _;
-    error.source()?.downcast_ref()
-}
-
-/// Beyond so many that may be the same event a POST counts as new: of equal words there is one an
+/// After so many candidates a POST counts as new: of equal bodies without a job id one is stored per
 /// hour.
 const MAX_CANDIDATES: usize = 64;
 
-/// How many that the servers call a duplicate and are none are passed over: there is one an hour,
-/// and the window is a day.
+/// How many other ids to try for an equal body that is no duplicate: one is stored per hour, and the
+/// window is a day.
 const MAX_OTHER_IDS: usize = 64;
 
-/// A message of the records holds a POST and what is said of its attempts later, of which it takes
-/// up a quarter.
+/// A record may use a quarter of a message for a POST: its attempts follow.
 const ROOM_FOR_ONE_POST: usize = 4;
 
 const IN_FLIGHT_PAUSE: Duration = Duration::from_millis(50);
-
-/// nats-server, `JSStreamDuplicateMessageConflict`: the client names no constant for it.
-const MESSAGE_ID_UNDER_WAY: u64 = 10_158;
 
 #[cfg(test)]
 mod tests {
@@ -366,7 +371,7 @@ mod tests {
     use crate::jetstream::setup::{IfMissing, Setup};
 
     #[tokio::test]
-    async fn what_others_append_is_known_after_a_time_alone() {
+    async fn events_of_others_are_followed_after_a_time_alone() {
         let server = Server::start(Program::Current, &xtask_nats::Options::new());
         let server = server.expect("a server");
         let address = format!("{}/HEYGEN", server.url());

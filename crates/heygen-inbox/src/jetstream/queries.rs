@@ -1,9 +1,7 @@
-//! [`Queries`]: lists, one delivery whole, counts, and what is finished and old. Read from the
-//! streams, while others write to them.
+//! [`Queries`]: lists, gets, counts and prunes, while others write to the streams.
 //!
-//! A stream has no index but its sequence and its subjects. A list goes through the stream from the
-//! newest backwards, a batch at a time, until it has what was asked for; asked for what is rare
-//! it reads a lot.
+//! A stream has no index but its sequence and its subjects. A list reads the stream from the newest
+//! backwards, a batch at a time, until it has enough; a rare match takes much reading.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
@@ -17,17 +15,18 @@ use super::record::Record;
 use super::streams::Streams;
 use crate::admin::{PruneReport, PruneStep};
 use crate::error::InboxError;
+use crate::id::DeliveryId;
 use crate::record::dead_lettered_at;
 use crate::record::{AttemptOutcome, Counts, DeliverySummary, Query, State, StoredDelivery};
 use crate::source::Source;
 use crate::stats::{Stats, StatsGroup};
 use crate::time::{from_micros, to_micros};
 
-/// What can be asked of an inbox.
+/// Reads an inbox.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queries<'a> {
     pub(super) streams: &'a Streams,
-    /// What this process has claimed.
+    /// The deliveries that this process has claimed.
     pub(super) consumer: &'a Consumer,
 }
 
@@ -38,7 +37,7 @@ struct Listed {
     stored_at: SystemTime,
 }
 
-/// How far the consumer of events is.
+/// How far the consumer of events has come.
 #[derive(Clone, Copy, Debug)]
 struct Progress {
     delivered_to: u64,
@@ -46,7 +45,7 @@ struct Progress {
 }
 
 impl Queries<'_> {
-    /// Tells each delivery that `query` asks for, in its order.
+    /// Calls `each` with every delivery that matches `query`, in its order.
     pub(super) async fn list(
         &self,
         query: &Query,
@@ -56,7 +55,7 @@ impl Queries<'_> {
         let mut left = query.limit.unwrap_or(usize::MAX);
         let progress = self.progress().await?;
         let filter = match &query.event_type {
-            // A name that was cut stands for others too: what comes is looked at again.
+            // A truncated name matches others too: each event is compared again.
             Some(name) => names.event(Some(name)),
             None => names.all_of("events"),
         };
@@ -70,8 +69,7 @@ impl Queries<'_> {
                 events.reverse();
             }
             if let (Some(since), Some(oldest)) = (query.since, events.last()) {
-                // What was stored long before was received before, however far apart the clocks
-                // are.
+                // Events stored long before were received before, however far apart the clocks are.
                 let is_before = oldest.stored_at + CLOCKS_APART < since && !query.oldest_first;
                 batches.is_over |= is_before;
             }
@@ -88,12 +86,12 @@ impl Queries<'_> {
         Ok(())
     }
 
-    pub(super) async fn get(&self, sequence: u64) -> Result<Option<StoredDelivery>, InboxError> {
-        let Some(event) = self.streams.events.get(sequence).await? else {
+    pub(super) async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
+        let Some(event) = self.streams.events.find(id).await? else {
             return Ok(None);
         };
         let progress = self.progress().await?;
-        let found = self.streams.records.get(sequence).await?;
+        let found = self.streams.records.get(event.sequence).await?;
         let record = found.map(|found| found.record);
         let summary = self.summary(&event, record.as_ref(), &progress);
         let record = record.unwrap_or_else(Record::new);
@@ -146,8 +144,8 @@ impl Queries<'_> {
         Ok([dead.messages, references.messages, bytes])
     }
 
-    /// When the oldest of what waits came in: the next event to be given out, or what the oldest
-    /// reference leads to.
+    /// When the oldest pending delivery was received: the next event to be delivered, or that of the
+    /// oldest reference.
     async fn oldest_pending(&self, next: Option<u64>) -> Result<Option<SystemTime>, InboxError> {
         let events = &self.streams.events;
         let held = self.consumer.in_flight().oldest_held();
@@ -172,8 +170,8 @@ impl Queries<'_> {
         Ok(oldest.into_iter().min())
     }
 
-    /// What is in it by event, state and source, and how the attempts since a time ended. Goes
-    /// through all of it.
+    /// Counts by event, state and source, and results of attempts since a time. Reads the whole
+    /// stream.
     pub(super) async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let names = &self.streams.names;
         let progress = self.progress().await?;
@@ -219,8 +217,8 @@ impl Queries<'_> {
         Ok(Stats { groups, attempts })
     }
 
-    /// Goes through the stream from the oldest on, and stops where what came in later begins: what
-    /// was imported from another inbox stands behind that, and waits until it is reached.
+    /// Reads the stream from the oldest event, and stops where newer ones begin: older ones that
+    /// were imported behind them wait until they are reached.
     pub(super) async fn prune(&self, step: &PruneStep) -> Result<PruneReport, InboxError> {
         let events = &self.streams.events;
         let mut query = Query::default().oldest_first();
@@ -239,7 +237,7 @@ impl Queries<'_> {
             for Listed { event, .. } in &listed {
                 let sequence = event.sequence;
                 if deleted + finished.len() == step.limit {
-                    // It was looked at up to here; there may be more.
+                    // There may be more from here on.
                     next = Some(events.id(sequence - 1));
                     break;
                 }
@@ -266,13 +264,13 @@ impl Queries<'_> {
         })
     }
 
-    /// How many of these were deleted. The record goes last: as long as the event is there, so is
-    /// what is known of it.
+    /// Gives how many of these were deleted. The record is deleted last: as long as the event
+    /// exists, so does its record.
     pub(super) async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let deleting = finished.into_iter().map(|sequence| async move {
-            // What was found may have come from a server that is behind, and somebody may have
-            // replayed it meanwhile.
+            // The record may have come from a server that is behind, or the delivery may have been
+            // replayed meanwhile.
             let found = records.get(sequence).await?.map(|found| found.record);
             let begun = found.filter(Record::is_begun);
             let state = begun.as_ref().map(Record::state);
@@ -352,10 +350,10 @@ impl Queries<'_> {
         }
     }
 
-    /// The state of an event without a record: never given out, or with the first that got it.
+    /// The state of an event without a record: never delivered, or in its first attempt.
     fn unrecorded(&self, event: &Stored, progress: &Progress) -> State {
         let is_held = || self.consumer.in_flight().is_held(event.sequence);
-        match event.past {
+        match event.imported_state {
             Some(State::Acknowledged) => State::Acknowledged,
             Some(State::DeadLettered) => State::DeadLettered,
             _ if event.sequence <= progress.acked_to => State::Acknowledged,
@@ -394,18 +392,18 @@ impl Queries<'_> {
     }
 }
 
-/// What of a query can be told without the body and the record.
+/// Whether the parts of a query match that need neither body nor record.
 fn in_range(query: &Query, event: &Stored) -> bool {
     query.since.is_none_or(|since| since <= event.received_at)
         && query.until.is_none_or(|until| event.received_at < until)
         && query.source.is_none_or(|source| source == event.source)
 }
 
-/// Further than the clocks of two machines are apart that are of any use.
+/// More than two clocks that are of any use differ by.
 const CLOCKS_APART: Duration = Duration::from_secs(3600);
 
 /// How many are deleted at a time.
 const CONCURRENCY: usize = 16;
 
-/// After so many in a row that came in later, all that follows is taken for later too.
+/// After so many newer events in a row, the rest is taken for newer too.
 const NEWER_IN_A_ROW: usize = 500;

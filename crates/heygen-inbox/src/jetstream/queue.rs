@@ -1,33 +1,51 @@
-//! [`Queue`]: a consumer that all workers share, and [`Fetched`]: what it gave out.
+//! [`Queue`]: a consumer that all workers share, and [`Fetched`]: a message that it delivered.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use async_nats::jetstream::consumer::{Info, PullConsumer};
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer};
+use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind};
+use async_nats::jetstream::stream::{ConsumerCreateStrictErrorKind, Stream as JsStream};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use super::ack_token::{AckToken, Origin};
-use super::connection::Connection;
+use super::stream::Stream;
 use crate::error::{InboxError, InboxErrorKind};
 
 /// A consumer that all workers share.
 #[derive(Debug)]
 pub(super) struct Queue {
-    connection: Connection,
+    stream: Stream,
     consumer: PullConsumer,
-    /// Up to where this process wrote what the consumer was not seen to give out yet; 0 when there
-    /// is nothing.
+    state: Mutex<State>,
+    /// Up to where this process wrote messages that the consumer was not seen to deliver yet; 0
+    /// when there are none.
     written_to: AtomicU64,
 }
 
-/// Something that a consumer gave out.
+/// The consumer, as it was seen last.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    /// Since when it remembers what it delivers.
+    created_at: SystemTime,
+    ack_wait: Duration,
+    /// The number of its newest delivery.
+    delivery: u64,
+    checked_at: Instant,
+}
+
+/// A message that a consumer delivered.
 pub(super) struct Fetched {
     pub(super) message: async_nats::Message,
     pub(super) token: AckToken,
-    /// Its place in its stream.
+    /// Of the message, in its stream.
     pub(super) sequence: u64,
     pub(super) stored_at: SystemTime,
+    /// The number of this delivery, of all that the consumer has made.
+    delivery: u64,
 }
 
 impl Fetched {
@@ -39,28 +57,42 @@ impl Fetched {
             delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
         };
         let (sequence, stored_at) = (info.stream_sequence, info.published.into());
+        let delivery = info.consumer_sequence;
         Some(Self {
             message: message.message,
             token,
             sequence,
             stored_at,
+            delivery,
         })
     }
 }
 
 impl Queue {
-    pub(super) fn new(connection: &Connection, consumer: PullConsumer) -> Self {
+    pub(super) fn new(stream: Stream, consumer: PullConsumer) -> Self {
         Self {
-            connection: connection.clone(),
+            state: Mutex::new(State::of(consumer.cached_info())),
+            stream,
             consumer,
             written_to: AtomicU64::new(0),
         }
     }
 
+    /// Since when the consumer remembers what it delivered: one that was deleted and created again
+    /// delivers everything once more, as if for the first time.
+    pub(super) fn created_at(&self) -> SystemTime {
+        self.state().created_at
+    }
+
+    /// After how long without an acknowledgement the consumer delivers a message again.
+    pub(super) fn ack_wait(&self) -> Duration {
+        self.state().ack_wait
+    }
+
     pub(super) async fn info(&self) -> Result<Info, InboxError> {
-        self.connection.check_connected()?;
+        self.stream.connection.check_connected()?;
         let info = self.consumer.get_info().await;
-        info.map_err(|error| self.connection.cannot("read from", error))
+        info.map_err(|error| self.stream.connection.cannot("read from", error))
     }
 
     /// This process wrote something for it.
@@ -68,16 +100,26 @@ impl Queue {
         self.written_to.fetch_max(sequence, Ordering::Relaxed);
     }
 
-    /// Gets what there is, at least what this process has written: a consumer hears of that a
+    /// Fetches what there is, at least what this process has written: a consumer learns of that a
     /// little later than the writer.
     pub(super) async fn fetch(&self, limit: usize) -> Result<Vec<Fetched>, InboxError> {
         let deadline = Instant::now() + CATCH_UP_TIMEOUT;
         loop {
-            let given = self.fetch_once(limit).await?;
+            let fetched = match self.fetch_once(limit).await {
+                Ok(fetched) => fetched,
+                Err(error) => {
+                    // The consumer may have been deleted.
+                    if let Err(error) = self.reopen().await {
+                        tracing::debug!(%error, "the consumer `{CONSUMER}` cannot be opened");
+                    }
+                    return Err(error);
+                }
+            };
+            self.check(&fetched).await?;
             let last = self.written_to.load(Ordering::Relaxed);
-            let is_reached = given.iter().any(|given| given.sequence >= last);
-            if last == 0 || (!given.is_empty() && !is_reached) {
-                return Ok(given);
+            let is_reached = fetched.iter().any(|one| one.sequence >= last);
+            if last == 0 || (!fetched.is_empty() && !is_reached) {
+                return Ok(fetched);
             }
             // Others may have got it.
             let is_over = is_reached
@@ -86,39 +128,156 @@ impl Queue {
             if is_over {
                 let order = Ordering::Relaxed;
                 let _ = self.written_to.compare_exchange(last, 0, order, order);
-                return Ok(given);
+                return Ok(fetched);
             }
             tokio::time::sleep(CATCH_UP_PAUSE).await;
         }
     }
 
     async fn fetch_once(&self, limit: usize) -> Result<Vec<Fetched>, InboxError> {
-        let cannot = |error| self.connection.cannot("fetch from", error);
+        let connection = &self.stream.connection;
+        let cannot = |error| connection.cannot("fetch from", error);
+        let mut messages = Vec::new();
         let fetching = async {
             let fetch = self.consumer.fetch().max_messages(limit).messages().await;
             let mut fetched = fetch.map_err(|error| cannot(error.into()))?;
-            let mut messages = Vec::new();
             while let Some(message) = fetched.next().await {
                 // Nothing else comes from a consumer.
                 messages.extend(Fetched::read(message.map_err(cannot)?));
             }
-            Ok(messages)
+            Ok(())
         };
-        match tokio::time::timeout(FETCH_TIMEOUT, fetching).await {
+        let fetched = match tokio::time::timeout(FETCH_TIMEOUT, fetching).await {
             Ok(fetched) => fetched,
             Err(_) => {
-                self.connection.unanswered();
-                let name = &self.consumer.cached_info().name;
-                let message = format!("the consumer `{name}` does not answer");
+                connection.unanswered();
+                let message = format!("the consumer `{CONSUMER}` does not answer");
                 Err(InboxError::new(InboxErrorKind::Storage, message))
             }
+        };
+        // Messages that came before the failure are ours, and would count as attempts.
+        match fetched {
+            Err(error) if messages.is_empty() => Err(error),
+            Ok(()) | Err(_) => Ok(messages),
+        }
+    }
+
+    /// Notices once a second, and when its deliveries are numbered from the beginning, that the
+    /// consumer was created again or changed.
+    async fn check(&self, fetched: &[Fetched]) -> Result<(), InboxError> {
+        let known = *self.state();
+        let newest = fetched.iter().map(|one| one.delivery).max().unwrap_or(0);
+        let is_behind = fetched.iter().any(|one| one.delivery <= known.delivery);
+        if !is_behind && known.checked_at.elapsed() < CHECK_INTERVAL {
+            self.state().delivery = known.delivery.max(newest);
+            return Ok(());
+        }
+        let mut state = State::of(&self.info().await?);
+        // A server that was killed may have forgotten its newest deliveries.
+        if is_behind && state.created_at == known.created_at {
+            state.created_at = SystemTime::now();
+        } else if state.created_at < known.created_at {
+            state.created_at = known.created_at;
+        }
+        *self.state() = state;
+        Ok(())
+    }
+
+    /// Creates the consumer again where it is gone.
+    async fn reopen(&self) -> Result<(), InboxError> {
+        let connection = &self.stream.connection;
+        if !connection.is_connected() {
+            return Ok(());
+        }
+        let opened = open(&self.stream.inner, self.ack_wait()).await;
+        let consumer = opened.map_err(|error| connection.cannot("fetch from", error))?;
+        let created_at: SystemTime = consumer.cached_info().created.into();
+        if created_at > self.created_at() {
+            let stream = &self.stream.info().config.name;
+            tracing::warn!(%stream, "the consumer `{CONSUMER}` was deleted, and is created again");
+            *self.state() = State::of(consumer.cached_info());
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // It is replaced whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn of(info: &Info) -> Self {
+        Self {
+            created_at: info.created.into(),
+            ack_wait: info.config.ack_wait,
+            delivery: info.delivered.consumer_sequence,
+            checked_at: Instant::now(),
         }
     }
 }
 
-/// How long a consumer may need to hear of what was written, and how often it is asked.
+/// Opens the consumer of a stream that all workers share, and creates it where it is missing. An
+/// existing one keeps its settings, also one that another worker creates in the same moment.
+pub(super) async fn open(
+    stream: &JsStream,
+    ack_wait: Duration,
+) -> Result<PullConsumer, async_nats::Error> {
+    let error = match stream.get_consumer(CONSUMER).await {
+        Ok(consumer) => return Ok(consumer),
+        Err(error) => error,
+    };
+    let is_missing = error
+        .downcast_ref::<ConsumerInfoError>()
+        .is_some_and(|error| error.kind() == ConsumerInfoErrorKind::NotFound);
+    if !is_missing {
+        return Err(error);
+    }
+    let config = Config {
+        durable_name: Some(CONSUMER.to_owned()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait,
+        max_deliver: -1,
+        max_ack_pending: -1,
+        ..Config::default()
+    };
+    match stream.create_consumer_strict(config).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ConsumerCreateStrictErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    // Servers before 2.10 would rather update it: what counts is what is there now.
+    stream.get_consumer(CONSUMER).await
+}
+
+/// Why a consumer of that name would lose messages or dispatch them without their bodies; `None`
+/// when it is as this inbox needs it.
+pub(super) fn misfit(info: &Info) -> Option<String> {
+    let config = &info.config;
+    let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
+    if config.ack_policy != AckPolicy::Explicit {
+        return Some(format!("its ack policy is {:?}", config.ack_policy));
+    }
+    let misfits = [
+        (is_filtered, "it has a filter"),
+        (config.max_deliver > 0, "it has a max deliver"),
+        (config.headers_only, "it delivers headers only"),
+        (!config.backoff.is_empty(), "it has a backoff"),
+    ];
+    let found = misfits.into_iter().find(|(is_so, _)| *is_so);
+    found.map(|(_, why)| why.to_owned())
+}
+
+/// The name of the consumers that all workers share.
+pub(super) const CONSUMER: &str = "workers";
+
+/// How long a consumer may take to learn of what was written, and how often it is asked.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(1);
 const CATCH_UP_PAUSE: Duration = Duration::from_millis(1);
 
 /// The servers answer at once that there is nothing; a cluster may just have no leader.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How often to look whether the consumer was created again or changed.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);

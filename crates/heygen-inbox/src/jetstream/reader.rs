@@ -1,5 +1,5 @@
-//! [`Reader`]: reads a stream a batch at a time, while others write to it. [`Batches`]: which
-//! batches.
+//! [`Reader`]: reads a stream a batch at a time, while others write to it. [`Batches`]: the
+//! sequences of each batch.
 
 use std::time::{Duration, SystemTime};
 
@@ -35,8 +35,7 @@ pub(super) struct ReadMessage {
 }
 
 impl Reader<'_> {
-    /// Reads the messages from `first` at least to `last`, and what came after that meanwhile up to
-    /// `stop`, in their order.
+    /// Reads the messages from `first` at least to `last`, and newer ones up to `stop`, in order.
     pub(super) async fn read(
         &self,
         first: u64,
@@ -75,7 +74,8 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads as many of them as the server that reads has; `next` is then the place after the last.
+    /// Reads as many of them as the server that reads has; `next` is then the sequence after the
+    /// last.
     async fn read_available(
         &self,
         next: &mut u64,
@@ -120,13 +120,13 @@ impl Reader<'_> {
                 }
             }
         }
-        // It would go by itself after a while; a list of many batches would leave many.
+        // It expires by itself, but a list of many batches would leave many.
         let name = consumer.cached_info().name.clone();
         let _ = self.stream.inner.delete_consumer(&name).await;
         Ok(())
     }
 
-    /// A consumer that goes by itself.
+    /// A consumer that expires by itself.
     async fn consumer(&self, first: u64) -> Result<PullConsumer, ConsumerError> {
         let config = PullConfig {
             deliver_policy: DeliverPolicy::ByStartSequence {
@@ -155,7 +155,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// Those of a stream that `query` asks for.
+    /// Those of a stream that may match `query`.
     pub(super) fn new(state: &State, query: &Query) -> Self {
         let after = query.after.map_or(0, DeliveryId::key);
         let before = query.before.map_or(u64::MAX, DeliveryId::key);

@@ -1,4 +1,4 @@
-//! [`Record`]: what became of an event, as it is written.
+//! [`Record`]: state and attempts of an event, as stored.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,8 +13,8 @@ use crate::delivery::{Header, NewDelivery};
 use crate::record::{Attempt, AttemptOutcome, Redeliveries, SignedPost, State};
 use crate::time::{from_micros, to_micros};
 
-/// What became of an event. An event without one was never dispatched, or is in the hands of the
-/// first that got it.
+/// State and attempts of an event. An event without one was never dispatched, or is in its first
+/// attempt.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) state: RecordState,
@@ -26,23 +26,23 @@ pub(super) struct Record {
     pub(super) handed_out: u32,
     #[serde(default = "one")]
     pub(super) first_attempt: u32,
-    /// How much of the time for retries the present round has used, in microseconds.
+    /// How much of the time for retries the current round has used, in microseconds.
     #[serde(default)]
     pub(super) elapsed: u64,
-    /// How many attempts of the present round do not count.
+    /// How many attempts of the current round do not count.
     #[serde(default)]
     pub(super) uncounted: u32,
-    /// Which reference is to be followed; an older one is not.
+    /// The newest reference; older ones are not followed.
     #[serde(default)]
     pub(super) generation: u32,
-    /// Where its copy among the dead letters is; 0 when there is none.
+    /// The sequence of its copy in the stream of dead letters; 0 when there is none.
     #[serde(default)]
     pub(super) dead_sequence: u64,
     #[serde(default)]
     pub(super) attempts: Vec<AttemptRecord>,
     #[serde(default, alias = "repeats")]
     pub(super) redeliveries: RedeliveriesRecord,
-    /// With which record of HeyGen's log a POST was found to be one.
+    /// The record of HeyGen's log that a POST was matched with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     matched: Option<MatchedRecord>,
     /// The POST that came after its record.
@@ -57,7 +57,7 @@ struct MatchedRecord {
     body_digest: String,
 }
 
-/// Only what is JSON is found to be the same event as a record, so the body is text.
+/// Only JSON matches a record, so the body is text.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct SignedRecord {
     received_at: i64,
@@ -113,7 +113,7 @@ impl Record {
         }
     }
 
-    /// Whether anything was said about handing it out; otherwise it only tells of redeliveries.
+    /// Whether it was ever dispatched or finished; otherwise it only counts redeliveries.
     pub(super) fn is_begun(&self) -> bool {
         self.handed_out > 0
             || !self.attempts.is_empty()
@@ -121,8 +121,8 @@ impl Record {
             || self.generation > 0
     }
 
-    /// Records a completion. One that comes late, after the delivery was dispatched again, is recorded;
-    /// what became of the delivery meanwhile stays, unless the late word is done.
+    /// Records a completion. A late one, of a delivery that was dispatched again, is added to the
+    /// attempts and changes nothing else, unless it acknowledges.
     pub(super) fn end(&mut self, completion: &Completion) {
         let is_current =
             self.state == RecordState::Claimed && self.handed_out == completion.attempt;
@@ -163,7 +163,8 @@ impl Record {
         self.add_attempt(&attempt);
     }
 
-    /// The place of a copy among the dead letters of what is done after all; 0 when there is none.
+    /// Takes the sequence of the dead letter of an event that was acknowledged after all; 0 when
+    /// there is none.
     pub(super) fn take_obsolete_letter(&mut self) -> u64 {
         match self.state {
             RecordState::Acknowledged => std::mem::take(&mut self.dead_sequence),
@@ -189,14 +190,13 @@ impl Record {
         (number(interrupted), number(unknown))
     }
 
-    /// The attempts before this one of which there is no record; those of long ago are not kept for
-    /// ever.
+    /// The attempts before this one that are not recorded. Only the newest are kept.
     fn unknown(&self, attempt: u32) -> impl Iterator<Item = u32> {
         let first = attempt.saturating_sub(MAX_ATTEMPTS as u32 - 1).max(1);
         (first..attempt).filter(|number| self.attempts.iter().all(|known| known.number != *number))
     }
 
-    /// Begins the next attempt; what was begun before and has no end was interrupted.
+    /// Begins the next attempt; attempts before it without a result were interrupted.
     pub(super) fn begin(&mut self, attempt: u32, now: i64) {
         let unknown: Vec<u32> = self.unknown(attempt).collect();
         for number in unknown {
@@ -208,7 +208,7 @@ impl Record {
         self.handed_out = attempt;
     }
 
-    /// Makes it due at `now`, with as many attempts before it as a new delivery has.
+    /// Makes it due at `now`, with as many attempts as a new delivery has.
     pub(super) fn replay(&mut self, now: i64) {
         self.state = RecordState::Pending;
         self.due_at = now;
@@ -225,7 +225,7 @@ impl Record {
         self.redeliveries.last_headers = to_pairs(headers);
     }
 
-    /// What it adds to what is known of its event.
+    /// Adds what it knows to the candidate of its event.
     pub(super) fn add_to(&self, candidate: &mut Candidate) {
         candidate.matched = self.matched.as_ref().map(|matched| RecordIdentity {
             event_id: matched.event_id.as_deref().map(Box::from),
@@ -235,7 +235,7 @@ impl Record {
         candidate.signed = signed.map(|post| DedupKey::of(post.body.as_bytes()).body());
     }
 
-    /// Stores what a delivery adds that is the same event. `false` where it cannot be stored.
+    /// Stores what a delivery of the same event adds. `false` where it cannot be stored.
     pub(super) fn link(&mut self, link: DedupLink, delivery: &NewDelivery) -> bool {
         if link == DedupLink::Record {
             self.set_matched(&delivery.record_identity());
@@ -270,7 +270,7 @@ impl Record {
         })
     }
 
-    /// How long it is in its stream.
+    /// How many bytes it takes.
     pub(super) fn len(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |text| text.len())
     }
@@ -307,8 +307,7 @@ impl Record {
 
     pub(super) fn attempts(&self) -> Vec<Attempt> {
         let read = |known: &AttemptRecord| {
-            // A word of a later version is not known here: what is certain is that the attempt
-            // ended.
+            // A later version may know other results: the attempt ended in any case.
             let result = known.result.parse().unwrap_or(AttemptOutcome::Interrupted);
             let started_at = from_micros(known.started_at);
             let duration = Duration::from_micros(known.micros);
@@ -342,7 +341,7 @@ fn one() -> u32 {
     1
 }
 
-/// What a handler said is for people; a message of the stream has its limits.
+/// Details of handlers are for people, and a message has a limit.
 fn bounded(mut text: String) -> String {
     if text.len() > MAX_DETAIL {
         text.truncate(truncated(&text, MAX_DETAIL).len());
@@ -351,7 +350,6 @@ fn bounded(mut text: String) -> String {
     text
 }
 
-/// Of each event so many attempts are kept, the newest. Each takes some hundred bytes, and a
-/// message has its limits.
+/// The newest attempts are kept. Each takes some hundred bytes, and a message has a limit.
 const MAX_ATTEMPTS: usize = 100;
 const MAX_DETAIL: usize = 4096;

@@ -1,11 +1,9 @@
-//! [`Records`]: the stream of records, the newest of each event under a subject of its own.
+//! [`Records`]: the stream of records, each under a subject of its own.
 //!
-//! A record is changed by reading, changing and writing under the condition that no one wrote
-//! meanwhile, so any number of workers and commands may do so.
+//! A record is changed by compare-and-set, so any number of workers and commands may do so.
 
 use std::collections::HashMap;
 
-use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use futures_util::StreamExt as _;
@@ -22,17 +20,16 @@ pub(super) struct Records {
     pub(super) stream: Stream,
 }
 
-/// A record as it stands in the stream.
+/// A record in the stream.
 #[derive(Clone, Debug)]
 pub(super) struct RecordEntry {
     pub(super) record: Record,
-    /// Its place in the stream, by which the next write knows that no one wrote meanwhile.
+    /// Its sequence, which the next write expects.
     pub(super) revision: u64,
 }
 
 impl RecordEntry {
-    /// What is to be changed, and the revision that it is to follow: a new record where none was
-    /// found.
+    /// The record and its revision; a new one where none was found.
     pub(super) fn or_new(found: Option<Self>) -> (Record, u64) {
         match found {
             Some(found) => (found.record, found.revision),
@@ -42,7 +39,7 @@ impl RecordEntry {
 }
 
 impl Records {
-    /// As the stream's leader has it.
+    /// Reads from the stream's leader.
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<RecordEntry>, InboxError> {
         let subject = self.stream.names.record(sequence);
         let Some(message) = self.stream.newest(&subject).await? else {
@@ -54,8 +51,8 @@ impl Records {
         }))
     }
 
-    /// Writes it unless someone else wrote since `revision` (0: since ever), and says whether it
-    /// did.
+    /// Writes it unless another process wrote since `revision` (0: there was no record), and gives
+    /// whether it did.
     pub(super) async fn put(
         &self,
         sequence: u64,
@@ -63,22 +60,14 @@ impl Records {
         revision: u64,
     ) -> Result<bool, InboxError> {
         let connection = &self.stream.connection;
-        connection.check_connected()?;
         let text = serde_json::to_vec(record);
         let text = text.map_err(|error| connection.cannot("write to", error))?;
-        let message = PublishMessage::build()
-            .payload(text.into())
-            .expected_last_subject_sequence(revision);
         let subject = self.stream.names.record(sequence);
-        match self.stream.publish(subject, message).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
-            Err(error) => Err(connection.cannot("write to", error)),
-        }
+        self.stream.put(subject, text, revision).await
     }
 
-    /// Reads, changes and writes, as often as it takes; `change` may say that there is nothing to
-    /// write. Says whether something was.
+    /// Reads, changes and writes until no other process wrote in between. `change` gives `None` when
+    /// there is nothing to write. Gives whether something was written.
     pub(super) async fn update(
         &self,
         sequence: u64,
@@ -102,7 +91,7 @@ impl Records {
         Ok(())
     }
 
-    /// The records of some events, as any replica has them. One that cannot be read hides no other.
+    /// The records of some events, from any replica. Unreadable ones are skipped.
     pub(super) async fn get_many(
         &self,
         sequences: Vec<u64>,
@@ -111,7 +100,9 @@ impl Records {
             let subject = self.stream.names.record(sequence);
             match self.stream.inner.direct_get_last_for_subject(subject).await {
                 Ok(message) => Ok(read(&message.payload)
-                    .inspect_err(|error| tracing::warn!(%error, sequence, "passed over"))
+                    .inspect_err(
+                        |error| tracing::warn!(%error, sequence, "an unreadable record is skipped"),
+                    )
                     .ok()
                     .map(|record| (sequence, record))),
                 Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
@@ -126,8 +117,8 @@ impl Records {
         Ok(found)
     }
 
-    /// Goes through all records that can be read, with the sequences of their events. One that is
-    /// written meanwhile may come twice.
+    /// Calls `each` with every readable record and the sequence of its event. One that is written
+    /// meanwhile may come twice.
     pub(super) async fn for_each(
         &self,
         mut each: impl FnMut(u64, Record),
@@ -158,7 +149,7 @@ impl Records {
         self.write(self.stream.names.bookmark(name), value).await
     }
 
-    /// Writes something, to see that it can.
+    /// Writes something, to see that the stream accepts it.
     pub(super) async fn check(&self) -> Result<(), InboxError> {
         self.write(self.stream.names.readiness(), "ready").await
     }
@@ -172,10 +163,11 @@ impl Records {
 
 fn read(payload: &[u8]) -> Result<Record, InboxError> {
     serde_json::from_slice(payload).map_err(|error| {
-        let message = "a record of what became of a delivery cannot be read: another version wrote it, or another program";
+        let message =
+            "the record of a delivery cannot be read: another version or program wrote it";
         InboxError::new(InboxErrorKind::Version, message).with_source(error)
     })
 }
 
-/// How many records are asked for at a time.
+/// How many records are read at a time.
 const CONCURRENCY: usize = 64;

@@ -1,5 +1,4 @@
-//! [`References`]: the stream of small messages that lead to events that are to be dispatched
-//! again.
+//! [`References`]: the stream of small messages that lead to events to be dispatched again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,9 +14,9 @@ use crate::error::InboxError;
 #[derive(Debug)]
 pub(super) struct References {
     pub(super) stream: Stream,
-    /// Gives them out.
+    /// Delivers them.
     pub(super) queue: Queue,
-    /// Whether there was a word of any since the queue was last empty.
+    /// Whether any may have been written since the queue was last empty.
     is_expected: AtomicBool,
 }
 
@@ -36,7 +35,7 @@ impl References {
         }
     }
 
-    /// The generation that a payload tells.
+    /// The generation in a payload.
     pub(super) fn generation(payload: &[u8]) -> Option<u32> {
         let reference: Reference = serde_json::from_slice(payload).ok()?;
         Some(reference.generation)
@@ -50,7 +49,7 @@ impl References {
         self.is_expected.store(is_expected, Ordering::Relaxed);
     }
 
-    /// The place in the stream of events that the oldest of them leads to, as any replica has it.
+    /// The sequence of the event that the oldest reference leads to, from any replica.
     pub(super) async fn oldest(&self) -> Option<u64> {
         let all = self.stream.names.all_of("again");
         let oldest = self
@@ -61,7 +60,7 @@ impl References {
         number_of(&oldest.ok()?.subject)
     }
 
-    /// Sees to it that there is a reference of this generation.
+    /// Makes a reference of this generation, unless the servers know of one.
     pub(super) async fn add(&self, sequence: u64, generation: u32) -> Result<(), InboxError> {
         let payload = serde_json::to_vec(&Reference { generation });
         let payload = payload.map_err(|error| self.stream.connection.cannot("write to", error))?;
@@ -74,7 +73,7 @@ impl References {
         Ok(())
     }
 
-    /// The same, where there may be one from longer ago than the servers know duplicates.
+    /// The same, where there may be one from before the duplicate window.
     pub(super) async fn add_if_missing(
         &self,
         sequence: u64,
@@ -87,8 +86,8 @@ impl References {
         }
     }
 
-    /// Removes what leads to this event, which is not to be dispatched again, so that it is not
-    /// counted as waiting. What is left, where this is not permitted, a worker drops.
+    /// Removes the references to an event that is not to be dispatched again, so that they do not
+    /// count as pending. Without the permission they are left, and a worker drops them.
     pub(super) async fn remove(&self, sequence: u64) {
         let subject = self.stream.names.reference(sequence);
         if let Err(error) = self.stream.inner.purge().filter(subject).await {

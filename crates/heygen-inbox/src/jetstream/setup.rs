@@ -1,11 +1,10 @@
-//! [`Setup`]: the streams and consumers of one inbox, made where they are missing, and checked
-//! where they are there.
+//! [`Setup`]: opens the streams and consumers of an inbox, creates those that are missing, and
+//! checks those that exist.
 
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::pull::Config as PullConfig;
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::context::{
     CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
@@ -20,7 +19,7 @@ use super::dead_letters::DeadLetters;
 use super::durability;
 use super::events::Events;
 use super::options::{JetStreamOptions, StreamOptions};
-use super::queue::Queue;
+use super::queue::{self, CONSUMER, Queue};
 use super::records::Records;
 use super::references::References;
 use super::stream::Stream;
@@ -28,34 +27,32 @@ use super::streams::Streams;
 use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
 
-/// Whether missing streams are made.
+/// What to do about a missing stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum IfMissing {
     Create,
     Refuse,
 }
 
-/// What it takes to open the streams.
+/// Opens the streams and consumers of an inbox.
 pub(super) struct Setup<'a> {
     address: &'a Address,
     options: &'a JetStreamOptions,
     if_missing: IfMissing,
     connection: Connection,
     names: Names,
-    /// Where nothing is asked for, what there can be.
     replicas: usize,
 }
 
 /// Why a step failed.
 struct Failure {
     error: InboxError,
-    /// Whether a cluster that has just been started, or is electing, may answer otherwise in a
-    /// moment.
+    /// Whether it may succeed in a moment, as when a cluster was just started or elects a leader.
     is_transient: bool,
 }
 
 impl Setup<'_> {
-    /// Connects, and opens all of them, trying for as long as the options say.
+    /// Connects, and opens all of them. Retries until the connect timeout.
     pub(super) async fn open(
         address: &Address,
         options: &JetStreamOptions,
@@ -64,7 +61,6 @@ impl Setup<'_> {
         let connection = Connection::open(address, options).await?;
         let cluster = connection.client.server_info().cluster;
         let is_cluster = cluster.is_some_and(|name| !name.is_empty());
-        // Three where there can be three.
         let replicas = options.streams.replicas;
         let setup = Setup {
             address,
@@ -92,7 +88,7 @@ impl Setup<'_> {
         let events = self.stream(wanted.clone()).await?;
         let found = &events.cached_info().config;
         let mut config_drift = compare(&wanted, found, &self.options.streams);
-        // What stands beside the events is as safe as they are.
+        // The other streams are as safe as the events.
         let replicas = found.num_replicas;
         let beside = async |mut wanted: Config| {
             wanted.num_replicas = replicas;
@@ -103,11 +99,15 @@ impl Setup<'_> {
         let again = beside(self.again()).await?;
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
-        let worker = workers.cached_info();
-        let (ack_wait, asked) = (worker.config.ack_wait, self.options.ack_wait);
-        // The default stands there unless somebody asks for another one.
-        if ack_wait != asked && asked != JetStreamOptions::default().ack_wait {
-            config_drift.push(format!("ack wait is {ack_wait:?}, not {asked:?}"));
+        let worker = &workers.cached_info().config;
+        let asked = self.options.ack_wait;
+        // An existing consumer may differ from the default unless another ack wait is asked for.
+        if worker.ack_wait != asked && asked != JetStreamOptions::default().ack_wait {
+            config_drift.push(format!("ack wait is {:?}, not {asked:?}", worker.ack_wait));
+        }
+        let max_pending = worker.max_ack_pending;
+        if max_pending > 0 {
+            config_drift.push(format!("max ack pending is {max_pending}, not unlimited"));
         }
         let mut connection = self.connection.clone();
         if replicas > 1 {
@@ -118,23 +118,25 @@ impl Setup<'_> {
             names: self.names.clone(),
             inner,
         };
-        let queue = |consumer| Queue::new(&connection, consumer);
+        let (events, again) = (stream(events), stream(again));
         Ok(Streams {
-            durability_warnings: durability::warnings(&connection.client.server_info(), found),
+            durability_warnings: durability::warnings(
+                &connection.client.server_info(),
+                &events.info().config,
+                &again.info().config,
+            ),
             config_drift,
-            ack_wait,
-            consumer_made_at: worker.created.into(),
             dead: DeadLetters {
                 stream: stream(dead),
             },
             records: Records {
                 stream: stream(records),
             },
-            references: References::new(stream(again), queue(again_workers)),
-            queue: queue(workers.clone()),
+            queue: Queue::new(events.clone(), workers),
+            references: References::new(again.clone(), Queue::new(again, again_workers)),
             names: self.names.clone(),
             connection: connection.clone(),
-            events: Events::new(stream(events.clone())),
+            events: Events::new(events),
         })
     }
 
@@ -149,20 +151,20 @@ impl Setup<'_> {
         config.max_bytes = streams
             .max_bytes
             .map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
-        config.description = Some("HeyGen webhook deliveries, one message an event".to_owned());
+        config.description = Some("HeyGen webhook deliveries, one message per event".to_owned());
         config
     }
 
     fn dead(&self) -> Config {
         let mut config = self.config(self.names.dead(), self.names.all_of("dead"));
-        config.description = Some("Deliveries that were given up".to_owned());
+        config.description = Some("Dead-lettered deliveries".to_owned());
         config
     }
 
     fn records(&self) -> Config {
         let mut config = self.config(self.names.records(), self.names.all_of("records"));
         config.max_messages_per_subject = 1;
-        config.description = Some("What became of each delivery".to_owned());
+        config.description = Some("State and attempts of each delivery".to_owned());
         config
     }
 
@@ -191,43 +193,21 @@ impl Setup<'_> {
         }
     }
 
-    /// Opens a stream, makes it where it is missing, and refuses one that is something else.
-    /// Nothing that is there is changed.
+    /// Opens a stream, creates it where it is missing, and refuses one that is something else.
+    /// Nothing that exists is changed.
     async fn stream(&self, wanted: Config) -> Result<JsStream, Failure> {
         let name = &wanted.name;
         let stream = match self.connection.context.get_stream(name).await {
             Ok(stream) => stream,
-            Err(error) => {
-                let code = match error.kind() {
-                    GetStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
-                    _ => None,
-                };
-                match code {
-                    Some(ErrorCode::STREAM_NOT_FOUND) if self.if_missing == IfMissing::Refuse => {
-                        let what = format!("there is no stream {name}, which a receiver makes");
-                        return Err(self.storage(&what).into());
-                    }
-                    Some(ErrorCode::STREAM_NOT_FOUND) => self.create(&wanted).await?,
-                    Some(
-                        ErrorCode::JETSTREAM_NOT_ENABLED
-                        | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
-                    ) => {
-                        let what = "JetStream is switched off there, or for this account";
-                        return Err(self.storage(what).with_source(error).into());
-                    }
-                    _ if has_no_responders(&error) => {
-                        let what =
-                            "JetStream does not answer there: it is switched off, or not up yet";
-                        return Err(Failure::transient(self.storage(what).with_source(error)));
-                    }
-                    _ => return Err(self.not_opened(error)),
-                }
+            Err(error) if error_code(&error) == Some(ErrorCode::STREAM_NOT_FOUND) => {
+                self.create(&wanted).await?
             }
+            Err(error) => return Err(self.not_opened(error)),
         };
         let found = &stream.cached_info().config;
         if found.subjects != wanted.subjects || found.retention != wanted.retention {
             let message = format!(
-                "the stream {name} at {} is no inbox of ours: it has subjects {:?} and retention {:?}, \
+                "the stream {name} at {} is not an inbox: it has subjects {:?} and retention {:?}, \
                  not {:?} and {:?}",
                 self.address, found.subjects, found.retention, wanted.subjects, wanted.retention
             );
@@ -235,7 +215,7 @@ impl Setup<'_> {
         }
         if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
             return Err(self.incompatible(format!(
-                "the stream {name} at {} must keep 1 message a subject",
+                "the stream {name} at {} must keep 1 message per subject",
                 self.address
             )));
         }
@@ -244,26 +224,34 @@ impl Setup<'_> {
 
     async fn create(&self, wanted: &Config) -> Result<JsStream, Failure> {
         let (context, name) = (&self.connection.context, &wanted.name);
+        if self.if_missing == IfMissing::Refuse {
+            let what = format!("there is no stream {name}, which a receiver creates");
+            return Err(self.error(InboxErrorKind::Missing, &what).into());
+        }
         let error = match context.create_stream(wanted.clone()).await {
             Ok(stream) => {
-                tracing::info!(stream = name, replicas = wanted.num_replicas, "stream made");
+                tracing::info!(
+                    stream = name,
+                    replicas = wanted.num_replicas,
+                    "stream created"
+                );
                 return Ok(stream);
             }
             Err(error) => error,
         };
         let code = match error.kind() {
-            CreateStreamErrorKind::JetStream(ref told) => Some(told.error_code()),
+            CreateStreamErrorKind::JetStream(ref error) => Some(error.error_code()),
             _ => None,
         };
         match code {
-            // Somebody else made it in this moment.
+            // Another process has just created it.
             Some(ErrorCode::STREAM_NAME_EXIST) => {
                 let found = context.get_stream(name).await;
                 found.map_err(|error| self.not_opened(error))
             }
             Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
                 let message = format!(
-                    "another stream of this account takes the subjects {}.… already: this inbox needs \
+                    "another stream of this account has the subjects {}.… already: this inbox needs \
                      a prefix of its own",
                     self.options.streams.subject_prefix
                 );
@@ -271,58 +259,61 @@ impl Setup<'_> {
                 Err(error.into())
             }
             _ => {
-                let what = format!(
-                    "cannot make the stream {name} with {} replicas",
-                    wanted.num_replicas
-                );
+                let replicas = wanted.num_replicas;
+                let what = format!("cannot create the stream {name} with {replicas} replicas");
                 let is_transient = code.is_none_or(|code| {
                     code == ErrorCode::CLUSTER_NOT_AVAILABLE || code == ErrorCode::CLUSTER_NO_PEERS
                 });
+                let failed = self.error(InboxErrorKind::Storage, &what);
                 Err(Failure {
-                    error: self.storage(&what).with_source(error),
+                    error: failed.with_source(error),
                     is_transient,
                 })
             }
         }
     }
 
-    /// The one that all workers share. An existing one keeps its settings.
+    /// The consumer that all workers share. An existing one keeps its settings.
     async fn consumer(&self, stream: &JsStream) -> Result<PullConsumer, Failure> {
-        let config = PullConfig {
-            durable_name: Some(CONSUMER.to_owned()),
-            deliver_policy: DeliverPolicy::All,
-            ack_policy: AckPolicy::Explicit,
-            ack_wait: self.options.ack_wait,
-            max_deliver: -1,
-            max_ack_pending: -1,
-            ..PullConfig::default()
-        };
-        let opened = stream.get_or_create_consumer(CONSUMER, config).await;
+        let opened = queue::open(stream, self.options.ack_wait).await;
         let consumer = opened.map_err(|error| {
             let step = "open the consumers of";
             Failure::transient(cannot(step, self.address, error))
         })?;
-        let policy = consumer.cached_info().config.ack_policy;
-        if policy != AckPolicy::Explicit {
+        if let Some(why) = queue::misfit(consumer.cached_info()) {
             let name = &stream.cached_info().config.name;
             return Err(self.incompatible(format!(
-                "the consumer `{CONSUMER}` of {name} at {} is not ours: its ack policy is {policy:?}",
+                "the consumer `{CONSUMER}` of {name} at {} would not dispatch every event: {why}",
                 self.address
             )));
         }
         Ok(consumer)
     }
 
-    fn storage(&self, what: &str) -> InboxError {
+    fn error(&self, kind: InboxErrorKind, what: &str) -> InboxError {
         let message = format!("cannot open the inbox at {}: {what}", self.address);
-        InboxError::new(InboxErrorKind::Storage, message)
+        InboxError::new(kind, message)
     }
 
     fn not_opened(&self, error: GetStreamError) -> Failure {
+        let is_switched_off = matches!(
+            error_code(&error),
+            Some(ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT)
+        );
+        if is_switched_off {
+            let what = "JetStream is switched off there, or for this account";
+            let failed = self.error(InboxErrorKind::Storage, what);
+            return failed.with_source(error).into();
+        }
+        if has_no_responders(&error) {
+            let what = "JetStream does not answer there: it is switched off, or not up yet";
+            let failed = self.error(InboxErrorKind::Storage, what);
+            return Failure::transient(failed.with_source(error));
+        }
         Failure::transient(cannot("open", self.address, error))
     }
 
-    /// It is there, and is something else.
+    /// It exists, and is something else.
     fn incompatible(&self, message: String) -> Failure {
         InboxError::new(InboxErrorKind::Version, message).into()
     }
@@ -346,6 +337,13 @@ impl From<InboxError> for Failure {
     }
 }
 
+fn error_code(error: &GetStreamError) -> Option<ErrorCode> {
+    match error.kind() {
+        GetStreamErrorKind::JetStream(ref error) => Some(error.error_code()),
+        _ => None,
+    }
+}
+
 /// Whether no one listens where JetStream would.
 fn has_no_responders(error: &GetStreamError) -> bool {
     use std::error::Error as _;
@@ -354,8 +352,8 @@ fn has_no_responders(error: &GetStreamError) -> bool {
     request.is_some_and(|request| request.kind() == RequestErrorKind::NoResponders)
 }
 
-/// In what the stream differs from what is asked for. What is not asked for stays as it was made.
-/// It is reported and not changed: a stream may serve other purposes too.
+/// In what the stream differs from the options, in words. An option that was not given is not
+/// compared, and the stream is not changed: it may serve other purposes too.
 fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String> {
     let mut config_drift = Vec::new();
     let mut differ = |what: &str, found: String, wanted: String| {
@@ -382,13 +380,9 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String
         _ => "unlimited".to_owned(),
     };
     if asked.max_bytes.is_some() {
-        differ(
-            "the most it holds",
-            bytes(found.max_bytes),
-            bytes(wanted.max_bytes),
-        );
+        differ("max bytes", bytes(found.max_bytes), bytes(wanted.max_bytes));
     }
-    // The default stands there unless somebody asks for another one.
+    // An existing stream may differ from the default unless another window is asked for.
     if asked.duplicate_window != StreamOptions::default().duplicate_window {
         differ(
             "the duplicate window",
@@ -399,7 +393,7 @@ fn compare(wanted: &Config, found: &Config, asked: &StreamOptions) -> Vec<String
     config_drift
 }
 
-/// For a person: in the largest unit that is whole.
+/// A duration for people: in the largest unit that is whole.
 fn for_people(span: Duration) -> String {
     let seconds = span.as_secs();
     let whole = |unit: u64| span.subsec_nanos() == 0 && seconds.is_multiple_of(unit);
@@ -410,9 +404,6 @@ fn for_people(span: Duration) -> String {
         _ => format!("{span:?}"),
     }
 }
-
-/// The name of the consumers that all workers share.
-const CONSUMER: &str = "workers";
 
 /// How long to wait before trying again.
 const PAUSE: Duration = Duration::from_millis(250);

@@ -1,6 +1,7 @@
 //! [`Stream`]: one of the streams of an inbox.
 
-use async_nats::jetstream::context::PublishError;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
@@ -21,12 +22,12 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// As it was when it was opened.
+    /// As of when it was opened.
     pub(super) fn info(&self) -> &Info {
         self.inner.cached_info()
     }
 
-    /// How much is in it, as its leader has it.
+    /// How much it holds, from its leader.
     pub(super) async fn state(&self) -> Result<State, InboxError> {
         self.connection.check_connected()?;
         let info = self.inner.get_info().await;
@@ -34,7 +35,7 @@ impl Stream {
         Ok(info.state)
     }
 
-    /// Publishes to it, and waits for the acknowledgement once.
+    /// Publishes to it, and waits for one acknowledgement.
     pub(super) async fn publish(
         &self,
         subject: String,
@@ -44,7 +45,7 @@ impl Stream {
         self.connection.publish(subject, message).await
     }
 
-    /// The same where every failure is one; the sequence of what was written.
+    /// The same, with every failure as an inbox error; gives the sequence.
     pub(super) async fn write(
         &self,
         subject: String,
@@ -57,7 +58,26 @@ impl Stream {
             .map_err(|error| self.connection.cannot("write to", error))
     }
 
-    /// The newest message of a subject, as the leader has it.
+    /// Writes the newest message of a subject unless another process wrote one since `revision`, the
+    /// sequence of the message before (0: there was none). Gives whether it did.
+    pub(super) async fn put(
+        &self,
+        subject: String,
+        payload: Vec<u8>,
+        revision: u64,
+    ) -> Result<bool, InboxError> {
+        self.connection.check_connected()?;
+        let message = PublishMessage::build()
+            .payload(payload.into())
+            .expected_last_subject_sequence(revision);
+        match self.publish(subject, message).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_conflict(&error) => Ok(false),
+            Err(error) => Err(self.connection.cannot("write to", error)),
+        }
+    }
+
+    /// The newest message of a subject, from the leader.
     pub(super) async fn newest(&self, subject: &str) -> Result<Option<StreamMessage>, InboxError> {
         self.connection.check_connected()?;
         match self.inner.get_last_raw_message_by_subject(subject).await {
@@ -67,7 +87,7 @@ impl Stream {
         }
     }
 
-    /// Whether the leader knows of no message from `first` to `last` whose subject fits.
+    /// Whether the leader has no message from `first` to `last` that matches `filter`.
     pub(super) async fn is_empty_between(
         &self,
         filter: &str,
@@ -86,8 +106,8 @@ impl Stream {
         }
     }
 
-    /// Deletes a message. Its bytes are left to be overwritten: to make them unreadable at once, a
-    /// server writes a whole block of the stream again for each.
+    /// Deletes a message without erasing its bytes: for that a server would rewrite a whole block of
+    /// the stream each time.
     pub(super) async fn delete(&self, sequence: u64) -> Result<(), InboxError> {
         self.connection.check_connected()?;
         let subject = format!("STREAM.MSG.DELETE.{}", self.info().config.name);
@@ -100,4 +120,18 @@ impl Stream {
             Err(error) => Err(self.connection.cannot("delete from", error)),
         }
     }
+}
+
+/// Whether another process wrote first. While its write is being replicated, clusters say so with a
+/// code of its own, which is no kind of the client library.
+fn is_conflict(error: &PublishError) -> bool {
+    error.kind() == PublishErrorKind::WrongLastSequence
+        || error_code(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+}
+
+/// The code of a publication that the servers refused; `None` where they did not answer.
+pub(super) fn error_code(error: &PublishError) -> Option<ErrorCode> {
+    use std::error::Error as _;
+    let answer: &async_nats::jetstream::Error = error.source()?.downcast_ref()?;
+    Some(answer.error_code())
 }

@@ -20,20 +20,23 @@ pub(super) struct Streams {
     pub(super) dead: DeadLetters,
     pub(super) records: Records,
     pub(super) references: References,
-    /// Dispatches what was never dispatched before.
+    /// Delivers the events themselves.
     pub(super) queue: Queue,
-    pub(super) ack_wait: Duration,
-    pub(super) consumer_made_at: SystemTime,
     pub(super) durability_warnings: Vec<DurabilityWarning>,
-    /// How the options differ from what is there, in words.
+    /// How existing streams and consumers differ from the options, in words.
     pub(super) config_drift: Vec<String>,
 }
 
 impl Streams {
-    /// Whether a consumer that gives out an event for the first time may have done so before and
-    /// forgotten it: one that was made again has, and a server that was killed does not know what
-    /// it was told in the moment before.
+    /// Whether a consumer that delivers an event for the first time may have done so before and
+    /// forgotten it: it was created again, or its server was killed and lost what it had not
+    /// written to disk.
     pub(super) fn may_be_forgotten(&self, stored_at: SystemTime) -> bool {
-        stored_at < self.consumer_made_at || stored_at < self.connection.connected_at()
+        stored_at < self.queue.created_at() || stored_at < self.connection.connected_at()
+    }
+
+    /// After how long without an acknowledgement the servers deliver something again.
+    pub(super) fn ack_wait(&self) -> Duration {
+        self.queue.ack_wait().min(self.references.queue.ack_wait())
     }
 }

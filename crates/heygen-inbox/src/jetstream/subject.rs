@@ -1,4 +1,4 @@
-//! Names of streams and subjects, and event names as parts of subjects.
+//! [`Names`]: the names of streams and subjects, and event names as parts of subjects.
 
 use percent_encoding::{percent_decode_str, percent_encode_byte};
 
@@ -17,17 +17,17 @@ impl Names {
         }
     }
 
-    /// One message an event.
+    /// One message per event.
     pub(super) fn events(&self) -> String {
         self.stream.clone()
     }
 
-    /// A copy of each event that was given up.
+    /// A copy of each dead-lettered event.
     pub(super) fn dead(&self) -> String {
         format!("{}_DEAD", self.stream)
     }
 
-    /// What became of each event, the newest word a subject.
+    /// The newest record of each event.
     pub(super) fn records(&self) -> String {
         format!("{}_RECORDS", self.stream)
     }
@@ -69,13 +69,13 @@ impl Names {
         format!("{}.again.{sequence}", self.prefix)
     }
 
-    /// No stream keeps it: it tells workers to look at once.
+    /// No stream stores it: it wakes workers.
     pub(super) fn wake(&self) -> String {
         format!("{}.wake", self.prefix)
     }
 
-    /// The event's name, from the subject it was published on; `None` for a body that is none. A
-    /// name that was cut is told as it was cut.
+    /// The event's name, from the subject it was published on; `None` for a body that is not an
+    /// event. A long name is truncated.
     pub(super) fn event_type_of(&self, subject: &str) -> Option<String> {
         let name = subject
             .strip_prefix(self.prefix.as_str())?
@@ -89,15 +89,15 @@ pub(super) fn number_of(subject: &str) -> Option<u64> {
     subject.rsplit('.').next()?.parse().ok()
 }
 
-/// An event's name as the last tokens of a subject: its dots part tokens, as in
-/// `avatar_video.success`. Whatever a subject cannot hold stands as `%` and two hexadecimal digits,
-/// and what is longer than a subject should be is cut.
+/// An event's name as the last tokens of a subject: its dots separate tokens, as in
+/// `avatar_video.success`. Characters that a subject cannot hold are percent-encoded, and a long name
+/// is truncated.
 fn tokens(event_type: Option<&str>) -> String {
     let Some(name) = event_type else {
         return UNREADABLE.to_owned();
     };
     let tokens: Vec<String> = name.split('.').map(token).collect();
-    // An empty token is none: the dot beside it is written otherwise.
+    // A subject cannot hold an empty token: the dot beside it is encoded.
     let whole = match tokens.iter().any(String::is_empty) {
         true => token(name),
         false => tokens.join("."),
@@ -126,12 +126,12 @@ fn token(text: &str) -> String {
 }
 
 fn decoded(text: &str) -> String {
-    // A `%` alone stands for no name at all.
+    // A `%` alone is the empty name.
     let text = text.strip_suffix('%').unwrap_or(text);
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The last token of what could not be read as an event.
+/// The last token for a body that is not an event.
 const UNREADABLE: &str = "_unreadable";
 
 /// Longer than any event name there is, and short of what servers take for a subject (4 KiB with
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn event_names_are_subjects_and_come_back() {
+    fn event_names_are_encoded_and_decoded() {
         check(
             Some("avatar_video.success"),
             "heygen.events.avatar_video.success",

@@ -1,9 +1,9 @@
-//! [`keep_running`]: the tasks beside an inbox.
+//! [`keep_running`]: background tasks of an inbox.
 
 use std::time::Duration;
 
-/// Runs a task beside the inbox to its end, and starts it again where it panics: without it the
-/// inbox would only seem well.
+/// Runs a background task to its end, and restarts it when it panics: without it the inbox would
+/// only seem healthy.
 pub(super) fn keep_running<F>(name: &'static str, task: impl Fn() -> F + Send + 'static)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -13,7 +13,7 @@ where
             if error.is_cancelled() {
                 return;
             }
-            tracing::error!(%error, task = name, "a task of the inbox panicked; starting it again");
+            tracing::error!(%error, task = name, "a background task of the inbox panicked; restarting it");
             tokio::time::sleep(RESTART_PAUSE).await;
         }
     });
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn task_that_panics_is_started_again_and_one_that_ends_is_not() {
+    async fn task_that_panics_is_restarted_and_one_that_ends_is_not() {
         let started = Arc::new(AtomicUsize::new(0));
         let ours = Arc::clone(&started);
         keep_running("test", move || {

@@ -1,9 +1,10 @@
-//! [`Transfer`]: replays, gives up and deletes deliveries, and imports what another inbox had.
+//! [`Transfer`]: replays, dead-letters, deletes and imports deliveries.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::consumer::Consumer;
+use super::message::Stored;
 use super::publisher::{Published, Publisher};
 use super::queries::Queries;
 use super::record::{Record, RecordState};
@@ -19,7 +20,7 @@ use crate::inbox::Appended;
 use crate::record::{Attempt, AttemptOutcome, DeadLetterReport, DeleteReport, ReplayReport, State};
 use crate::time::to_micros;
 
-/// What changes an inbox another way than a receiver or a dispatcher does.
+/// What operators change in an inbox.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transfer<'a> {
     pub(super) streams: &'a Streams,
@@ -51,31 +52,23 @@ impl Transfer<'_> {
         Ok(replayed)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     async fn replay_one(&self, id: DeliveryId, now: i64) -> Result<Option<State>, InboxError> {
-        let (events, records) = (&self.streams.events, &self.streams.records);
-        let Some(sequence) = events.sequence(id) else {
-            return Ok(None);
-        };
-        let Some(event) = events.get(sequence).await? else {
+        let Some(event) = self.streams.events.find(id).await? else {
             return Ok(None);
         };
         loop {
-            let found = records.get(sequence).await?;
-            let record = found.as_ref().map(|found| &found.record);
-            let state = self.queries.state_now(&event, record).await?;
-            let is_untouched =
-                state == State::Pending && record.is_none_or(|record| record.generation == 0);
-            // What was never handed out is due as it is.
+            let (mut record, revision, state) = self.record_of(&event).await?;
+            // What was never dispatched is due as it is.
+            let is_untouched = state == State::Pending && record.generation == 0;
             if state == State::Claimed || is_untouched {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = RecordEntry::or_new(found);
             let letter = std::mem::take(&mut record.dead_sequence);
             record.replay(now);
-            if records.put(sequence, &record, revision).await? {
+            if self.put(&event, &record, revision).await? {
                 let references = &self.streams.references;
-                references.add(sequence, record.generation).await?;
+                references.add(event.sequence, record.generation).await?;
                 self.streams.dead.remove(letter).await;
                 return Ok(Some(state));
             }
@@ -94,39 +87,33 @@ impl Transfer<'_> {
         Ok(report)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     async fn dead_letter_one(
         &self,
         id: DeliveryId,
         now: SystemTime,
     ) -> Result<Option<State>, InboxError> {
-        let Streams {
-            events,
-            records,
-            dead,
-            references,
-            ..
-        } = self.streams;
-        let Some(sequence) = events.sequence(id) else {
-            return Ok(None);
-        };
-        let Some(event) = events.get(sequence).await? else {
+        let (events, dead) = (&self.streams.events, &self.streams.dead);
+        let Some(event) = events.find(id).await? else {
             return Ok(None);
         };
         loop {
-            let found = records.get(sequence).await?;
-            let record = found.as_ref().map(|found| &found.record);
-            if record.is_none_or(|record| !record.is_begun()) {
-                // A worker that gets it for the first time would not look whether there is a record.
-                let last = events.stream.state().await?.last_sequence;
-                let control = &self.consumer.control;
-                control.announce_recorded(records, sequence, last).await?;
-            }
-            let state = self.queries.state_now(&event, record).await?;
+            let (mut record, revision, state) = self.record_of(&event).await?;
             if state != State::Pending {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = RecordEntry::or_new(found);
+            if !record.is_begun() {
+                // A worker that fetches it for the first time would not look for a record.
+                let last = events.stream.state().await?.last_sequence;
+                let (control, records) = (&self.consumer.control, &self.streams.records);
+                if control
+                    .announce_recorded(records, event.sequence, last)
+                    .await?
+                {
+                    // One may have fetched it meanwhile.
+                    continue;
+                }
+            }
             let number = record.handed_out + 1;
             record.begin(number, to_micros(now));
             record.state = RecordState::DeadLettered;
@@ -137,9 +124,9 @@ impl Transfer<'_> {
             record.dead_sequence = dead
                 .add(&event, id, number, Some(DEAD_LETTERED_BY_HAND))
                 .await?;
-            if records.put(sequence, &record, revision).await? {
-                references.remove(sequence).await;
-                self.consumer.drop_held(sequence).await?;
+            if self.put(&event, &record, revision).await? {
+                self.streams.references.remove(event.sequence).await;
+                self.consumer.drop_held(event.sequence).await?;
                 return Ok(Some(state));
             }
             dead.remove(record.dead_sequence).await;
@@ -154,41 +141,49 @@ impl Transfer<'_> {
         Ok(report)
     }
 
-    /// The state it was in before; `None` when it is not there.
+    /// Gives the state before; `None` when there is no such delivery.
     async fn delete_one(&self, id: DeliveryId) -> Result<Option<State>, InboxError> {
-        let Streams {
-            events,
-            records,
-            references,
-            ..
-        } = self.streams;
-        let Some(sequence) = events.sequence(id) else {
-            return Ok(None);
-        };
-        let Some(event) = events.get(sequence).await? else {
+        let Some(event) = self.streams.events.find(id).await? else {
             return Ok(None);
         };
         loop {
-            let found = records.get(sequence).await?;
-            let record = found.as_ref().map(|found| &found.record);
-            let state = self.queries.state_now(&event, record).await?;
+            let (mut record, revision, state) = self.record_of(&event).await?;
             if state == State::Claimed {
                 return Ok(Some(state));
             }
-            let (mut record, revision) = RecordEntry::or_new(found);
             if state == State::Pending && record.is_begun() {
-                // It is finished before it goes, so that no worker begins another attempt.
+                // It is finished before it is deleted, so that no worker begins another attempt.
                 record.state = RecordState::Acknowledged;
-                if !records.put(sequence, &record, revision).await? {
+                if !self.put(&event, &record, revision).await? {
                     continue;
                 }
-                references.remove(sequence).await;
+                self.streams.references.remove(event.sequence).await;
             }
-            if self.queries.delete(vec![sequence]).await? > 0 {
-                self.consumer.drop_held(sequence).await?;
+            if self.queries.delete(vec![event.sequence]).await? > 0 {
+                self.consumer.drop_held(event.sequence).await?;
                 return Ok(Some(state));
             }
         }
+    }
+
+    /// The record of an event with its revision, a new one where there is none, and the state of
+    /// the event now.
+    async fn record_of(&self, event: &Stored) -> Result<(Record, u64, State), InboxError> {
+        let found = self.streams.records.get(event.sequence).await?;
+        let record = found.as_ref().map(|found| &found.record);
+        let state = self.queries.state_now(event, record).await?;
+        let (record, revision) = RecordEntry::or_new(found);
+        Ok((record, revision, state))
+    }
+
+    async fn put(
+        &self,
+        event: &Stored,
+        record: &Record,
+        revision: u64,
+    ) -> Result<bool, InboxError> {
+        let records = &self.streams.records;
+        records.put(event.sequence, record, revision).await
     }
 
     pub(super) async fn import(
@@ -206,39 +201,40 @@ impl Transfer<'_> {
     async fn import_one(&self, imported: &Imported) -> Result<Appended, InboxError> {
         self.streams.connection.check_connected()?;
         let events = &self.streams.events;
-        let past = match imported.state {
-            // It is finished until the record says otherwise, so that it is not handed out before
-            // that.
+        let state = match imported.state {
+            // It counts as finished until its record is written, so that it is not dispatched
+            // before that.
             State::Acknowledged | State::DeadLettered => imported.state,
             State::Pending | State::Claimed | State::Interrupted => State::Pending,
         };
         let delivery = &imported.delivery;
-        match self.publisher.publish(delivery, Some(past)).await? {
+        match self.publisher.publish(delivery, Some(state)).await? {
             Published::New(sequence) => {
-                self.import_past(sequence, imported, past).await?;
+                self.import_record(sequence, imported, state).await?;
                 self.wake.notify();
                 Ok(Appended::New(events.id(sequence)))
             }
-            // Unlike an append's, a duplicate tells of nothing that came: it is not counted.
+            // Unlike an append's, a duplicate is not a redelivery: it is not counted.
             Published::Duplicate(sequence) => {
-                self.import_rest(sequence, imported).await?;
+                self.continue_import(sequence, imported).await?;
                 Ok(Appended::Duplicate(events.id(sequence)))
             }
         }
     }
 
-    /// Does what an import that ended in the middle did not come to.
-    async fn import_rest(&self, sequence: u64, imported: &Imported) -> Result<(), InboxError> {
+    /// Does what an interrupted import left undone.
+    async fn continue_import(&self, sequence: u64, imported: &Imported) -> Result<(), InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let Some(event) = events.get(sequence).await? else {
             return Ok(());
         };
-        // What came another way is not an import's.
-        let Some(past) = event.past.filter(|_| event.is_of(&imported.delivery)) else {
+        // Only what was imported itself.
+        let is_of = event.is_of(&imported.delivery);
+        let Some(state) = event.imported_state.filter(|_| is_of) else {
             return Ok(());
         };
         match records.get(sequence).await?.map(|found| found.record) {
-            None => self.import_past(sequence, imported, past).await,
+            None => self.import_record(sequence, imported, state).await,
             Some(record) if record.state == RecordState::Pending && record.generation > 0 => {
                 let references = &self.streams.references;
                 references.add_if_missing(sequence, record.generation).await
@@ -247,16 +243,16 @@ impl Transfer<'_> {
         }
     }
 
-    /// Writes what had become of it.
-    async fn import_past(
+    /// Writes the record that the delivery had in the other inbox.
+    async fn import_record(
         &self,
         sequence: u64,
         imported: &Imported,
-        past: State,
+        state: State,
     ) -> Result<(), InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let mut record = Record::new();
-        record.set_state(past);
+        record.set_state(state);
         record.handed_out = imported.attempt_count;
         record.set_attempts(&imported.attempts);
         record.set_redeliveries(&imported.redeliveries);
@@ -266,7 +262,7 @@ impl Transfer<'_> {
         if let Some(post) = imported.signed_delivery() {
             record.link(Link::Post, &post);
         }
-        if past == State::DeadLettered
+        if state == State::DeadLettered
             && !imported.is_replayed
             && let Some(event) = events.get(sequence).await?
         {

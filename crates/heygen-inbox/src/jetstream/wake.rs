@@ -1,4 +1,4 @@
-//! [`Wake`]: tells dispatchers, here and in other processes, that there is something to claim.
+//! [`Wake`]: wakes dispatchers, in this process and others, when there is something to claim.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::streams::Streams;
 use super::task::keep_running;
 
-/// Tells that there is something to claim.
+/// Wakes dispatchers when there is something to claim.
 #[derive(Debug)]
 pub(super) struct Wake {
     streams: Arc<Streams>,
@@ -29,7 +29,7 @@ impl Wake {
         }
     }
 
-    /// Wakes who waits, here and in other processes; there once for all that comes within a moment.
+    /// Wakes dispatchers, in other processes once for all that is stored within a moment.
     pub(super) fn notify(self: &Arc<Self>) {
         self.appended.notify_one();
         if !self.is_waking.swap(true, Ordering::Relaxed) {
@@ -38,13 +38,13 @@ impl Wake {
                 tokio::time::sleep(WAKE_PAUSE).await;
                 wake.is_waking.store(false, Ordering::Relaxed);
                 let (client, names) = (&wake.streams.connection.client, &wake.streams.names);
-                // Who is not woken looks within a second.
+                // A dispatcher that is not woken looks within a second.
                 let _ = client.publish(names.wake(), "".into()).await;
             });
         }
     }
 
-    /// Returns when something was told, here or in another process.
+    /// Returns when this process or another one notifies.
     pub(super) async fn wait(self: &Arc<Self>) {
         if !self.is_listening.swap(true, Ordering::Relaxed) {
             let wake = Arc::downgrade(self);
@@ -54,7 +54,7 @@ impl Wake {
     }
 }
 
-/// Passes on what other processes tell, for as long as the inbox is there.
+/// Passes on the notifications of other processes until the inbox is dropped.
 async fn listen(wake: Weak<Wake>) {
     while let Some(strong) = wake.upgrade() {
         let (client, names) = (&strong.streams.connection.client, &strong.streams.names);
@@ -70,7 +70,7 @@ async fn listen(wake: Weak<Wake>) {
                     Ok(Some(_)) => {
                         strong.streams.references.expect(true);
                         strong.appended.notify_one();
-                        // A consumer whose leader is elsewhere hears of it a little later than we.
+                        // A consumer led by another server learns of it a little later.
                         tokio::time::sleep(LEADER_LAG).await;
                         strong.appended.notify_one();
                     }

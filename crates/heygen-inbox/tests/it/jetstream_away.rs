@@ -1,15 +1,16 @@
-//! Servers that are killed, stopped or full: what the store on JetStream says meanwhile, and that it goes on by itself.
+//! Servers that are killed, paused or full: how the store on JetStream fails meanwhile, and that it recovers by itself.
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
     PruneStep, Query, State,
 };
-use xtask_nats::{PATIENCE, Program};
+use xtask_nats::{Options, PATIENCE, Program, Server};
 
-use crate::jetstream_support::{claim_soon, end, fast_server, in_time, open, options};
+use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
 use crate::support::{
     all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new, server,
 };
@@ -31,7 +32,7 @@ async fn until_ready(inbox: &JetStreamInbox) {
 async fn goes_on_after_a_kill(program: Program) {
     let mut server = server(program);
     let inbox = open(&server.url(), options()).await;
-    let in_hand = append_new(&inbox, 0, &body("in hand")).await;
+    let in_hand = append_new(&inbox, 0, &body("claimed")).await;
     let claimed = claim_one(&inbox, 0).await;
     let waiting = append_new(&inbox, 1, &body("waiting")).await;
     inbox.ready().await.unwrap();
@@ -64,13 +65,13 @@ async fn goes_on_after_a_kill(program: Program) {
         .unwrap();
     let stored = inbox.get(in_hand).await.unwrap().unwrap();
     assert_eq!(stored.summary.state, State::Acknowledged);
-    let mut handed_out = Vec::new();
-    while handed_out.len() < 2 {
-        assert!(begun_at.elapsed() < PATIENCE, "{handed_out:?}");
+    let mut dispatched = Vec::new();
+    while dispatched.len() < 2 {
+        assert!(begun_at.elapsed() < PATIENCE, "{dispatched:?}");
         let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
-        handed_out.extend(claim.deliveries.iter().map(|claimed| claimed.id));
+        dispatched.extend(claim.deliveries.iter().map(|claimed| claimed.id));
     }
-    assert_eq!(handed_out, [waiting, late]);
+    assert_eq!(dispatched, [waiting, late]);
 }
 
 #[tokio::test]
@@ -102,7 +103,7 @@ async fn missing_acknowledgement_stores_no_second_event() {
     let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
     let id = new(appended.unwrap());
     let stored = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(stored.redeliveries.count, 0, "nobody sent it again");
+    assert_eq!(stored.redeliveries.count, 0, "no one sent it again");
 
     // The server answers too late.
     options.publish_timeout = Duration::from_millis(500);
@@ -192,4 +193,74 @@ async fn full_stream_refuses_appends_until_pruned() {
     assert_eq!(pruned.deleted, stored.len());
     new(inbox.append(delivery(2, large(99))).await.unwrap());
     claim_soon(&inbox, 2).await;
+}
+
+/// The same where the account has no room for more.
+#[tokio::test]
+async fn full_account_refuses_appends() {
+    let accounts = r#"accounts { A {
+        jetstream: { max_file: 1MB }
+        users: [ { user: "a", password: "b" } ]
+    } }"#;
+    let options_of_server = Options::new().sync_interval("2m").config(accounts);
+    let server = Server::start(Program::Current, &options_of_server).unwrap();
+    let url = server.url().replace("nats://", "nats://a:b@");
+    let inbox = open(&url, options()).await;
+    let refused = in_time(async {
+        for number in 0.. {
+            let large = body(&format!("{number}{}", "x".repeat(100_000)));
+            if let Err(error) = inbox.append(delivery(0, large)).await {
+                return error;
+            }
+        }
+        unreachable!("numbers do not end")
+    })
+    .await;
+    assert_eq!(refused.kind(), InboxErrorKind::Storage);
+    assert!(refused.to_string().contains("full"), "{refused:?}");
+}
+
+/// Servers before 2.11 may drop a message and call each retry its duplicate for the whole duplicate
+/// window. Here the stream acknowledges nothing, and the test does as such a server.
+#[tokio::test]
+async fn message_that_stays_in_flight_is_stored_under_another_id() {
+    let server = fast_server();
+    let mut options = options();
+    options.publish_timeout = Duration::from_millis(300);
+    let inbox = open(&server.url(), options).await;
+    let streams = Streams::on(&server.url()).await;
+    streams
+        .change("HEYGEN", |config| config.no_ack = true)
+        .await;
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let mut published = client.subscribe("heygen.events.>").await.unwrap();
+    // Once it has answered this, the server knows of the subscription.
+    let no_responder = client.request("no-one", "".into()).await;
+    no_responder.unwrap_err();
+    let answering = async {
+        let mut ids = Vec::new();
+        while let Some(message) = published.next().await {
+            let headers = message.headers.unwrap();
+            let id = headers.get("Nats-Msg-Id").unwrap().to_string();
+            let is_first = ids.first().is_none_or(|first| *first == id);
+            ids.push(id);
+            let answer = match is_first {
+                true => r#"{"stream":"HEYGEN","seq":0,"duplicate":true}"#,
+                false => r#"{"stream":"HEYGEN","seq":1}"#,
+            };
+            let reply = message.reply.unwrap();
+            client.publish(reply, answer.into()).await.unwrap();
+            if !is_first {
+                break;
+            }
+        }
+        ids
+    };
+    let appending = Box::pin(inbox.append(delivery(0, body("a"))));
+    let both = Box::pin(async { tokio::join!(appending, answering) });
+    let (appended, ids) = in_time(both).await;
+    new(appended.unwrap());
+    assert!(ids.len() > 2, "it was tried under its own id: {ids:?}");
+    let (first, last) = (ids.first().unwrap(), ids.last().unwrap());
+    assert_eq!(*last, format!("{first}-0"));
 }

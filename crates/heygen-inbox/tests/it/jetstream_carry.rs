@@ -1,4 +1,4 @@
-//! What is carried to JetStream from another inbox, what is known beyond the servers' duplicate window, and looking through much.
+//! Imports to JetStream, duplicates beyond the servers' duplicate window, and long lists.
 
 use std::time::Duration;
 
@@ -327,7 +327,7 @@ async fn lists_read_several_batches() {
         0
     );
 
-    // Each filter, by what the list itself tells of all.
+    // Each filter, compared with the whole list.
     let all = inbox.list(Query::default()).await.unwrap();
     let one = &all[all.len() / 2];
     let subject = one.subject_id.clone().unwrap();
@@ -423,7 +423,7 @@ async fn post_and_record_at_two_receivers_are_one_event() {
         let stored = inbox.get(posted).await.unwrap().unwrap();
         let event_id = stored.event_id.as_deref();
         assert!(matches!(event_id, Some("e1" | "e2")), "{event_id:?}");
-        // The same body is known to the servers at once, whoever asks.
+        // The servers recognise the same body at once, from any receiver.
         let again = inbox.append(delivery(2, body("a"))).await.unwrap();
         assert_eq!(duplicate(again), posted);
     }

@@ -1,4 +1,4 @@
-//! One stream, receivers of this version and of the one before. That one compared event name and data, and `event_id`s.
+//! One stream, receivers of this version and the previous one, which compared event name and data, and `event_id`s.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ async fn duplicates_of_the_previous_version_are_recognised() {
     ];
     in_time(first.wait_until_synced()).await;
     in_time(second.wait_until_synced()).await;
-    // The first follows the stream, and hears of them a little later.
+    // The first follows the stream, and reads them a little later.
     in_time(async {
         while first.find(vec![delivery(0, C, CALLBACK)]).await.unwrap() != [Some(old[4])] {
             tokio::time::sleep(Duration::from_millis(10)).await;

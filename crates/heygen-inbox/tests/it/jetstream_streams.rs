@@ -1,5 +1,5 @@
-//! The streams of an inbox on JetStream: made as asked, left as they are, refused when they are something else, and what others see
-//! and put there.
+//! The streams of an inbox on JetStream: created as asked, never changed, refused when they are something else; what others read and
+//! publish there.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -90,7 +90,7 @@ async fn existing_streams_stay_and_differences_are_reported() {
         [
             "the number of replicas is 1, not 3",
             "max age is 30d, not 90d",
-            "the most it holds is 50000000 bytes, not 1000 bytes",
+            "max bytes is 50000000 bytes, not 1000 bytes",
             "the duplicate window is 1h, not 60s",
             "ack wait is 1s, not 7s",
         ]
@@ -98,10 +98,7 @@ async fn existing_streams_stay_and_differences_are_reported() {
     assert_eq!(inbox.ack_wait(), options().ack_wait);
     let inbox = try_open(&server, "HEYGEN", JetStreamOptions::default()).await;
     let told = inbox.unwrap().config_drift().to_vec();
-    assert!(
-        told.is_empty(),
-        "who asks for nothing is told nothing: {told:?}"
-    );
+    assert!(told.is_empty(), "nothing is asked for: {told:?}");
     assert_eq!(streams.config("HEYGEN").await, before);
 }
 
@@ -119,7 +116,7 @@ async fn foreign_streams_are_refused() {
     assert_eq!(refused.kind(), InboxErrorKind::Subjects);
     let told = refused.to_string();
     assert!(
-        told.contains("no inbox of ours") && told.contains("orders.>"),
+        told.contains("is not an inbox") && told.contains("orders.>"),
         "{told}"
     );
     assert!(streams.context.get_stream("ORDERS_DEAD").await.is_err());
@@ -144,12 +141,9 @@ async fn open_existing_creates_nothing() {
     let server = fast_server();
     let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
     let refused = JetStreamInbox::open_existing(&address, options()).await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .contains("no stream HEYGEN")
-    );
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.kind(), InboxErrorKind::Missing);
+    assert!(refused.to_string().contains("no stream HEYGEN"));
     let streams = Streams::on(&server.url()).await;
     assert!(streams.context.get_stream("HEYGEN").await.is_err());
     let inbox = open(&server.url(), options()).await;
@@ -228,7 +222,7 @@ async fn foreign_message_is_dispatched_as_unsigned() {
     assert_eq!(claimed.source, Source::Callback);
     assert_eq!(claimed.body, text);
     assert!(claimed.headers.is_empty());
-    // It does not stand in the way of what HeyGen signed.
+    // It does not suppress what HeyGen signed.
     append_new(&inbox, 0, &text).await;
     inbox
         .complete(end(&claimed, AttemptOutcome::Acknowledged))
@@ -350,5 +344,5 @@ async fn subscribers_get_the_exact_body() {
     let other = append_new(&inbox, 2, &body("b")).await;
     assert_eq!(claim_soon(&inbox, 2).await.id, other);
     let message = in_time(seen.next()).await.unwrap();
-    assert_eq!(message.payload, body("b"), "a duplicate is told to nobody");
+    assert_eq!(message.payload, body("b"), "a duplicate reaches no one");
 }

@@ -1,4 +1,4 @@
-//! What tests of the store on JetStream share: servers, processes of their own, the streams as others see them.
+//! Servers, processes and streams for tests of the store on JetStream.
 
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::support::at;
 
-/// After how long a worker that says nothing is taken for gone.
+/// After how long a silent worker counts as dead.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(1);
 
-/// A server that acknowledges before it writes: what these tests look at does not depend on it, and it is faster.
+/// A server that acknowledges before it writes, which is faster.
 pub(crate) fn fast_server() -> Server {
     Server::start(Program::Current, &Options::new().sync_interval("2m")).unwrap()
 }
@@ -34,8 +34,7 @@ pub(crate) async fn open(url: &str, options: JetStreamOptions) -> JetStreamInbox
     JetStreamInbox::open(&address, options).await.unwrap()
 }
 
-/// A process of its own. Nothing goes on in it but while it does something: between, it is as if stopped, and when it is dropped,
-/// its connection is closed without a word.
+/// A process of its own. It runs only while it does something, and closes its connection without notice when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) inbox: JetStreamInbox,
@@ -93,7 +92,7 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
     waited.unwrap()
 }
 
-/// The end of a handing-out at the second 1, due again at once.
+/// The completion of an attempt at second 1, due again at once.
 pub(crate) fn end(claimed: &ClaimedDelivery, result: AttemptOutcome) -> Completion {
     Completion::new(claimed, at(1), Duration::ZERO, result)
 }
@@ -106,7 +105,7 @@ pub(crate) fn attempts(stored: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
         .collect()
 }
 
-/// The streams, as somebody else who has a client sees them.
+/// The streams, as another client sees them.
 pub(crate) struct Streams {
     pub(crate) context: Context,
 }
@@ -132,7 +131,7 @@ impl Streams {
         self.context.update_stream(config).await.unwrap();
     }
 
-    /// Lets the making of references fail, or not any more.
+    /// Makes writes of references fail, or succeed again.
     pub(crate) async fn refuse_references(&self, is_so: bool) {
         self.change("HEYGEN_AGAIN", |config| {
             config.max_message_size = if is_so { 1 } else { -1 };
@@ -145,7 +144,7 @@ impl Streams {
         stream.cached_info().state.messages
     }
 
-    /// What the consumers still have to give out, or have given out and not been told the end of.
+    /// How many messages the consumers have not delivered yet, or have no acknowledgement of.
     pub(crate) async fn left(&self) -> u64 {
         let mut left = 0;
         for stream in ["HEYGEN", "HEYGEN_AGAIN"] {
@@ -157,7 +156,7 @@ impl Streams {
         left
     }
 
-    /// Claims until nothing is left that could be handed out; nothing must be.
+    /// Claims until nothing is left to be dispatched; nothing may be.
     pub(crate) async fn nothing_comes(&self, inbox: &JetStreamInbox, seconds: u64) {
         let begun_at = Instant::now();
         loop {

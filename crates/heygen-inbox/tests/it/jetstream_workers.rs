@@ -443,7 +443,7 @@ async fn new_events_do_not_wait_for_many_retries() {
     let streams = Streams::on(&server.url()).await;
     let mut is_waiting = false;
     while !is_waiting {
-        assert!(begun_at.elapsed() < PATIENCE, "some are not put off");
+        assert!(begun_at.elapsed() < PATIENCE, "some are not postponed");
         let claim = inbox.claim(ClaimRequest::due(200, at(1))).await.unwrap();
         is_waiting = claim.next_due.is_some() && streams.left().await == postponed as u64;
     }
@@ -462,7 +462,7 @@ async fn recreated_consumer_dispatches_only_what_is_unfinished() {
         .complete(end(&claimed, AttemptOutcome::Acknowledged))
         .await
         .unwrap();
-    append_new(&inbox, 0, &body("put off")).await;
+    append_new(&inbox, 0, &body("postponed")).await;
     let postponed = claim_one(&inbox, 0).await;
     let retry = end(&postponed, AttemptOutcome::Retry).due_at(at(9));
     inbox.complete(retry).await.unwrap();
@@ -521,7 +521,7 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
     claim.is_paused
 }
 
-/// A worker does not look for a record before the first attempt, unless it was told to.
+/// A worker does not read the record before the first attempt, unless an operator asked for it.
 #[tokio::test]
 async fn dead_letter_of_another_process_is_not_dispatched() {
     let server = fast_server();

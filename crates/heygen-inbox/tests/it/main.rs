@@ -54,6 +54,8 @@ mod jetstream_carry;
 #[cfg(feature = "jetstream")]
 mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
+mod jetstream_consumers;
+#[cfg(feature = "jetstream")]
 mod jetstream_mixed;
 #[cfg(feature = "jetstream")]
 mod jetstream_streams;

@@ -101,7 +101,7 @@ fn a_login_that_fails_names_the_options() {
         for command in [&["inbox", "list"][..], &["work", "--admin", "off"]] {
             let ended = world.run(&[command, login].concat());
             assert_eq!(ended.status, 1, "{}", ended.stderr);
-            for expected in ["do not let us in", "--nats-creds"] {
+            for expected in ["refuse the login", "--nats-creds"] {
                 assert!(ended.stderr.contains(expected), "{}", ended.stderr);
             }
             assert!(!ended.stderr.contains("another"), "{}", ended.stderr);

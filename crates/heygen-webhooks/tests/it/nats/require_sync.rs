@@ -50,7 +50,7 @@ fn require_sync_rejects_unknown_and_insufficient_settings() {
     check_refuses(
         &world,
         &["--nats-monitor", &monitor],
-        &["on one server alone"],
+        &["on one server only"],
     );
     let late = World::on(Program::Current, &Options::new().sync_interval("2m"));
     let monitor = late.server.monitor_url();

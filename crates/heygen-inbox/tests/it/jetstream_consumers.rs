@@ -1,0 +1,206 @@
+//! The consumer that workers share: deleted, created again, changed or unfit while they run.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::stream::Stream;
+use futures_util::StreamExt as _;
+use heygen_inbox::jetstream::JetStreamInbox;
+use heygen_inbox::{
+    AttemptOutcome, ClaimRequest, ClaimedDelivery, DeliveryId, Inbox as _, InboxErrorKind,
+};
+use xtask_nats::{PATIENCE, Program};
+
+use crate::jetstream_support::{Streams, end, fast_server, in_time, open, options};
+use crate::support::{append_new, at, body, claim_one, server};
+
+type Change = fn(&mut Config);
+
+async fn stream(url: &str, name: &str) -> Stream {
+    let context = Streams::on(url).await.context;
+    context.get_stream(name).await.unwrap()
+}
+
+async fn acknowledge(inbox: &JetStreamInbox, claimed: &ClaimedDelivery) {
+    let completion = end(claimed, AttemptOutcome::Acknowledged);
+    inbox.complete(completion).await.unwrap();
+}
+
+async fn append_and_acknowledge(inbox: &JetStreamInbox, name: &str) -> DeliveryId {
+    let id = append_new(inbox, 0, &body(name)).await;
+    let claimed = claim_one(inbox, 0).await;
+    acknowledge(inbox, &claimed).await;
+    id
+}
+
+/// Claims through failures, as a dispatcher does.
+async fn claim_in_spite_of_failures(inbox: &JetStreamInbox, seconds: u64) -> ClaimedDelivery {
+    in_time(async {
+        loop {
+            let claim = inbox.claim(ClaimRequest::due(10, at(seconds))).await;
+            if let Some(claimed) = claim.ok().and_then(|mut claim| claim.deliveries.pop()) {
+                return claimed;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+}
+
+async fn goes_on_without_its_consumers(program: Program) {
+    let server = server(program);
+    let inbox = open(&server.url(), options()).await;
+    append_and_acknowledge(&inbox, "done").await;
+    for name in ["HEYGEN", "HEYGEN_AGAIN"] {
+        let stream = stream(&server.url(), name).await;
+        stream.delete_consumer("workers").await.unwrap();
+    }
+    let id = append_new(&inbox, 1, &body("new")).await;
+    let claimed = claim_in_spite_of_failures(&inbox, 1).await;
+    assert_eq!(claimed.id, id, "what was acknowledged stays so");
+    let retry = end(&claimed, AttemptOutcome::Retry);
+    inbox.complete(retry).await.unwrap();
+    let again = claim_in_spite_of_failures(&inbox, 2).await;
+    assert_eq!((again.id, again.attempt), (id, 2));
+    acknowledge(&inbox, &again).await;
+    assert_eq!(inbox.ack_wait(), options().ack_wait);
+}
+
+#[tokio::test]
+async fn consumer_deleted_while_a_worker_runs_is_created_again() {
+    goes_on_without_its_consumers(Program::Current).await;
+}
+
+#[tokio::test]
+async fn consumer_deleted_while_a_worker_runs_is_created_again_with_2_9() {
+    goes_on_without_its_consumers(Program::Debian).await;
+}
+
+/// A consumer that was created again delivers everything as if for the first time, which a worker
+/// takes for the first attempt unless it notices.
+#[tokio::test]
+async fn worker_notices_that_another_process_created_the_consumer_again() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    for name in ["a", "b", "last"] {
+        append_and_acknowledge(&worker, name).await;
+    }
+    let stream = stream(&server.url(), "HEYGEN").await;
+    stream.delete_consumer("workers").await.unwrap();
+    let config = Config {
+        durable_name: Some("workers".to_owned()),
+        ack_wait: Duration::from_secs(30),
+        max_ack_pending: -1,
+        ..Config::default()
+    };
+    let consumer: PullConsumer = stream.create_consumer(config).await.unwrap();
+    // It makes more deliveries than the one before, but not of the last event.
+    for _ in 0..3 {
+        let mut fetched = consumer.fetch().max_messages(2).messages().await.unwrap();
+        while let Some(message) = fetched.next().await {
+            let nak = async_nats::jetstream::AckKind::Nak(None);
+            message.unwrap().ack_with(nak).await.unwrap();
+        }
+    }
+    // A worker looks at its consumer once a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let new = append_new(&worker, 1, &body("new")).await;
+    let claimed = claim_in_spite_of_failures(&worker, 1).await;
+    assert_eq!(claimed.id, new, "nothing is dispatched again");
+    acknowledge(&worker, &claimed).await;
+}
+
+#[tokio::test]
+async fn ack_wait_changed_while_a_worker_runs_is_noticed() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    let stream = stream(&server.url(), "HEYGEN").await;
+    let consumer: PullConsumer = stream.get_consumer("workers").await.unwrap();
+    let changed = Config {
+        durable_name: Some("workers".to_owned()),
+        ack_wait: options().ack_wait / 2,
+        max_ack_pending: -1,
+        max_deliver: -1,
+        ..Config::default()
+    };
+    drop(consumer);
+    stream.create_consumer(changed).await.unwrap();
+    let begun_at = Instant::now();
+    while worker.ack_wait() != options().ack_wait / 2 {
+        assert!(begun_at.elapsed() < PATIENCE, "{:?}", worker.ack_wait());
+        worker.claim(ClaimRequest::due(1, at(0))).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn consumer_that_would_not_dispatch_every_event_is_refused() {
+    let server = fast_server();
+    open(&server.url(), options()).await;
+    let stream = stream(&server.url(), "HEYGEN").await;
+    let cases: [(&str, Change); 5] = [
+        ("max deliver", |config| config.max_deliver = 5),
+        ("headers only", |config| config.headers_only = true),
+        ("filter", |config| {
+            config.filter_subject = "heygen.events.a.>".to_owned();
+        }),
+        ("filter", |config| {
+            config.filter_subjects = vec!["heygen.events.a.>".to_owned()];
+        }),
+        ("backoff", |config| {
+            config.max_deliver = -1;
+            config.backoff = vec![Duration::from_secs(1)];
+        }),
+    ];
+    let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
+    for (reason, change) in cases {
+        stream.delete_consumer("workers").await.unwrap();
+        let mut config = Config {
+            durable_name: Some("workers".to_owned()),
+            ..Config::default()
+        };
+        change(&mut config);
+        let _: PullConsumer = stream.create_consumer(config).await.unwrap();
+        let refused = JetStreamInbox::open(&address, options()).await.unwrap_err();
+        assert_eq!(refused.kind(), InboxErrorKind::Version, "{refused:?}");
+        assert!(refused.to_string().contains(reason), "{refused}");
+    }
+}
+
+/// One of these who created the consumers decides, and all others see what it decided.
+#[tokio::test]
+async fn processes_that_start_at_once_agree() {
+    for program in [Program::Current, Program::Debian] {
+        let server = server(program);
+        let url = server.url();
+        let opening = (1..=8).map(|number| {
+            let mut options = options();
+            options.ack_wait = Duration::from_secs(number);
+            options.streams.max_bytes = Some(1_000_000_000 + number);
+            open(&url, options)
+        });
+        let opened = in_time(futures_util::future::join_all(opening)).await;
+        let events = stream(&url, "HEYGEN").await;
+        let consumer: PullConsumer = events.get_consumer("workers").await.unwrap();
+        let ack_wait = consumer.cached_info().config.ack_wait;
+        let id = append_new(&opened[0], 0, &body("a")).await;
+        let mut claimed = Vec::new();
+        in_time(async {
+            while claimed.is_empty() {
+                for inbox in &opened {
+                    let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
+                    claimed.extend(claim.deliveries.iter().map(|one| one.id));
+                }
+            }
+        })
+        .await;
+        assert_eq!(claimed, [id]);
+        if program == Program::Current {
+            for inbox in &opened {
+                assert!(inbox.ack_wait() <= ack_wait, "{:?}", inbox.ack_wait());
+                assert_eq!(inbox.ack_wait(), opened[0].ack_wait());
+            }
+        }
+    }
+}
