@@ -67,10 +67,19 @@ impl Drift {
         Self::new(DriftKind::Malformed, "", &error.to_string())
     }
 
-    /// Collects all differences of a kind once there are too many names to count each.
-    #[cfg(feature = "sqlite")]
+    /// Stands for all that differs once there are too many names to count each.
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
     pub(crate) fn and_others(kind: DriftKind) -> Self {
         Self::new(kind, "", "(others)")
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    pub(crate) fn from_parts(kind: DriftKind, event_type: String, name: String) -> Self {
+        Self {
+            kind,
+            event_type,
+            name,
+        }
     }
 }
 

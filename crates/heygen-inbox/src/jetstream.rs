@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | `HEYGEN` | `heygen.events.<event_type>` | one message per event, the payload its exact body |
 //! | `HEYGEN_DEAD` | `heygen.dead.<event_type>` | a copy of each dead letter |
-//! | `HEYGEN_RECORDS` | `heygen.records.>` | the newest record of each event's state and attempts; bookmarks |
+//! | `HEYGEN_RECORDS` | `heygen.records.>` | the newest record of each event's state and attempts; bookmarks, drift |
 //! | `HEYGEN_AGAIN` | `heygen.again.>` | references to deliveries due for another attempt |
 //!
 //! Missing streams are created, existing ones never changed. Characters that a subject cannot hold
@@ -37,6 +37,7 @@
 //! - Each worker notices within a second that dispatch is paused. A delivery that was dead-lettered
 //!   by hand before its first attempt counts as pending until a worker fetches it.
 //! - The newest 100 attempts of a delivery are kept.
+//! - Drift is counted every few seconds; what a process that is killed had not written is missing.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -45,6 +46,7 @@ use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
+use crate::drift::DriftCount;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
 use crate::imported::Imported;
@@ -60,6 +62,7 @@ mod connection;
 mod consumer;
 mod control;
 mod dead_letters;
+mod drift;
 mod durability;
 mod events;
 mod fingerprint_cache;
@@ -259,6 +262,7 @@ impl Inbox for JetStreamInbox {
     /// again after the ack wait.
     async fn close(&self) -> Result<(), InboxError> {
         self.consumer.release_held().await?;
+        self.publisher.drift.write().await;
         self.streams.connection.flush().await
     }
 }
@@ -320,6 +324,10 @@ impl InboxAdmin for JetStreamInbox {
 
     async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
         self.transfer().delete(&ids).await
+    }
+
+    async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
+        self.publisher.drift.list().await
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {

@@ -9,6 +9,7 @@ use async_nats::jetstream::publish::PublishAck;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::drift::DriftTally;
 use super::fingerprint_cache::FingerprintCache;
 use super::follower::Follower;
 use super::message::{Stored, message_id, publication};
@@ -34,6 +35,7 @@ pub(super) struct Publisher {
     streams: Arc<Streams>,
     wake: Arc<Wake>,
     cache: Arc<FingerprintCache>,
+    pub(super) drift: Arc<DriftTally>,
     /// Permits for appends that wait for their acknowledgement.
     room: Semaphore,
     queue_capacity: usize,
@@ -54,6 +56,7 @@ impl Publisher {
         let queue_capacity = options.queue_capacity.min(Semaphore::MAX_PERMITS);
         Self {
             follower: Follower::new(&streams, &cache, options.remembered),
+            drift: DriftTally::new(Arc::clone(&streams)),
             streams,
             wake,
             cache,
@@ -262,6 +265,8 @@ impl Publisher {
 
     fn stored(&self, delivery: &NewDelivery, sequence: u64) -> Published {
         self.cache.insert_own(delivery, sequence);
+        let id = self.streams.events.id(sequence);
+        self.drift.count(delivery, id);
         Published::New(sequence)
     }
 

@@ -1,6 +1,9 @@
 //! [`Names`]: the names of streams and subjects, and event names as parts of subjects.
 
 use percent_encoding::{percent_decode_str, percent_encode_byte};
+use sha2::{Digest as _, Sha256};
+
+use crate::drift::Drift;
 
 /// The names of one inbox's streams and subjects.
 #[derive(Clone, Debug)]
@@ -59,6 +62,26 @@ impl Names {
 
     pub(super) fn bookmark(&self, name: &str) -> String {
         format!("{}.records.bookmark.{}", self.prefix, token(name))
+    }
+
+    /// The count of one thing in which events differ from what is known.
+    pub(super) fn drift(&self, drift: &Drift) -> String {
+        let mut hash = Sha256::new();
+        for part in [drift.kind.as_str(), &drift.event_type, &drift.name] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        let digest = digest[..16].iter().map(|byte| format!("{byte:02x}"));
+        format!(
+            "{}.records.drift.{}",
+            self.prefix,
+            digest.collect::<String>()
+        )
+    }
+
+    pub(super) fn drift_filter(&self) -> String {
+        format!("{}.records.drift.*", self.prefix)
     }
 
     pub(super) fn readiness(&self) -> String {

@@ -56,6 +56,8 @@ mod jetstream_cluster;
 #[cfg(feature = "jetstream")]
 mod jetstream_consumers;
 #[cfg(feature = "jetstream")]
+mod jetstream_drift;
+#[cfg(feature = "jetstream")]
 mod jetstream_mixed;
 #[cfg(feature = "jetstream")]
 mod jetstream_streams;

@@ -1,25 +1,18 @@
 //! `inbox drift`: how events differ from what this version knows.
 
-use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _};
 
 use super::json::to_json;
+use super::open_existing;
 use crate::cli::Drift;
 use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output;
 use crate::output::table::{Cell, Column};
-use crate::store::cannot_open;
 
 pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
-    let location = options.file.location()?;
-    let path = location.file(
-        "inbox drift",
-        "see the drift of new deliveries in /metrics and the log of each receiver",
-    )?;
-    let reader =
-        SqliteInbox::open_read_only(path).map_err(|error| cannot_open(&location, error))?;
-    let found = reader.drift().await?;
+    let inbox = open_existing(&options.file).await?;
+    let found = inbox.drift().await?;
     if options.json {
         output::json_array(found.iter().map(to_json))?;
         return Ok(());

@@ -29,7 +29,6 @@ fn commands_unsupported_on_nats_name_the_alternative() {
         2,
         "nats stream backup",
     );
-    check(workdir, &["inbox", "drift"], 2, "/metrics");
     check(workdir, &["serve", "--ordered"], 2, "has no order");
     check(workdir, &["work", "--ordered"], 2, "has no order");
     check(
