@@ -61,6 +61,7 @@ mod address;
 mod connection;
 mod consumer;
 mod control;
+mod credentials;
 mod dead_letters;
 mod drift;
 mod durability;

@@ -13,11 +13,12 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::{AckKind, Context};
 use async_nats::{
-    Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, Subject, connection,
+    AuthError, Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, Subject, connection,
 };
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::credentials::Credentials;
 use super::liveness::Liveness;
 use super::next_server::NextServer;
 use super::options::JetStreamOptions;
@@ -172,7 +173,22 @@ async fn connect_options(
     let location = address.to_string();
     let next = NextServer::default();
     let logged = Arc::new(Mutex::new(HashSet::new()));
-    let mut connecting = ConnectOptions::new()
+    let mut connecting = match &access.credentials_file {
+        Some(file) => {
+            let read = Credentials::read(file).await;
+            read.map_err(|error| file_error("credentials", file, error))?;
+            let file = Arc::new(file.clone());
+            ConnectOptions::with_auth_callback(move |nonce| {
+                let file = Arc::clone(&file);
+                async move {
+                    let read = Credentials::read(&file).await;
+                    read.map_err(AuthError::new)?.answer(&nonce)
+                }
+            })
+        }
+        None => ConnectOptions::new(),
+    };
+    connecting = connecting
         .name(&options.name)
         .connection_timeout(SERVER_TIMEOUT)
         .ping_interval(PING_INTERVAL)
@@ -208,10 +224,6 @@ async fn connect_options(
     }
     if let Some(seed) = &access.nkey_seed {
         connecting = connecting.nkey(seed.clone());
-    }
-    if let Some(file) = &access.credentials_file {
-        let read = connecting.credentials_file(file).await;
-        connecting = read.map_err(|error| file_error("credentials", file, error))?;
     }
     if let Some(file) = &access.ca_file {
         check_certificates(file).await?;

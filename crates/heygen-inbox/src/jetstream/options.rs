@@ -62,7 +62,8 @@ pub struct Access {
     pub token: Option<String>,
     /// The seed of an nkey (`SU…`).
     pub nkey_seed: Option<String>,
-    /// A file of credentials (JWT and seed), as `nsc` writes it.
+    /// A file of credentials (JWT and seed), as `nsc` writes it. It is read again at each
+    /// connection: replace it to renew them.
     pub credentials_file: Option<PathBuf>,
     /// Certificates to trust instead of the system's, PEM.
     pub ca_file: Option<PathBuf>,

@@ -1,8 +1,8 @@
-//! How the store on JetStream says who it is, over TLS and without, and what it may do with the fewest permissions.
+//! How the store on JetStream logs in, with and without TLS, and the permissions it needs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,7 +27,7 @@ fn start(config: &str) -> Server {
 
 fn with(set: impl FnOnce(&mut Access)) -> JetStreamOptions {
     let mut options = JetStreamOptions::default();
-    // What cannot be mended by waiting is told before that.
+    // Errors that waiting cannot fix are reported before that.
     options.connect_timeout = PATIENCE * 2;
     set(&mut options.access);
     options
@@ -50,7 +50,7 @@ async fn try_open(url: &str, options: JetStreamOptions) -> Result<JetStreamInbox
     opened
 }
 
-/// It opens, and it keeps something.
+/// It opens, and stores something.
 async fn check(url: &str, options: JetStreamOptions) {
     let inbox = try_open(url, options).await.unwrap();
     inbox.append(delivery(0, body("a"))).await.unwrap();
@@ -61,7 +61,7 @@ async fn check_refused(url: &str, options: JetStreamOptions, reason: &str) {
     check_error(url, options, InboxErrorKind::Storage, reason).await;
 }
 
-/// The server knows nobody of that name.
+/// The server refuses the login.
 async fn check_access_refused(url: &str, options: JetStreamOptions, reason: &str) {
     check_error(url, options, InboxErrorKind::Access, reason).await;
 }
@@ -121,79 +121,122 @@ async fn nkey_seed_logs_in() {
     check_access_refused(&server.url(), seed(SECRET.into()), "signing nonce").await;
 }
 
-#[tokio::test]
-async fn credentials_file_logs_in() {
-    let (operator, user) = (Nkey::new_operator(), Nkey::new_user());
-    let (account, system) = (Nkey::new_account(), Nkey::new_account());
-    let none = json!({
-        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
-    });
-    let mut limits = none.clone();
-    for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
-        limits[limit] = json!(-1);
+/// A server that knows its users by JWTs, and a user of it.
+struct Operator {
+    server: Server,
+    account: Nkey,
+    user: Nkey,
+    folder: TempDir,
+}
+
+impl Operator {
+    fn start() -> Self {
+        let operator = Nkey::new_operator();
+        let (account, system) = (Nkey::new_account(), Nkey::new_account());
+        let mut limits = unlimited();
+        for limit in ["mem_storage", "disk_storage", "streams", "consumer"] {
+            limits[limit] = json!(-1);
+        }
+        let of_operator = json!({ "type": "operator", "version": 2 });
+        let of_account = json!({ "type": "account", "version": 2, "limits": limits });
+        let of_system = json!({ "type": "account", "version": 2, "limits": unlimited() });
+        let server = start(&format!(
+            "operator: {}\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{ {}: {}\n{}: {} }}",
+            token(&operator, &operator, &of_operator, None),
+            system.public_key(),
+            system.public_key(),
+            token(&operator, &system, &of_system, None),
+            account.public_key(),
+            token(&operator, &account, &of_account, None),
+        ));
+        Self {
+            server,
+            account,
+            user: Nkey::new_user(),
+            folder: tempfile::tempdir().unwrap(),
+        }
     }
-    let of_operator = json!({ "type": "operator", "version": 2 });
-    let of_account = json!({ "type": "account", "version": 2, "limits": limits });
-    let of_system = json!({ "type": "account", "version": 2, "limits": none });
-    let mut of_user = none;
-    of_user["type"] = json!("user");
-    of_user["version"] = json!(2);
-    let server = start(&format!(
-        "operator: {}\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{ {}: {}\n{}: {} }}",
-        token(&operator, &operator, &of_operator),
-        system.public_key(),
-        system.public_key(),
-        token(&operator, &system, &of_system),
-        account.public_key(),
-        token(&operator, &account, &of_account),
-    ));
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, issuer: &Nkey| {
-        let jwt = token(issuer, &user, &of_user);
-        let seed = user.seed().unwrap();
+
+    /// A file of credentials of the user, that `issuer` vouches for.
+    fn file(&self, name: &str, issuer: &Nkey, expires_at: Option<u64>) -> PathBuf {
+        let mut of_user = unlimited();
+        of_user["type"] = json!("user");
+        of_user["version"] = json!(2);
+        let jwt = token(issuer, &self.user, &of_user, expires_at);
+        let seed = self.user.seed().unwrap();
         let text = format!(
             "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
              -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
         );
-        write(&folder, name, &text)
-    };
-    let with_file = |file: PathBuf| with(|access| access.credentials_file = Some(file));
-    check(&server.url(), with_file(file("sound.creds", &account))).await;
-    let stranger = Nkey::new_account();
-    let violation = "authorization violation";
-    check_access_refused(
-        &server.url(),
-        with_file(file("other.creds", &stranger)),
-        violation,
-    )
-    .await;
+        write(&self.folder, name, &text)
+    }
+}
+
+fn unlimited() -> serde_json::Value {
+    json!({
+        "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+    })
+}
+
+fn with_file(file: PathBuf) -> JetStreamOptions {
+    with(|access| access.credentials_file = Some(file))
+}
+
+#[tokio::test]
+async fn credentials_file_logs_in() {
+    let operator = Operator::start();
+    let (url, folder) = (operator.server.url(), &operator.folder);
+    let sound = operator.file("sound.creds", &operator.account, None);
+    check(&url, with_file(sound)).await;
+    let other = operator.file("other.creds", &Nkey::new_account(), None);
+    check_access_refused(&url, with_file(other), "authorization violation").await;
     let missing = folder.path().join("missing.creds");
-    check_refused(
-        &server.url(),
-        with_file(missing),
-        "cannot read the credentials",
-    )
-    .await;
-    let empty = write(&folder, "empty.creds", SECRET);
-    check_refused(
-        &server.url(),
-        with_file(empty),
-        "cannot read the credentials",
-    )
+    check_refused(&url, with_file(missing), "cannot read the credentials").await;
+    let empty = write(folder, "empty.creds", SECRET);
+    check_refused(&url, with_file(empty), "cannot read the credentials").await;
+}
+
+#[tokio::test]
+async fn renewed_credentials_are_used_when_the_old_ones_expire() {
+    let operator = Operator::start();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let expires_at = Some(now.as_secs() + 5);
+    let file = operator.file("user.creds", &operator.account, expires_at);
+    let inbox = try_open(&operator.server.url(), with_file(file)).await;
+    let inbox = inbox.unwrap();
+    inbox.ready().await.unwrap();
+    until_ready_is(&inbox, false).await;
+    operator.file("user.creds", &operator.account, None);
+    until_ready_is(&inbox, true).await;
+    inbox.append(delivery(0, body("a"))).await.unwrap();
+}
+
+async fn until_ready_is(inbox: &JetStreamInbox, is_ready: bool) {
+    in_time(async {
+        while inbox.ready().await.is_ok() != is_ready {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
     .await;
 }
 
 /// A JWT of NATS: that `subject` is what `claims` say.
-fn token(issuer: &Nkey, subject: &Nkey, claims: &serde_json::Value) -> String {
+fn token(
+    issuer: &Nkey,
+    subject: &Nkey,
+    claims: &serde_json::Value,
+    expires_at: Option<u64>,
+) -> String {
     let part = |value: serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!(
-        "{}.{}",
-        part(json!({ "typ": "JWT", "alg": "ed25519-nkey" })),
-        part(json!({
-            "jti": subject.public_key(), "iat": 1_700_000_000, "name": "test",
-            "iss": issuer.public_key(), "sub": subject.public_key(), "nats": claims,
-        })),
-    );
+    let mut payload = json!({
+        "jti": subject.public_key(), "iat": 1_700_000_000, "name": "test",
+        "iss": issuer.public_key(), "sub": subject.public_key(), "nats": claims,
+    });
+    if let Some(expires_at) = expires_at {
+        payload["exp"] = json!(expires_at);
+    }
+    let header = json!({ "typ": "JWT", "alg": "ed25519-nkey" });
+    let signed = format!("{}.{}", part(header), part(payload));
     let signature = URL_SAFE_NO_PAD.encode(issuer.sign(signed.as_bytes()).unwrap());
     format!("{signed}.{signature}")
 }
@@ -320,7 +363,7 @@ async fn example_account_has_all_permissions() {
     let inbox = try_open(&server.url(), options.clone()).await.unwrap();
     let beside = try_open(&server.url(), options.clone()).await.unwrap();
 
-    // The other hears of it.
+    // The other is woken.
     let first = body("a");
     let (id, ()) =
         in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.wait_for_append()) })
