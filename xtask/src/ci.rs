@@ -5,11 +5,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use xtask_checks::not_run::{self, InCi};
+use xtask_checks::workspace::{self, Member};
 
-use crate::not_run::{self, InCi};
 use crate::setup::{self, Scope, WASM};
 use crate::test;
-use crate::workspace::{self, Member};
 
 /// One command: what a person types to repeat it.
 struct Step {

@@ -9,9 +9,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use heygen_events::{Event, EventType, schema};
 use serde_json::{Value, json};
+use xtask_checks::workspace;
+use xtask_contracts::{answers, vectors};
 
 use crate::generated::Generated;
-use crate::{answers, vectors, workspace};
 
 /// One body of `fixtures/events`.
 #[derive(Debug)]
@@ -69,7 +70,7 @@ pub(crate) fn generated(root: &Path) -> Result<Generated> {
             (table, text(&fixtures)?),
             (INDEX.to_owned(), schema::text(&index(root, &fixtures)?)),
             (VECTORS.to_owned(), vectors::text()?),
-            (ANSWERS.to_owned(), answers::text(root)?),
+            (ANSWERS.to_owned(), answers::text(root, &files)?),
             (TYPESCRIPT.to_owned(), answers::typescript()),
             (PYTHON.to_owned(), answers::python()),
         ]),

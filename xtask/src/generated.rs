@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 /// The files one command generates: the whole text of each, by path relative to the root.
 #[derive(Debug)]

@@ -9,36 +9,23 @@
     reason = "a developer reads what these commands print"
 )]
 
-mod answers;
-mod axe;
 mod ci;
-mod debian;
-mod deny;
-mod deploy;
 mod docs;
 mod fixtures;
-mod fuzz;
 mod generated;
-mod languages;
-mod nats;
-mod not_run;
-mod openapi;
-mod package;
 mod schemas;
 mod separate;
 mod setup;
 mod test;
 mod tidy;
-mod tools;
-mod vectors;
-mod workspace;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use xtask_checks::not_run::{self, InCi};
+use xtask_checks::{axe, deny, deploy, fuzz, languages, nats, package, tools, workspace};
 
-use not_run::InCi;
 use setup::Scope;
 
 /// What the repository generates, checks and measures.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use heygen_events::{EventType, schema};
+use xtask_contracts::openapi;
 
 use crate::generated::Generated;
-use crate::openapi;
 
 /// One schema for each known name, `any.json` for all of them, `body.json` for validating, and the list of the
 /// events as data.

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 /// How cargo starts `bench`: optimised, because what it measures is in it.
 pub(crate) const BENCH: &[&str] = &[

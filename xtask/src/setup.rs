@@ -7,11 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use xtask_checks::workspace::OLDEST;
+use xtask_checks::{debian, tools};
 use xtask_nats::Program;
-
-use crate::debian;
-use crate::tools;
-use crate::workspace::OLDEST;
 
 /// Which commands are set up; each includes those before it.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]

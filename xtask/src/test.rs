@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use xtask_checks::{axe, nats, tools, workspace};
 
 use crate::setup::{self, Scope};
-use crate::{axe, nats, tools, workspace};
 
 /// The arguments of `cargo` that run every test and doctest.
 pub(crate) const CARGO_TEST: [&str; 3] = ["test", "--workspace", "--all-features"];

@@ -9,8 +9,7 @@ mod words;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 /// Runs every check, so that one run names every problem.
 pub(crate) fn run(root: &Path) -> Result<()> {

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 pub(super) const PAGE: &str = "docs/applications.md";
 

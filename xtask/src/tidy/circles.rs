@@ -10,8 +10,7 @@ use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree};
-
-use crate::workspace::{self, Member};
+use xtask_checks::workspace::{self, Member};
 
 /// Looks for circles in the sources of every member.
 pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>) -> Result<()> {

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
-
-use crate::workspace::{self, Member};
+use xtask_checks::workspace::{self, Member};
 
 /// Compares the dependencies of every member that has, or must have, a layer.
 pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>) -> Result<()> {

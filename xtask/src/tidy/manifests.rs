@@ -3,8 +3,7 @@
 //! That no version stands there unused, cargo-deny checks.
 
 use toml::{Table, Value};
-
-use crate::workspace::Member;
+use xtask_checks::workspace::Member;
 
 /// What a package takes from the workspace.
 const INHERITED: [&str; 3] = ["edition", "license", "version"];

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 /// Documents at the root; those in `docs/` are found.
 pub(super) const DOCUMENTS: [&str; 4] = [

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-
-use crate::workspace;
+use xtask_checks::workspace;
 
 /// Each is looked for as whole words, in any case.
 const WORDS: [(&str, &str); 16] = [

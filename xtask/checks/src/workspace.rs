@@ -8,19 +8,20 @@ use anyhow::{Context, Result};
 use toml::Table;
 
 /// The oldest Rust of some crates, and of the workspace, as the manifests declare them.
-pub(crate) const OLDEST: [&str; 2] = ["1.88", "1.89"];
+pub const OLDEST: [&str; 2] = ["1.88", "1.89"];
 
 /// A member of the workspace.
-pub(crate) struct Member {
+#[derive(Debug)]
+pub struct Member {
     /// Its folder, relative to the root: `crates/heygen-events`.
-    pub(crate) folder: String,
+    pub folder: String,
     /// Its `Cargo.toml`, parsed.
-    pub(crate) manifest: Table,
+    pub manifest: Table,
 }
 
 impl Member {
     /// The package's name; empty when the manifest has none, which `tidy` reports.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.manifest
             .get("package")
             .and_then(|package| package.get("name"))
@@ -28,18 +29,23 @@ impl Member {
             .unwrap_or_default()
     }
 
+    /// Whether users build it.
+    pub fn is_published(&self) -> bool {
+        self.folder.starts_with("crates/")
+    }
+
     /// Whether it is published for this Rust and newer: its own `rust-version`, or that of the workspace.
-    pub(crate) fn needs(&self, version: &str) -> bool {
+    pub fn needs(&self, version: &str) -> bool {
         let own = self
             .manifest
             .get("package")
             .and_then(|package| package.get("rust-version"))
             .and_then(toml::Value::as_str);
-        self.folder.starts_with("crates/") && own.unwrap_or(OLDEST[1]) == version
+        self.is_published() && own.unwrap_or(OLDEST[1]) == version
     }
 
     /// The features that can be turned on one by one, without `default`.
-    pub(crate) fn features(&self) -> Vec<&str> {
+    pub fn features(&self) -> Vec<&str> {
         self.manifest
             .get("features")
             .and_then(toml::Value::as_table)
@@ -55,14 +61,16 @@ impl Member {
 ///
 /// Cargo tells at run time where the manifest is; what it told at build time may be a checkout that was moved since, or
 /// another one that shares the target directory.
-pub(crate) fn root() -> PathBuf {
-    let xtask = std::env::var_os("CARGO_MANIFEST_DIR")
+pub fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-    xtask.parent().unwrap_or(&xtask).to_owned()
+    let mut above = manifest.ancestors();
+    let root = above.find(|folder| folder.join("Cargo.lock").is_file());
+    root.unwrap_or(&manifest).to_owned()
 }
 
 /// Every crate under `crates/`, by name, then those of `xtask`.
-pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
+pub fn members(root: &Path) -> Result<Vec<Member>> {
     let below = |folder: &str| -> Result<Vec<String>> {
         let entries = fs::read_dir(root.join(folder)).with_context(|| format!("list {folder}"))?;
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -83,21 +91,21 @@ pub(crate) fn members(root: &Path) -> Result<Vec<Member>> {
 }
 
 /// A TOML file, parsed.
-pub(crate) fn parse(root: &Path, path: &str) -> Result<Table> {
+pub fn parse(root: &Path, path: &str) -> Result<Table> {
     read(root, path)?
         .parse()
         .with_context(|| format!("parse {path}"))
 }
 
 /// A text file, by its path relative to the root.
-pub(crate) fn read(root: &Path, path: &str) -> Result<String> {
+pub fn read(root: &Path, path: &str) -> Result<String> {
     fs::read_to_string(root.join(path)).with_context(|| format!("read {path}"))
 }
 
 /// Every file below `folder`, as sorted paths relative to the root with `/` between names.
 ///
 /// A folder that does not exist has no files.
-pub(crate) fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
+pub fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut pending = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
@@ -120,7 +128,7 @@ pub(crate) fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
 }
 
 /// The cargo that runs us, started in the root.
-pub(crate) fn cargo(root: &Path) -> Command {
+pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
     command

@@ -8,16 +8,16 @@ use anyhow::{Context, Result};
 use heygen_events::{Event, EventType};
 use serde_json::{Map, Value, json};
 
-use crate::workspace;
-
-/// The whole file: the answers to each fixture, by its path below `fixtures/`, then to the bodies below.
-pub(crate) fn text(root: &Path) -> Result<String> {
+/// The whole file: the answers to each fixture among `files`, by its path below `fixtures/`, then to the bodies below.
+pub fn text(root: &Path, files: &[String]) -> Result<String> {
     let mut fixtures = Map::new();
-    for folder in ["fixtures/bodies", "fixtures/events"] {
-        for path in workspace::files_below(root, folder)? {
-            let body = fs::read(root.join(&path)).with_context(|| format!("read {path}"))?;
-            let path = path.trim_start_matches("fixtures/").to_owned();
-            fixtures.insert(path, answers(&body));
+    for path in files {
+        let Some(name) = path.strip_prefix("fixtures/") else {
+            continue;
+        };
+        if name.starts_with("bodies/") || name.starts_with("events/") {
+            let body = fs::read(root.join(path)).with_context(|| format!("read {path}"))?;
+            fixtures.insert(name.to_owned(), answers(&body));
         }
     }
     let bodies: Vec<Value> = BODIES
@@ -49,7 +49,7 @@ fn answers(body: &[u8]) -> Value {
 }
 
 /// Names and the media that a success brings, in TypeScript.
-pub(crate) fn typescript() -> String {
+pub fn typescript() -> String {
     let mut text = format!("// {NOTE}\n\nimport type {{ MediaKind }} from \"./events.js\";\n\n");
     text.push_str(
         "/** Every event that HeyGen documents by name, with the media that it brings. */\n",
@@ -65,7 +65,7 @@ pub(crate) fn typescript() -> String {
 }
 
 /// The same in Python.
-pub(crate) fn python() -> String {
+pub fn python() -> String {
     let mut text = format!("# {NOTE}\n\n\"\"\"The events that HeyGen documents by name.\"\"\"\n\n");
     text.push_str("from __future__ import annotations\n\n");
     text.push_str(

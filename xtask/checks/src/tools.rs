@@ -11,13 +11,14 @@ use anyhow::{Context, Result, bail};
 use crate::workspace;
 
 /// What checks the repository.
-pub(crate) struct Checks {
+#[derive(Debug)]
+pub struct Checks {
     programs: PathBuf,
 }
 
 impl Checks {
     /// Installs them where they are missing or of another version.
-    pub(crate) fn ensure(root: &Path) -> Result<Self> {
+    pub fn ensure(root: &Path) -> Result<Self> {
         let venv = root.join("target/tools");
         ensure(root, "xtask/tools/checks.txt", &venv)?;
         Ok(Self {
@@ -26,7 +27,7 @@ impl Checks {
     }
 
     /// One of them, started in the root.
-    pub(crate) fn command(&self, root: &Path, program: &str) -> Command {
+    pub fn command(&self, root: &Path, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
         command.current_dir(root);
         command
@@ -34,7 +35,7 @@ impl Checks {
 }
 
 /// Makes `venv` hold what a file of requirements names, and nothing else.
-pub(crate) fn ensure(root: &Path, requirements: &str, venv: &Path) -> Result<()> {
+pub fn ensure(root: &Path, requirements: &str, venv: &Path) -> Result<()> {
     let wanted = workspace::read(root, requirements)?;
     // Written last: what was installed half has none.
     let installed = venv.join("installed.txt");
@@ -55,7 +56,7 @@ pub(crate) fn ensure(root: &Path, requirements: &str, venv: &Path) -> Result<()>
 }
 
 /// Runs a command whose output a person reads.
-pub(crate) fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let status = command.status();
     if !status

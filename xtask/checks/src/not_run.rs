@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 /// Whether CI may pass without the check.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum InCi {
+pub enum InCi {
     /// A machine for CI has, or can have, what the check needs.
     Fails,
     /// What it needs is in a network that not every machine reaches.
@@ -16,7 +16,7 @@ pub(crate) enum InCi {
 }
 
 /// Says now that a check did not run, and again at the end of `ci`.
-pub(crate) fn note(root: &Path, in_ci: InCi, what: &str, why: &str) -> Result<()> {
+pub fn note(root: &Path, in_ci: InCi, what: &str, why: &str) -> Result<()> {
     let mark = match in_ci {
         InCi::Fails => "",
         InCi::Passes => ALLOWED,
@@ -34,7 +34,7 @@ pub(crate) fn note(root: &Path, in_ci: InCi, what: &str, why: &str) -> Result<()
 }
 
 /// Forgets earlier notes.
-pub(crate) fn clear(root: &Path) -> Result<()> {
+pub fn clear(root: &Path) -> Result<()> {
     let file = root.join(FILE);
     if file.exists() {
         fs::remove_file(file).with_context(|| format!("remove {FILE}"))?;
@@ -43,7 +43,7 @@ pub(crate) fn clear(root: &Path) -> Result<()> {
 }
 
 /// Prints the notes. Fails for those that must not be there in CI, where this is CI.
-pub(crate) fn list(root: &Path, is_ci: bool) -> Result<()> {
+pub fn list(root: &Path, is_ci: bool) -> Result<()> {
     let notes = fs::read_to_string(root.join(FILE)).unwrap_or_default();
     if !notes.is_empty() {
         print!("\n{notes}");

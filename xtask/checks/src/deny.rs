@@ -17,7 +17,7 @@ use crate::tools::{self, Checks};
 use crate::workspace;
 
 /// Checks everything that can be checked here.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub fn run(root: &Path) -> Result<()> {
     let checks = match Checks::ensure(root) {
         Ok(checks) => checks,
         Err(error) => {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::{tools, workspace};
 
 /// Installs it where it is missing or of another version.
-pub(crate) fn ensure(root: &Path) -> Result<()> {
+pub fn ensure(root: &Path) -> Result<()> {
     let folder = root.join("target/axe");
     let files = ["package.json", "package-lock.json"];
     let wanted = files.map(|name| workspace::read(root, &format!("xtask/tools/axe/{name}")));

@@ -13,9 +13,9 @@ use toml::{Table, Value};
 use crate::{tools, workspace};
 
 /// Packs, unpacks and tests.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub fn run(root: &Path) -> Result<()> {
     let mut members = workspace::members(root)?;
-    members.retain(|member| member.folder.starts_with("crates/"));
+    members.retain(workspace::Member::is_published);
     let names: Vec<&str> = members.iter().map(workspace::Member::name).collect();
     let packages = names.iter().flat_map(|name| ["--package", name]);
     tools::run(

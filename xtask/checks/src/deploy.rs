@@ -18,7 +18,7 @@ use crate::tools::Checks;
 use crate::{debian, nats, workspace};
 
 /// Runs every check, so that one run names every problem.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub fn run(root: &Path) -> Result<()> {
     let folder = root.join("target/deploy");
     if folder.exists() {
         fs::remove_dir_all(&folder).context("empty target/deploy")?;

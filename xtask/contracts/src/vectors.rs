@@ -23,7 +23,7 @@ struct Case {
 }
 
 /// The whole file.
-pub(crate) fn text() -> Result<String> {
+pub fn text() -> Result<String> {
     let vectors = cases()
         .iter()
         .map(|case| case.vector().with_context(|| case.name.to_owned()))

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Whether this is Debian or a relative, and we are root.
-pub(crate) fn may_install() -> bool {
+pub fn may_install() -> bool {
     is_debian() && is_root()
 }
 
 /// Unpacks a package into `folder`. Nothing is installed, no service is started, and nobody has to be root.
-pub(crate) fn unpack(package: &str, folder: &Path) -> Result<()> {
+pub fn unpack(package: &str, folder: &Path) -> Result<()> {
     if !is_debian() {
         bail!("this is no Debian: `{package}` is fetched with apt-get");
     }

@@ -17,9 +17,10 @@ use clap::builder::PossibleValuesParser;
 use crate::workspace;
 use told::Told;
 
+/// What to fuzz.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_HELP)]
-pub(crate) struct Options {
+pub struct Options {
     /// These targets only [default: all]
     #[arg(value_parser = PossibleValuesParser::new(TARGETS.map(|target| target.name)))]
     targets: Vec<String>,
@@ -66,7 +67,7 @@ const TARGETS: [Target; 4] = [
 ];
 
 /// Fuzzes what was asked for, one after the other, and fails when something was found.
-pub(crate) fn run(root: &Path, options: &Options) -> Result<()> {
+pub fn run(root: &Path, options: &Options) -> Result<()> {
     let targets = || {
         TARGETS
             .iter()

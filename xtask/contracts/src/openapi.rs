@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use operation::{in_json, reference};
 
 /// The whole document.
-pub(crate) fn document() -> Result<Value> {
+pub fn document() -> Result<Value> {
     let mut schemas = events()?;
     schemas.extend(management::schemas());
     schemas.extend(sandbox::schemas());

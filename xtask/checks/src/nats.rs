@@ -19,7 +19,7 @@ const CURRENT: &str = "2.15.1";
 const DEBIAN: &str = "2.9.";
 
 /// Brings what is missing, and says what is there.
-pub(crate) fn run(root: &Path) -> Result<()> {
+pub fn run(root: &Path) -> Result<()> {
     ensure(root)?;
     for program in Program::ALL {
         let path = program.path()?;
@@ -29,7 +29,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 }
 
 /// Brings what is missing.
-pub(crate) fn ensure(root: &Path) -> Result<()> {
+pub fn ensure(root: &Path) -> Result<()> {
     Program::ALL
         .into_iter()
         .try_for_each(|program| ensure_one(root, program))

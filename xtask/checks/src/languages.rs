@@ -12,7 +12,7 @@ use crate::not_run::{self, InCi};
 use crate::tools;
 
 /// Runs every check.
-pub(crate) fn run(root: &Path, mode: Mode) -> Result<()> {
+pub fn run(root: &Path, mode: Mode) -> Result<()> {
     let venv = root.join("target/languages/python");
     let python = tools::ensure(root, REQUIREMENTS, &venv).map(|()| venv);
     let tools = Tools::ensure(root, python);
@@ -81,4 +81,5 @@ fn row(check: &Check, verdict: &Verdict, mode: Mode) -> String {
     )
 }
 
-pub(crate) const REQUIREMENTS: &str = "xtask/languages/python/requirements.txt";
+/// The generators that PyPI carries.
+pub const REQUIREMENTS: &str = "xtask/languages/python/requirements.txt";
