@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use xtask_checks::not_run::{self, InCi};
 use xtask_checks::workspace::{self, Member};
 
-use crate::setup::{self, Scope, WASM};
+use crate::setup::{self, Scope};
 use crate::test;
 
 /// One command: what a person types to repeat it.
@@ -28,7 +28,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let started = Instant::now();
     let mut durations = Vec::new();
     let mut steps = steps(&members);
-    if setup::has_wasm() {
+    if has_wasm() {
         steps.extend(wasm());
     } else {
         let what = format!("clippy for {WASM}");
@@ -40,7 +40,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         )?;
     }
     for version in workspace::OLDEST {
-        if setup::has_toolchain(version) {
+        if setup::succeeds(&format!("rustup run {version} rustc --version")) {
             steps.push(oldest(version, &members));
         } else {
             let what = format!("the build with Rust {version}");
@@ -157,6 +157,13 @@ fn wasm() -> [Step; 3] {
     })
 }
 
+/// Whether Rust can build for WebAssembly.
+fn has_wasm() -> bool {
+    setup::succeeds(&format!(
+        "test -d \"$(rustc --print target-libdir --target {WASM})\""
+    ))
+}
+
 impl Step {
     fn new(arguments: &[&str]) -> Self {
         Self {
@@ -202,6 +209,7 @@ fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
+const WASM: &str = "wasm32-unknown-unknown";
 const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 #[cfg(test)]
