@@ -5,11 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::str::FromStr as _;
 
-use anyhow::{Context, Result};
-use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, Visit};
-use syn::{Attribute, ItemMod, ItemUse, Macro, UseTree};
+use anyhow::{Context, Result, anyhow};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use xtask_checks::workspace::{self, Member};
 
 /// Looks for circles in the sources of every member.
@@ -24,7 +23,7 @@ pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>)
                 sources.insert(module, workspace::read(root, &path)?);
             }
         }
-        for circle in circles(&sources).with_context(|| folder.clone())? {
+        if let Some(circle) = circle(&sources).with_context(|| folder.clone())? {
             problems.push(format!("{folder}: these files need each other: {circle}"));
         }
     }
@@ -52,45 +51,39 @@ struct File {
     paths: BTreeSet<Module>,
 }
 
-fn circles(sources: &BTreeMap<Module, String>) -> Result<Vec<String>> {
+/// The files on circles, and between circles, with what each needs of the others.
+fn circle(sources: &BTreeMap<Module, String>) -> Result<Option<String>> {
     let mut files = BTreeMap::new();
     for (module, text) in sources {
-        let tree = syn::parse_file(text).with_context(|| module.join("::"))?;
-        let mut reader = Reader::new(module, sources);
-        reader.visit_file(&tree);
-        files.insert(module.clone(), reader.file);
+        let tokens = TokenStream::from_str(text);
+        let tokens = tokens.map_err(|error| anyhow!("{}: {error}", module.join("::")))?;
+        files.insert(module.clone(), Reader::file(module, sources, tokens));
     }
-    let needs: BTreeMap<_, BTreeSet<_>> = files
-        .iter()
-        .map(|(module, file)| {
-            let needed = file.paths.iter().map(|path| owner(path, &files, 0));
-            (
-                module,
-                needed
-                    .filter(|needed| !module.starts_with(needed) && files.contains_key(needed))
-                    .collect(),
-            )
-        })
-        .collect();
-    let reached: BTreeMap<_, _> = needs
-        .keys()
-        .map(|from| (*from, reach(from, &needs)))
-        .collect();
-    let mut found = BTreeSet::new();
-    for (from, all) in &reached {
-        let circle: BTreeSet<_> = all
-            .iter()
-            .filter(|to| reached[to].contains(*from))
-            .collect();
-        if !circle.is_empty() {
-            let arrows = circle.iter().flat_map(|from| {
-                let to = needs[*from].iter().filter(|to| circle.contains(to));
-                to.map(|to| format!("{} -> {}", shown(from), shown(to)))
-            });
-            found.insert(arrows.collect::<Vec<_>>().join(", "));
+    let needs = |(module, file): (&Module, &File)| {
+        let needed = file.paths.iter().map(|path| owner(path, &files, 0));
+        let needed = needed.filter(|other| !module.starts_with(other) && files.contains_key(other));
+        (module.clone(), needed.collect::<BTreeSet<_>>())
+    };
+    let mut needs: BTreeMap<_, _> = files.iter().map(needs).collect();
+    // A file that needs no other, or that no other needs, is on no circle; without it the same may hold for its neighbours.
+    loop {
+        let before = needs.len();
+        let needed: BTreeSet<Module> = needs.values().flatten().cloned().collect();
+        needs.retain(|file, others| !others.is_empty() && needed.contains(file));
+        if needs.len() == before {
+            break;
+        }
+        let left: BTreeSet<Module> = needs.keys().cloned().collect();
+        for others in needs.values_mut() {
+            others.retain(|other| left.contains(other));
         }
     }
-    Ok(found.into_iter().collect())
+    let arrows = needs.iter().flat_map(|(from, others)| {
+        let arrow = |to| format!("{} -> {}", shown(from), shown(to));
+        others.iter().map(arrow)
+    });
+    let arrows: Vec<String> = arrows.collect();
+    Ok((!arrows.is_empty()).then(|| arrows.join(", ")))
 }
 
 fn shown(module: &Module) -> String {
@@ -98,18 +91,6 @@ fn shown(module: &Module) -> String {
         true => "the root".to_owned(),
         false => module.join("/"),
     }
-}
-
-/// Everything that can be reached from a file; the file itself only over a circle.
-fn reach(from: &Module, needs: &BTreeMap<&Module, BTreeSet<Module>>) -> BTreeSet<Module> {
-    let mut found = BTreeSet::new();
-    let mut pending: Vec<_> = needs[from].iter().collect();
-    while let Some(next) = pending.pop() {
-        if found.insert(next.clone()) {
-            pending.extend(&needs[next]);
-        }
-    }
-    found
 }
 
 /// The file that defines what a path names: the deepest module on it, or where that module has the name from.
@@ -131,6 +112,7 @@ fn owner(path: &[String], files: &BTreeMap<Module, File>, depth: usize) -> Modul
     }
 }
 
+/// Picks names and paths out of the tokens of a file: what macros are given is no syntax tree, but has paths, too.
 struct Reader<'a> {
     module: &'a Module,
     sources: &'a BTreeMap<Module, String>,
@@ -138,12 +120,26 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(module: &'a Module, sources: &'a BTreeMap<Module, String>) -> Self {
-        Self {
+    fn file(
+        module: &'a Module,
+        sources: &'a BTreeMap<Module, String>,
+        tokens: TokenStream,
+    ) -> File {
+        let file = File::default();
+        let mut reader = Self {
             module,
             sources,
-            file: File::default(),
+            file,
+        };
+        let tokens = without_tests(tokens);
+        // Names first: a path may stand before the `use` that it needs.
+        for at in 0..tokens.len() {
+            if let Some(end) = end_of_use(&tokens, at) {
+                reader.bring(&tokens[at + 1..end], &[], is_public(&tokens[..at]));
+            }
         }
+        reader.read(&tokens);
+        reader.file
     }
 
     /// A path as it stands here, from the root of the crate; `None` for what is not of this crate, or a plain local name.
@@ -179,21 +175,34 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn bring(&mut self, tree: &UseTree, before: &[String], is_public: bool) {
-        let with = |name: &syn::Ident| [before, &[name.to_string()]].concat();
-        match tree {
-            UseTree::Path(path) => self.bring(&path.tree, &with(&path.ident), is_public),
-            UseTree::Group(group) => {
-                for tree in &group.items {
-                    self.bring(tree, before, is_public);
+    /// Reads what follows `use`, or stands in its braces.
+    fn bring(&mut self, tokens: &[TokenTree], before: &[String], is_public: bool) {
+        for tree in tokens.split(|token| is_mark(token, ',')) {
+            let mut path = before.to_vec();
+            let mut is_list = false;
+            let mut rename = None;
+            for token in tree {
+                match token {
+                    TokenTree::Ident(name) if name == "as" => rename = Some(String::new()),
+                    TokenTree::Ident(name) if rename.is_some() => rename = Some(name.to_string()),
+                    TokenTree::Ident(name) => path.push(name.to_string()),
+                    TokenTree::Group(group) => {
+                        is_list = true;
+                        let inside: Vec<_> = group.stream().into_iter().collect();
+                        self.bring(&inside, &path, is_public);
+                    }
+                    _ if is_mark(token, '*') => {
+                        is_list = true;
+                        if !is_public {
+                            self.need(&path);
+                        }
+                    }
+                    _ => {}
                 }
             }
-            UseTree::Name(name) => self.bring_name(&with(&name.ident), None, is_public),
-            UseTree::Rename(name) => {
-                self.bring_name(&with(&name.ident), Some(name.rename.to_string()), is_public);
+            if !is_list && !tree.is_empty() {
+                self.bring_name(&path, rename, is_public);
             }
-            UseTree::Glob(_) if is_public => {}
-            UseTree::Glob(_) => self.need(before),
         }
     }
 
@@ -211,13 +220,14 @@ impl<'a> Reader<'a> {
         self.file.names.insert(name, real);
     }
 
-    /// What a macro is given is no syntax tree, so its paths are picked out of the tokens.
-    fn read_tokens(&mut self, tokens: TokenStream) {
+    /// Takes up every path of at least two names, but not those of `use`.
+    fn read(&mut self, tokens: &[TokenTree]) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;
-        for token in tokens {
+        let mut at = 0;
+        while let Some(token) = tokens.get(at) {
             match token {
-                TokenTree::Punct(mark) if mark.as_char() == ':' => colons += 1,
+                _ if is_mark(token, ':') => colons += 1,
                 TokenTree::Ident(name) => {
                     if colons != 2 {
                         self.end_of_path(&mut path);
@@ -225,12 +235,12 @@ impl<'a> Reader<'a> {
                     path.push(name.to_string());
                     colons = 0;
                 }
-                TokenTree::Group(group) => {
-                    self.end_of_path(&mut path);
-                    self.read_tokens(group.stream());
-                }
                 _ => self.end_of_path(&mut path),
             }
+            if let TokenTree::Group(group) = token {
+                self.read(&without_tests(group.stream()));
+            }
+            at = end_of_use(tokens, at).unwrap_or(at) + 1;
         }
         self.end_of_path(&mut path);
     }
@@ -243,64 +253,50 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| {
-        attribute.path().is_ident("cfg")
-            && attribute
-                .parse_args::<syn::Path>()
-                .is_ok_and(|path| path.is_ident("test") || path.is_ident("doctest"))
-    })
+/// The tokens without the items that only tests see.
+fn without_tests(stream: TokenStream) -> Vec<TokenTree> {
+    let mut found = Vec::new();
+    let mut tokens = stream.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let attribute = match tokens.peek() {
+            Some(TokenTree::Group(group)) if is_mark(&token, '#') => group.stream().to_string(),
+            _ => String::new(),
+        };
+        if !["cfg(test)", "cfg(doctest)"].contains(&&*attribute.replace(' ', "")) {
+            found.push(token);
+            continue;
+        }
+        // The item ends with its braces, or before them.
+        let is_end = |token: &TokenTree| match token {
+            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
+            _ => is_mark(token, ';'),
+        };
+        let _end = tokens.find(is_end);
+    }
+    found
 }
 
-impl<'ast> Visit<'ast> for Reader<'_> {
-    fn visit_file(&mut self, file: &'ast syn::File) {
-        // Names first: a path may stand before the `use` that it needs.
-        for item in &file.items {
-            if let syn::Item::Use(item) = item
-                && !is_test(&item.attrs)
-            {
-                let is_public = !matches!(item.vis, syn::Visibility::Inherited);
-                self.bring(&item.tree, &[], is_public);
-            }
-        }
-        visit::visit_file(self, file);
-    }
+/// Where the `use` that begins at `at` ends: at its semicolon. The `use<…>` of a type is none.
+fn end_of_use(tokens: &[TokenTree], at: usize) -> Option<usize> {
+    let is_use = matches!(&tokens[at], TokenTree::Ident(name) if name == "use");
+    let is_item = is_use && !tokens.get(at + 1).is_some_and(|next| is_mark(next, '<'));
+    let mut rest = tokens[at..].iter();
+    let length = rest.position(|token| is_item && is_mark(token, ';'))?;
+    Some(at + length)
+}
 
-    fn visit_item_use(&mut self, _: &'ast ItemUse) {}
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !is_test(&item.attrs) {
-            visit::visit_item_mod(self, item);
-        }
+/// Whether these tokens end in `pub`, or in `pub(crate)` and the like.
+fn is_public(before: &[TokenTree]) -> bool {
+    let is_pub = |token: &TokenTree| matches!(token, TokenTree::Ident(name) if name == "pub");
+    match before {
+        [.., visibility, TokenTree::Group(_)] => is_pub(visibility),
+        [.., visibility] => is_pub(visibility),
+        [] => false,
     }
+}
 
-    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        if !is_test(&item.attrs) {
-            visit::visit_item_fn(self, item);
-        }
-    }
-
-    fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
-        if !is_test(&item.attrs) {
-            visit::visit_item_impl(self, item);
-        }
-    }
-
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        let names: Vec<_> = path
-            .segments
-            .iter()
-            .map(|part| part.ident.to_string())
-            .collect();
-        if names.len() > 1 {
-            self.need(&names);
-        }
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, item: &'ast Macro) {
-        self.read_tokens(item.tokens.clone());
-    }
+fn is_mark(token: &TokenTree, mark: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
 }
 
 #[cfg(test)]
@@ -308,12 +304,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(sources: &[(&str, &str)], expected: &[&str]) {
+    fn check(sources: &[(&str, &str)], expected: Option<&str>) {
         let sources = sources
             .iter()
             .filter_map(|(path, text)| module_of(path).map(|module| (module, (*text).to_owned())));
-        let found = circles(&sources.collect()).expect("the sources can be read");
-        assert_eq!(found, expected);
+        let found = circle(&sources.collect()).expect("the sources can be read");
+        assert_eq!(found.as_deref(), expected);
     }
 
     #[test]
@@ -329,7 +325,7 @@ mod tests {
             "use crate::a::A as C; pub struct B;",
         ] {
             let root = ("lib.rs", "mod a; mod b; pub use a::A;");
-            check(&[root, a, ("b.rs", b)], &["a -> b, b -> a"]);
+            check(&[root, a, ("b.rs", b)], Some("a -> b, b -> a"));
         }
         check(
             &[
@@ -338,7 +334,7 @@ mod tests {
                 ("p/c.rs", "use super::d::D; pub struct C;"),
                 ("p/d.rs", "pub struct D; fn f(_: super::c::C) {}"),
             ],
-            &["p/c -> p/d, p/d -> p/c"],
+            Some("p/c -> p/d, p/d -> p/c"),
         );
     }
 
@@ -353,7 +349,7 @@ mod tests {
                     "use crate::A; pub struct B; #[cfg(test)] mod tests { use super::*; }",
                 ),
             ],
-            &[],
+            None,
         );
         // A table of contents above, a definition beside.
         check(
@@ -363,7 +359,7 @@ mod tests {
                 ("p/c.rs", "pub struct C;"),
                 ("p/d.rs", "use super::C; pub struct D;"),
             ],
-            &[],
+            None,
         );
         // A file and its folder.
         check(
@@ -372,7 +368,7 @@ mod tests {
                 ("p.rs", "mod c; pub struct P; fn f() { c::g() }"),
                 ("p/c.rs", "use super::P; pub fn g() {}"),
             ],
-            &[],
+            None,
         );
         check(
             &[
@@ -383,7 +379,7 @@ mod tests {
                 ),
                 ("b.rs", "use crate::a::A; pub struct B;"),
             ],
-            &[],
+            None,
         );
     }
 }
