@@ -1,7 +1,14 @@
 //! `cargo xtask ci`: every check, cheapest first, up to the first failure.
+//!
+//! What compiles runs one after the other, because cargo locks `target/`. Beside it runs what mostly waits: for registries, tools
+//! of other languages, and the processes that tests start.
 
+use std::env;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -19,44 +26,24 @@ struct Step {
     environment: Option<(&'static str, &'static str)>,
 }
 
+/// Steps that need nothing of each other, but what earlier phases have made.
+struct Phase {
+    steps: Vec<Step>,
+    /// Steps that run at the same time, one after the other; they print what they print at their end.
+    beside: Vec<Step>,
+}
+
 /// Runs the steps; stops at the first that fails and says how to repeat it.
 pub(crate) fn run(root: &Path) -> Result<()> {
     let members = workspace::members(root)?;
     not_run::clear(root)?;
     // First, because clippy already builds SQLite.
     setup::run(root, Scope::Ci, Scope::Test, false)?;
+    let own = env::current_exe().context("find this program")?;
     let started = Instant::now();
     let mut durations = Vec::new();
-    let mut steps = steps(&members);
-    if has_wasm() {
-        steps.extend(wasm());
-    } else {
-        let what = format!("clippy for {WASM}");
-        not_run::note(
-            root,
-            InCi::Passes,
-            &what,
-            "rustup does not reach the target",
-        )?;
-    }
-    for version in workspace::OLDEST {
-        if setup::succeeds(&format!("rustup run {version} rustc --version")) {
-            steps.push(oldest(version, &members));
-        } else {
-            let what = format!("the build with Rust {version}");
-            not_run::note(
-                root,
-                InCi::Passes,
-                &what,
-                "rustup does not reach it; clippy's incompatible_msrv ran",
-            )?;
-        }
-    }
-    for step in steps {
-        println!("\n==> {step}");
-        let duration = step.run(root)?;
-        println!("    done in {}", seconds(duration));
-        durations.push((step, duration));
+    for phase in phases(root, &members)? {
+        durations.extend(phase.run(root, &own)?);
     }
     println!("\nall {} steps passed", durations.len());
     for (step, duration) in &durations {
@@ -66,41 +53,106 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     not_run::list(root, setup::is_ci())
 }
 
-fn steps(members: &[Member]) -> Vec<Step> {
+fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 3]> {
+    let test = Step::new(&test::CARGO_TEST);
+    let mut build = Step::new(&test::CARGO_TEST);
+    build.arguments.push("--no-run".to_owned());
+    // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
+    let published = members.iter().filter(|member| member.is_published());
+    let mut last: Vec<Step> = published.flat_map(alone).collect();
+    last.extend(elsewhere(root, members)?);
+    last.extend(serde_json());
+    last.push(Step::new(&["xtask", "package"]));
+    Ok([
+        Phase {
+            steps: look(),
+            beside: vec![
+                Step::new(&["xtask", "nats"]),
+                Step::new(&["xtask", "axe"]),
+                Step::new(&["xtask", "languages", "--prove"]),
+                Step::new(&["xtask", "deploy"]),
+                Step::new(&["xtask", "deny"]),
+            ],
+        },
+        Phase {
+            steps: vec![build],
+            beside: Vec::new(),
+        },
+        // Tests wait for processes and disks, while compilers work. The doctests are among them.
+        Phase {
+            steps: last,
+            beside: vec![test, applications()],
+        },
+    ])
+}
+
+/// With the program that the tests have built.
+fn applications() -> Step {
+    let program = "target/debug/heygen-webhooks";
+    Step::new(&["xtask", "applications", "--binary", program])
+}
+
+/// What compiles at most, and runs nothing of ours but generators.
+fn look() -> Vec<Step> {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
     let mut steps = vec![
         Step::new(&["fmt", "--all", "--check"]),
         Step::new(&["xtask", "tidy"]),
         Step::new(&["xtask", "schemas", "--check"]),
         Step::new(&["xtask", "fixtures", "--check"]),
         Step::new(&["xtask", "docs", "--check"]),
-        Step::new(&["xtask", "languages", "--prove"]),
-        Step::new(&["xtask", "deploy"]),
-        Step::new(&["xtask", "deny"]),
+        Step::new(&[&clippy[..], &DENY_WARNINGS].concat()),
     ];
-    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
-    steps.push(Step::new(&[&clippy[..], &DENY_WARNINGS].concat()));
     steps.extend(fuzz_targets());
-    steps.push(Step::new(&["xtask", "nats"]));
-    steps.push(Step::new(&["xtask", "axe"]));
-    // The doctests are part of it.
-    steps.push(Step::new(&test::CARGO_TEST));
-    // Any crate of a user's build may turn these on for all, and then numbers and maps come in other forms. Left out is what
-    // asks for numbers that no `Value` can hold, of which there are none then.
-    let features = "--features=serde_json/arbitrary_precision,serde_json/preserve_order";
-    let of_events = ["containers", "fixtures", "generated", "ids", "questions"];
-    let events = ["test", "-p=heygen-events", features, "--test=it", "--"];
-    steps.push(Step::new(&[&events[..], &of_events].concat()));
-    steps.push(Step::new(&["test", "-p=heygen-testkit", features, "--lib"]));
     let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
     steps.push(Step {
         environment: Some(("RUSTDOCFLAGS", "-D warnings")),
         ..Step::new(&doc)
     });
-    steps.push(Step::new(&["xtask", "package"]));
-    steps.push(Step::new(&["xtask", "applications"]));
-    // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
-    steps.extend(members.iter().flat_map(alone));
     steps
+}
+
+/// Any crate of a user's build may turn these features on for all, and then numbers and maps come in other forms. Left out is what
+/// asks for numbers that no `Value` can hold, of which there are none then.
+///
+/// Each names both crates, so that what they are built from is built once.
+fn serde_json() -> [Step; 2] {
+    let features = "--features=serde_json/arbitrary_precision,serde_json/preserve_order";
+    let test = ["test", "-p=heygen-events", "-p=heygen-testkit", features];
+    let names = ["containers", "fixtures", "generated", "ids", "questions"];
+    [
+        Step::new(&[&test[..], &["--test=it", "--"], &names].concat()),
+        Step::new(&[&test[..], &["--lib"]].concat()),
+    ]
+}
+
+/// Other targets and older compilers, where rustup has them.
+fn elsewhere(root: &Path, members: &[Member]) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    if has_wasm() {
+        steps.extend(wasm());
+    } else {
+        let what = format!("clippy for {WASM}");
+        let why = "rustup does not reach the target";
+        not_run::note(root, InCi::Passes, &what, why)?;
+    }
+    for version in workspace::OLDEST {
+        if setup::succeeds(&format!("rustup run {version} rustc --version")) {
+            steps.push(oldest(version, members));
+        } else {
+            let what = format!("the build with Rust {version}");
+            let why = "rustup does not reach it; clippy's incompatible_msrv ran";
+            not_run::note(root, InCi::Passes, &what, why)?;
+        }
+    }
+    Ok(steps)
+}
+
+/// Whether Rust can build for WebAssembly.
+fn has_wasm() -> bool {
+    setup::succeeds(&format!(
+        "test -d \"$(rustc --print target-libdir --target {WASM})\""
+    ))
 }
 
 /// The fuzz targets are a workspace of their own, checked without the C++ of libFuzzer. Nothing runs them here: the property
@@ -138,9 +190,11 @@ fn oldest(version: &'static str, members: &[Member]) -> Step {
     let packages: Vec<&str> = named
         .flat_map(|member| ["--package", member.name()])
         .collect();
+    // No one runs it, so that optimising SQLite for each version would be time lost.
+    let sqlite = "--config=profile.dev.package.libsqlite3-sys.opt-level=0";
     Step {
         toolchain: Some(version),
-        ..Step::new(&[&["check", "--all-features"], &packages[..]].concat())
+        ..Step::new(&[&["check", "--all-features", sqlite], &packages[..]].concat())
     }
 }
 
@@ -157,11 +211,34 @@ fn wasm() -> [Step; 3] {
     })
 }
 
-/// Whether Rust can build for WebAssembly.
-fn has_wasm() -> bool {
-    setup::succeeds(&format!(
-        "test -d \"$(rustc --print target-libdir --target {WASM})\""
-    ))
+impl Phase {
+    fn run(self, root: &Path, own: &Path) -> Result<Vec<(Step, Duration)>> {
+        let Self { steps, beside } = self;
+        let has_failed = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| {
+                let done = beside.into_iter().map(|step| {
+                    let duration = step.run_beside(root, own)?;
+                    Ok((step, duration))
+                });
+                let done = done.collect::<Result<Vec<_>>>();
+                has_failed.store(done.is_err(), Ordering::Relaxed);
+                done
+            });
+            let mut done = Vec::new();
+            for step in steps {
+                if has_failed.load(Ordering::Relaxed) {
+                    break;
+                }
+                println!("\n==> {step}");
+                let duration = step.run(root)?;
+                println!("    done in {}", seconds(duration));
+                done.push((step, duration));
+            }
+            done.extend(beside.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            Ok(done)
+        })
+    }
 }
 
 impl Step {
@@ -175,20 +252,46 @@ impl Step {
 
     fn run(&self, root: &Path) -> Result<Duration> {
         let started = Instant::now();
+        let status = self.command(root).status();
+        let status = status.with_context(|| format!("start `{self}`"))?;
+        if !status.success() {
+            bail!("a step failed; to repeat it: {self}");
+        }
+        Ok(started.elapsed())
+    }
+
+    /// As `run`, but commands of ours do not wait for cargo's lock.
+    fn run_beside(&self, root: &Path, own: &Path) -> Result<Duration> {
+        let started = Instant::now();
+        let mut command = match self.arguments.split_first() {
+            Some((first, rest)) if first == "xtask" => {
+                let mut command = Command::new(own);
+                command.args(rest).current_dir(root);
+                command
+            }
+            _ => self.command(root),
+        };
+        let output = command.output();
+        let output = output.with_context(|| format!("start `{self}`"))?;
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        println!("\n==> {self}, beside others\n{}", said.trim_end());
+        if !output.status.success() {
+            bail!("a step failed; to repeat it: {self}");
+        }
+        let duration = started.elapsed();
+        println!("    done in {}", seconds(duration));
+        Ok(duration)
+    }
+
+    fn command(&self, root: &Path) -> Command {
         let mut cargo = workspace::cargo(root);
         if let Some(version) = self.toolchain {
             cargo = Command::new("rustup");
             cargo.current_dir(root).args(["run", version, "cargo"]);
         }
-        let status = cargo
-            .args(&self.arguments)
-            .envs(self.environment)
-            .status()
-            .with_context(|| format!("start `{self}`"))?;
-        if !status.success() {
-            bail!("a step failed; to repeat it: {self}");
-        }
-        Ok(started.elapsed())
+        cargo.args(&self.arguments).envs(self.environment);
+        cargo
     }
 }
 
@@ -236,9 +339,27 @@ mod tests {
     }
 
     #[test]
+    fn steps_run_beside_others_and_a_failure_is_named() {
+        let (root, own) = (workspace::root(), env::current_exe().unwrap());
+        let run = |beside: &[&str]| {
+            let steps = vec![Step::new(&["--version"])];
+            let beside = vec![Step::new(beside)];
+            let done = Phase { steps, beside }.run(&root, &own);
+            let names = |done: Vec<(Step, Duration)>| -> Vec<String> {
+                done.iter().map(|(step, _)| step.to_string()).collect()
+            };
+            done.map(names).map_err(|error| error.to_string())
+        };
+        // This program, with an option that it has under test.
+        let expected = ["cargo --version", "cargo xtask --list"];
+        assert_eq!(run(&["xtask", "--list"]).unwrap(), expected);
+        let expected = "a step failed; to repeat it: cargo no-such-command";
+        assert_eq!(run(&["no-such-command"]).unwrap_err(), expected);
+    }
+
+    #[test]
     fn a_step_prints_as_it_is_typed() {
-        let members = [];
-        let commands: Vec<String> = steps(&members).iter().map(Step::to_string).collect();
+        let commands: Vec<String> = look().iter().map(Step::to_string).collect();
         let expected = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features";
         assert!(
             commands.iter().any(|command| command == expected),
