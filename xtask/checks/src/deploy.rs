@@ -1,6 +1,6 @@
 //! `cargo xtask deploy`: the deployment examples in `deploy/`, each format checked by the tool that is made for it.
 //!
-//! [`references`] checks what no tool does: that what one part of a manifest names is there. That the command lines fit
+//! `references` checks what no tool does: that what one part of a manifest names is there. That the command lines fit
 //! `heygen-webhooks` is a test beside the binary.
 
 mod references;

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: throws at each target in `fuzz/` what nobody thought of, and counts what came of it.
 //!
 //! cargo-fuzz builds the targets without a sanitizer: no code of ours is unsafe, and so the stable compiler is enough.
-//! [`corpus`] makes what fuzzing begins with, [`told`] reads what libFuzzer prints.
+//! `corpus` makes what fuzzing begins with, `told` reads what libFuzzer prints.
 
 mod corpus;
 mod told;
