@@ -15,10 +15,10 @@ pub(crate) enum Config {
 
 /// Show every setting of `serve`, its value and where the value comes from
 ///
-/// Takes the options of `serve` and shows for each whether a flag, an environment variable, the
-/// configuration file or the default decides it. It starts nothing and reads no secrets. Query
-/// strings of addresses and arguments of programs are hidden, because they may grant access.
-/// `serve --check` tells whether a start would succeed.
+/// Takes the options of `serve`. The value comes from a flag, an environment variable, the
+/// configuration file or the default. Starts nothing and reads no secrets. Query strings of addresses
+/// and arguments of programs are hidden, because they may grant access. To find out whether a start
+/// would succeed, run `serve --check`.
 #[derive(Args, Debug)]
 #[command(mut_arg("json", |arg| arg.help("Print a JSON array")))]
 #[command(before_help = "Examples:

@@ -8,8 +8,8 @@ use crate::settings::options::Options;
 
 /// Ask a running `serve` or `work` whether it is healthy
 ///
-/// Asks /healthz, or /readyz with --ready, of its admin listener. Made for the health checks of
-/// containers and scripts: an image needs no other HTTP client.
+/// Asks its admin listener for /healthz, or with --ready for /readyz. With it the health checks of
+/// containers and scripts need no HTTP client.
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:

@@ -211,7 +211,7 @@ pub(crate) struct EventTypes {
 
 /// List HeyGen's log of delivered events (v3 only)
 ///
-/// The order is HeyGen's.
+/// Events are listed in the order in which HeyGen returns them.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks events

@@ -7,15 +7,15 @@ use clap::Args;
 /// Simulate HeyGen: its webhook API, signed deliveries, and jobs
 ///
 /// Simulates v1 and v3 of the webhook API, and the routes that start and follow videos, translations, clips and renders;
-/// their events follow after a second, with links to small real files. Keeps its state in memory and serves plain HTTP on loopback, for tests in any language. Prints
-/// one line per delivery attempt. On SIGTERM and Ctrl-C it finishes running requests and ends.
+/// their events follow after a second, with links to small real files. Keeps its state in memory and serves plain HTTP on
+/// loopback, for tests in any language. Prints one line per delivery attempt. On SIGTERM and Ctrl-C it finishes running requests and ends.
 ///
 /// Any API key is accepted, unless HEYGEN_WEBHOOKS_SANDBOX_KEY names the only valid one. The key
 /// protects nothing: the routes under /sandbox/ need none, and show every secret. Requests of web pages
-/// are refused: 421 for an unknown host name, 403 for an Origin that is another's.
+/// are rejected: 421 for an unknown host name, 403 for the Origin of another page.
 ///
-/// Every endpoint gets a secret of its own, or the first one of HEYGEN_WEBHOOK_SECRET or
-/// --secret-file: for a receiver that reads its secret at its start, before it is registered.
+/// Every endpoint gets a secret of its own, unless HEYGEN_WEBHOOK_SECRET or --secret-file names one
+/// for all, which a receiver can read before it is registered.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks sandbox
@@ -53,7 +53,7 @@ pub(crate) struct Sandbox {
     /// by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) time_scale: f64,
-    /// Stop when standard input ends, or the process that started this one does
+    /// Stop when standard input ends, or when the process that started this one ends
     #[arg(long)]
     pub(crate) until_stdin_closes: bool,
     #[command(flatten)]

@@ -9,8 +9,8 @@ use clap::Args;
 
 /// Send a signed delivery: a sample of an event, or your own body
 ///
-/// The body is a sample of the event with fresh ids, and an unknown event gets a fresh id too; or it is a file, sent to
-/// the byte. It is signed with the first secret of HEYGEN_WEBHOOK_SECRET or --secret-file.
+/// The body is a sample of the event with fresh ids, also for an unknown event, or the exact bytes of --body. It is
+/// signed with the first secret of HEYGEN_WEBHOOK_SECRET or --secret-file.
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:

@@ -11,8 +11,8 @@ use crate::settings::web_address::listen_address;
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct AdminListener {
-    /// Address and port of the dashboard, /healthz, /readyz and /metrics, or `off`; or as for --listen a
-    /// Unix socket or one of systemd [default: 127.0.0.1:9180, if free]
+    /// Address and port of the dashboard, /healthz, /readyz and /metrics, or `off`; like
+    /// --listen it takes unix:PATH and systemd [default: 127.0.0.1:9180, if free]
     #[arg(long, value_name = "ADDRESS", env = "HEYGEN_WEBHOOKS_ADMIN")]
     admin: Option<String>,
 }

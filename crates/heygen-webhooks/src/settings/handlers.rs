@@ -55,7 +55,7 @@ pub(crate) struct Handlers {
     /// The program is run as by --exec, with the reason in HEYGEN_DEAD_LETTER_REASON; the POST is that
     /// of --forward, with the reason in the header Heygen-Webhooks-Dead-Letter. Dispatch never waits for
     /// it: at most 4 calls run at a time, for up to 30 seconds each, and 1,000 wait. A call that fails or
-    /// finds no room is logged and counted, and not repeated. `inbox dead-letter` does not announce.
+    /// finds no room is logged and counted, and not repeated. `inbox dead-letter` is not announced.
     #[arg(long, value_name = "ACTION", env = "HEYGEN_WEBHOOKS_ON_DEAD_LETTER")]
     pub(crate) on_dead_letter: Option<String>,
     /// PEM file with the certificate authorities to trust when forwarding to https [default: those of
@@ -64,8 +64,8 @@ pub(crate) struct Handlers {
     pub(crate) forward_ca: Option<PathBuf>,
     /// HTTP proxy to forward through, except to this machine and the hosts in NO_PROXY [default: none]
     ///
-    /// HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are not used for forwarding. An address with a user and a
-    /// password belongs into the variable or the configuration file.
+    /// HTTP_PROXY, HTTPS_PROXY and ALL_PROXY are not used for forwarding. Put an address with a user and
+    /// a password into the variable or the configuration file.
     #[arg(long, value_name = "URL", env = "HEYGEN_WEBHOOKS_FORWARD_PROXY")]
     pub(crate) forward_proxy: Option<String>,
     /// Dispatch the deliveries of one subject (video id and so on) one at a time, in the order

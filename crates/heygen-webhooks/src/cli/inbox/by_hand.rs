@@ -62,10 +62,10 @@ pub(crate) struct ChangeByHand {
 
 /// Pause dispatch: deliveries are received and stored, and wait
 ///
-/// Works beside a running `serve` or `work`, which notices within a second or two, and holds over
-/// restarts, for every process of the inbox, until `inbox resume`. Running attempts end. `inbox
-/// stats`, `doctor`, /readyz and the metric heygen_webhooks_dispatch_paused show the pause. Retries
-/// lose no time: what falls due meanwhile is dispatched afterwards.
+/// Pauses every process of the inbox, running ones within a second or two, until `inbox resume`, also
+/// over restarts. Running attempts go on to their end. `inbox stats`, `doctor`, /readyz and the metric
+/// heygen_webhooks_dispatch_paused show the pause. Retries that fall due are dispatched after it; the
+/// pause does not count towards their time.
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
   heygen-webhooks inbox pause
