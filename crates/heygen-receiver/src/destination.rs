@@ -1,9 +1,10 @@
 //! [`Destinations`]: concurrency, backlog share and pauses of each destination.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use heygen_inbox::Room;
+use heygen_inbox::{DeliveryId, Room};
 use tokio::time::Instant;
 
 /// The load and the limits of each destination.
@@ -25,6 +26,10 @@ struct Destination {
     window: usize,
     /// How many attempts ended without a pause since the window last grew.
     answered: usize,
+    /// How many deliveries were acknowledged.
+    acknowledged: u64,
+    /// What `acknowledged` was when each of these deliveries last met a request for a pause.
+    refused: HashMap<DeliveryId, u64>,
 }
 
 /// The slot of a delivery at its destination, freed on drop.
@@ -45,6 +50,8 @@ impl Destinations {
             paused_until: None,
             window: concurrency,
             answered: 0,
+            acknowledged: 0,
+            refused: HashMap::new(),
         };
         Self {
             concurrency,
@@ -117,10 +124,21 @@ impl Slot {
         self.destinations.all()[self.destination].pause(Instant::now())
     }
 
-    /// Pauses the destination: nothing is dispatched to it meanwhile, and then one delivery at a
-    /// time. Returns whether it was not paused before.
-    pub(crate) fn pause(&self, pause: Duration) -> bool {
+    /// A delivery met a request for a pause: nothing is dispatched to the destination meanwhile, and
+    /// then one delivery at a time. Returns whether it was not paused before.
+    ///
+    /// A delivery that meets one again after others were acknowledged is the only one to wait: the
+    /// destination refuses it alone, and would otherwise be silent for as long as it is retried.
+    pub(crate) fn pause(&self, id: DeliveryId, pause: Duration) -> bool {
         let destination = &mut self.destinations.all()[self.destination];
+        let acknowledged = destination.acknowledged;
+        if destination.refused.len() >= MAX_REFUSED {
+            destination.refused.clear();
+        }
+        let before = destination.refused.insert(id, acknowledged);
+        if before.is_some_and(|before| before < acknowledged) {
+            return false;
+        }
         let now = Instant::now();
         let is_new = destination.pause(now).is_none();
         let until = now + pause;
@@ -131,6 +149,16 @@ impl Slot {
         destination.window = 1;
         destination.answered = 0;
         is_new
+    }
+
+    /// The destination acknowledged this delivery.
+    pub(crate) fn acknowledged(&self, id: DeliveryId) {
+        {
+            let destination = &mut self.destinations.all()[self.destination];
+            destination.acknowledged += 1;
+            destination.refused.remove(&id);
+        }
+        self.answered();
     }
 
     /// An attempt ended without asking for a pause.
@@ -166,6 +194,10 @@ const LIVE_SHARE: usize = 8;
 /// How many attempts without a pause widen the window by one. A destination that accepts 20 a
 /// second then rejects one in 21, and one that was down is back to 16 at a time after 480.
 const ANSWERS_TO_WIDEN: usize = 32;
+
+/// How many refused deliveries are remembered. When they are forgotten, each may cause a pause once
+/// more.
+const MAX_REFUSED: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -218,8 +250,8 @@ mod tests {
     async fn after_a_pause_one_at_a_time_is_dispatched() {
         let destinations = Arc::new(Destinations::new(2, 3));
         let slot = destinations.enter(0, true);
-        assert!(slot.pause(Duration::from_secs(5)));
-        assert!(!slot.pause(Duration::from_secs(2)));
+        assert!(slot.pause(id(0), Duration::from_secs(5)));
+        assert!(!slot.pause(id(1), Duration::from_secs(2)));
         assert_eq!(slot.pause_left(), Some(Duration::from_secs(5)));
         assert_eq!(destinations.resumes_in(), Some(Duration::from_secs(5)));
         drop(slot);
@@ -239,5 +271,31 @@ mod tests {
                 destinations.enter(0, true).answered();
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delivery_that_is_refused_alone_does_not_pause_the_others_again() {
+        const PAUSE: Duration = Duration::from_secs(3600);
+        let destinations = Arc::new(Destinations::new(1, 16));
+        let slot = || destinations.enter(0, false);
+        for refused in [0, 1] {
+            assert!(slot().pause(id(refused), PAUSE), "the first time");
+            tokio::time::advance(PAUSE).await;
+        }
+        slot().answered();
+        assert!(slot().pause(id(0), PAUSE), "nothing was acknowledged since");
+        tokio::time::advance(PAUSE).await;
+        slot().acknowledged(id(2));
+        for refused in [0, 1, 0] {
+            assert!(!slot().pause(id(refused), PAUSE));
+            assert_eq!(destinations.resumes_in(), None);
+            slot().acknowledged(id(3));
+        }
+        slot().acknowledged(id(0));
+        assert!(slot().pause(id(0), PAUSE), "it was acknowledged meanwhile");
+    }
+
+    fn id(number: u64) -> DeliveryId {
+        DeliveryId::new(1_790_000_000_000_000 + number, 0)
     }
 }

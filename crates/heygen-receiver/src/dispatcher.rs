@@ -200,12 +200,15 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let disposition = bounded(disposition);
             match &disposition {
                 Disposition::Pause { after, .. } => {
-                    if slot.pause(*after) {
+                    if slot.pause(claimed.id, *after) {
                         tracing::warn!(
                             seconds = after.as_secs_f64(),
                             "destination asked for a pause; nothing is dispatched to it meanwhile"
                         );
                     }
+                }
+                Disposition::Ack | Disposition::AckWithNote { .. } => {
+                    slot.acknowledged(claimed.id);
                 }
                 _ => slot.answered(),
             }

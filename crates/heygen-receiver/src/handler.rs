@@ -84,7 +84,8 @@ pub enum Disposition {
         reason: String,
     },
     /// The destination asked for a pause: until its end nothing is dispatched to it, neither this
-    /// delivery nor another, and then one delivery at a time. It does not count as an attempt.
+    /// delivery nor another, and then one delivery at a time. It does not count as an attempt. When
+    /// the same delivery asks again after others were acknowledged, it waits alone.
     Pause {
         /// How long, up to 1 h.
         after: Duration,

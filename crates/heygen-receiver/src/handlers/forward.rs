@@ -71,8 +71,9 @@ use target::Target;
 ///
 /// `Retry-After` with any other status, in seconds or as a date, up to one hour, is a
 /// [pause](Disposition::Pause) of the whole destination: nothing is sent to it meanwhile, then one
-/// delivery at a time, and the attempt does not count. If it is missing or zero, the
-/// [schedule](crate::RetrySchedule) decides.
+/// delivery at a time, and the attempt does not count. A delivery that gets it again after others
+/// were acknowledged waits alone. If it is missing or zero, the [schedule](crate::RetrySchedule)
+/// decides.
 ///
 /// Connections are reused for up to [`connection_lifetime`](ForwardOptions::connection_lifetime).
 /// Proxy variables of the environment are ignored; [`ForwardOptions::proxy`] sets one.

@@ -247,6 +247,38 @@ async fn endless_pause_is_dead_lettered_in_time() {
 }
 
 #[tokio::test]
+async fn delivery_that_always_asks_for_a_pause_does_not_stop_the_others() {
+    const OTHERS: usize = 200;
+    let inbox = MemoryInbox::new();
+    let refused = append(&inbox, "a.b", 0).await;
+    let (asked, handled) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+    let handler = {
+        let (asked, handled) = (Arc::clone(&asked), Arc::clone(&handled));
+        move |delivery: Delivery| {
+            std::future::ready(match delivery.id() == refused {
+                true => {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    Disposition::pause(Duration::from_millis(500), "not this one")
+                }
+                false => {
+                    handled.fetch_add(1, Ordering::SeqCst);
+                    Disposition::Ack
+                }
+            })
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |_| {});
+    until(async || asked.load(Ordering::SeqCst) > 0).await;
+    for number in 1..=OTHERS {
+        append(&inbox, "a.b", number).await;
+    }
+    until(async || handled.load(Ordering::SeqCst) == OTHERS).await;
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(asked < OTHERS / 10, "paused {asked} times meanwhile");
+    assert_eq!(state(&inbox, refused).await, State::Pending);
+}
+
+#[tokio::test]
 async fn destination_with_a_rate_limit_rejects_few() {
     const DELIVERIES: usize = 600;
     /// So many a period.
