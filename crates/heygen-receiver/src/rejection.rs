@@ -33,12 +33,15 @@ pub enum Rejection {
     Overloaded,
     /// The inbox could not store the delivery.
     NotStored,
+    /// It is a delivery of this receiver's own inbox, which a handler forwarded to the receiver
+    /// itself. A 200 would acknowledge it, and no application would get it.
+    Loop,
 }
 
 impl Rejection {
     /// All but [`Unauthorized`](Self::Unauthorized), whose reasons are those of `VerifyErrorKind`.
     #[cfg(feature = "metrics")]
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::HeadersTooLarge,
@@ -49,6 +52,7 @@ impl Rejection {
         Self::NoSecret,
         Self::Overloaded,
         Self::NotStored,
+        Self::Loop,
     ];
 
     /// The status of the response.
@@ -64,6 +68,7 @@ impl Rejection {
             Self::BodyBroken => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::NoSecret | Self::Overloaded | Self::NotStored => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Loop => StatusCode::LOOP_DETECTED,
         }
     }
 
@@ -82,6 +87,7 @@ impl Rejection {
             Self::NoSecret => "no-secret",
             Self::Overloaded => "overloaded",
             Self::NotStored => "not-stored",
+            Self::Loop => "loop",
         }
     }
 
@@ -106,6 +112,7 @@ impl fmt::Display for Rejection {
             Self::NoSecret => "not ready yet",
             Self::Overloaded => "too busy",
             Self::NotStored => "could not be stored",
+            Self::Loop => "forwarded to the receiver it comes from",
         })
     }
 }

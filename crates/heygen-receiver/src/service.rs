@@ -54,6 +54,7 @@ use crate::unverified::Unverified;
 /// | POST, signature missing, malformed, ambiguous or wrong | 401 |
 /// | POST without a secret to verify with, inbox failing or full, limits reached | 503 with `Retry-After` |
 /// | POST, body over the limit, too slow, compressed | 413, 408, 415 |
+/// | POST that a handler forwarded to the receiver it comes from | 508 |
 /// | more than 100 headers | 431 |
 /// | other method, other path | 405 with `Allow`, 404 |
 ///
@@ -328,6 +329,7 @@ impl<I: Inbox> Shared<I> {
         B: Body<Data = Bytes> + Send,
     {
         let (headers, body) = detach(request);
+        let forwarded = headers.get(FORWARDED_ID).cloned();
         let mut share = self.budget.share();
         let secrets = match self.check(&headers, &body, endpoint, &mut share) {
             Ok(secrets) => secrets,
@@ -363,9 +365,18 @@ impl<I: Inbox> Shared<I> {
             headers,
             accepted.into_body(),
         );
-        self.store(delivery, share).await.map_err(|rejection| {
+        let stored = self
+            .store(delivery, share)
+            .await
+            .and_then(|appended| match appended {
+                Appended::Duplicate(id) if forwarded.is_some_and(|it| it == id.to_string()) => {
+                    Err(Rejection::Loop)
+                }
+                appended => Ok(appended),
+            });
+        stored.map_err(|rejection| {
             self.notify(rejection, None);
-            if rejection == Rejection::Overloaded {
+            if matches!(rejection, Rejection::Overloaded | Rejection::Loop) {
                 self.log(rejection);
             }
             is_read(rejection)
@@ -530,3 +541,6 @@ fn is_signed_post(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 const DEFAULT_PATH: &str = "/webhooks/heygen";
+
+/// What [`Forward`](crate::handlers::Forward) sends with each delivery: its id.
+const FORWARDED_ID: &str = "heygen-webhooks-id";

@@ -39,6 +39,9 @@ fn is_worth_recording(rejection: Rejection) -> bool {
         | Rejection::BodyTooSlow
         | Rejection::BodyBroken
         | Rejection::NoSecret => true,
-        Rejection::MethodNotAllowed | Rejection::Overloaded | Rejection::NotStored => false,
+        Rejection::MethodNotAllowed
+        | Rejection::Overloaded
+        | Rejection::NotStored
+        | Rejection::Loop => false,
     }
 }

@@ -112,6 +112,10 @@ fn explanation(rejection: Rejection) -> &'static str {
         Rejection::Overloaded => {
             "connections, memory or the inbox's queue are at their limit; HeyGen sends it again"
         }
+        Rejection::Loop => {
+            "a handler forwards deliveries to this receiver itself, so no application gets them; forward to the \
+             address of the application"
+        }
         // Logged elsewhere, or not a delivery.
         Rejection::MethodNotAllowed | Rejection::Unauthorized | Rejection::NotStored => "",
     }

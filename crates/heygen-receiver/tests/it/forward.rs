@@ -2,14 +2,18 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use heygen_inbox::{AttemptOutcome, Header, Inbox as _, NewDelivery, Source, State};
+use heygen_inbox::{
+    AttemptOutcome, Header, Inbox as _, InboxAdmin as _, MemoryInbox, NewDelivery, Query, Source,
+    State,
+};
 use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions};
-use heygen_receiver::{ActiveSecrets, Secret, Secrets};
+use heygen_receiver::{ActiveSecrets, Dispatcher, Secret, Secrets};
 use tokio::net::TcpListener;
 
 use crate::application::{Application, Request, answer};
+use crate::client::{ask, post, sign, signed};
 use crate::handler_run::HandlerRun;
-use crate::support::{body, secret};
+use crate::support::{PATH, body, secret, start, until};
 
 fn forward(application: &Application) -> Forward {
     Forward::new(&application.url, secret()).unwrap()
@@ -572,4 +576,34 @@ fn invalid_address_is_an_error_that_does_not_quote_it() {
         "{debug}"
     );
     assert!(!debug.contains("whsec"), "{debug}");
+}
+
+/// The receiver would answer 200 to a duplicate, and no application would ever get the delivery.
+#[tokio::test]
+async fn receiver_does_not_acknowledge_what_it_forwarded_to_itself() {
+    let inbox = MemoryInbox::new();
+    let server = start(inbox.clone(), |_| {}).await;
+    let url = format!("http://{}{PATH}", server.address);
+    let handler = Forward::new(&url, secret()).unwrap();
+    let dispatcher = Dispatcher::new(inbox.clone(), handler);
+    let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+    let answer = ask(server.address, signed(body("a"))).await;
+    assert_eq!(answer.verdict(), "accepted");
+    let id = inbox.list(Query::default()).await.unwrap()[0].id;
+    let stored = async || inbox.get(id).await.unwrap().unwrap();
+    until(async || !stored().await.attempts.is_empty()).await;
+    let stored = stored().await;
+    assert_eq!(stored.summary.state, State::Pending, "{stored:?}");
+    let reason = stored.attempts[0].detail.as_deref().unwrap_or_default();
+    assert!(reason.contains("answered 508"), "{reason}");
+    assert_eq!(inbox.list(Query::default()).await.unwrap().len(), 1);
+    // Another receiver takes what this one forwards, also twice.
+    let other = start(MemoryInbox::new(), |_| {}).await;
+    for verdict in ["accepted", "duplicate"] {
+        let (signature, id) = (sign(body("a").as_bytes()), id.to_string());
+        let headers = [("Signature", &*signature), ("Heygen-Webhooks-Id", &*id)];
+        let request = post(body("a"), &headers);
+        assert_eq!(ask(other.address, request).await.verdict(), verdict);
+    }
+    dispatching.abort();
 }
