@@ -198,6 +198,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
+        // A client that has sent all it has to send may close its side, and still wants an answer.
+        .half_close(true)
         // Timed by `Activity`, which also sees the time before the first byte.
         .header_read_timeout(None)
         .max_buf_size(MAX_HEADER_BYTES)

@@ -80,6 +80,27 @@ async fn a_connection_without_requests_is_closed() {
 }
 
 #[tokio::test]
+async fn client_that_has_closed_its_side_gets_its_answer() {
+    let server = start(MemoryInbox::new(), |_| {}).await;
+    for (request, status) in [(signed(body("a")), 200), (probe(), 204)] {
+        let mut client = Client::connect(server.address).await;
+        client.send(request).await;
+        tokio::io::AsyncWriteExt::shutdown(&mut client.stream)
+            .await
+            .unwrap();
+        assert_eq!(client.answer().await.status, status);
+        assert_eq!(client.rest().await, b"", "then it is closed");
+    }
+    let mut client = Client::connect(server.address).await;
+    let whole = signed(body("b"));
+    client.send(&whole[..whole.len() - 1]).await;
+    tokio::io::AsyncWriteExt::shutdown(&mut client.stream)
+        .await
+        .unwrap();
+    assert_eq!(client.answer().await.status, 400, "half a body is none");
+}
+
+#[tokio::test]
 async fn a_header_that_is_too_long_is_refused() {
     let server = start(MemoryInbox::new(), |_| {}).await;
     let long = "x".repeat(64 * 1024);
