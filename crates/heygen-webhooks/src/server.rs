@@ -16,6 +16,7 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 #[cfg(unix)]
 use crate::process::notify::{self, Pulse};
+use crate::process::signals;
 use crate::process::tasks::Tasks;
 use crate::store;
 
@@ -33,7 +34,10 @@ pub(crate) fn block_on(
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(command);
+    let ended = runtime.block_on(async {
+        signals::outlive_file_size_limit()?;
+        command.await
+    });
     // An unread line must not keep the process: its delivery is dispatched again after the next start.
     runtime.shutdown_background();
     printer.flush();

@@ -103,6 +103,22 @@ pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
+/// Takes the signal of a file that reached its size limit (`ulimit -f`, `LimitFSIZE=`), which would end the process: the write
+/// fails instead, like one to a full disk.
+#[cfg(unix)]
+pub(crate) fn outlive_file_size_limit() -> Result<(), Failure> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let number = rustix::process::Signal::XFSZ.as_raw();
+    // Its handler stays when this value is dropped.
+    drop(signal(SignalKind::from_raw(number))?);
+    Ok(())
+}
+
+#[cfg(not(unix))]
+pub(crate) fn outlive_file_size_limit() -> Result<(), Failure> {
+    Ok(())
+}
+
 /// Counts the SIGHUPs, which ask to reload files.
 #[cfg(unix)]
 pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {

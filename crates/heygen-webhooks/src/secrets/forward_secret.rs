@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::secrets::secret;
+use crate::settings::written;
 use crate::store::location::InboxLocation;
 
 /// The file with the secret for forwarding, and the secret once it is in force. Clones share it.
@@ -120,6 +121,9 @@ impl ForwardSecret {
     }
 
     fn read_again(&self, receivers: &ActiveSecrets) {
+        if written::stays_as_read(&self.file) {
+            return;
+        }
         match secret::from_file_again(&self.file).map(Secrets::collect) {
             Ok(Some(secrets)) => self.enforce(secrets, receivers),
             Ok(None) => {

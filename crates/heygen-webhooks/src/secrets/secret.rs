@@ -234,7 +234,12 @@ impl SecretSources {
             true => from_file_again,
             false => from_file,
         };
-        for (file, secrets) in self.files.iter().zip(&mut last.files) {
+        let is_read_once = match is_asked {
+            true => written::stays_as_read,
+            false => written::is_read_once,
+        };
+        let files = self.files.iter().zip(&mut last.files);
+        for (file, secrets) in files.filter(|(file, _)| !is_read_once(file)) {
             match read(file) {
                 Ok(read) => {
                     if read.is_empty() && !secrets.is_empty() {

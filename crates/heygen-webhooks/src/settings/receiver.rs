@@ -64,8 +64,8 @@ impl Listen {
 #[command(next_help_heading = "TLS")]
 #[serde(default, rename_all = "kebab-case")]
 pub(crate) struct Tls {
-    /// Serve https with the certificate chain in this PEM file, the server's own first; SIGHUP reads it
-    /// again [default: plain http]
+    /// Serve https with the certificate chain in this PEM file, the server's own first; read again when
+    /// it changes, and on SIGHUP [default: plain http]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// PEM file with the key of --tls-cert

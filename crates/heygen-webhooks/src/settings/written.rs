@@ -13,6 +13,34 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     text(fs::read(path)?)
 }
 
+/// Whether a file gives what it holds only once: a pipe, such as the shell makes of `<(…)`, is empty the second time, or has its
+/// reader wait for ever.
+pub(crate) fn is_read_once(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let kind = fs::metadata(path).map(|metadata| metadata.file_type());
+        kind.is_ok_and(|kind| kind.is_fifo() || kind.is_char_device() || kind.is_socket())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
+/// As [`is_read_once`], where the user asks to read it again and has to know that it is not.
+pub(crate) fn stays_as_read(path: &Path) -> bool {
+    let is_read_once = is_read_once(path);
+    if is_read_once {
+        tracing::warn!(
+            file = %path.display(),
+            "a pipe is read at the start only: what it held then stays in effect"
+        );
+    }
+    is_read_once
+}
+
 /// The text of a variable that is set to something.
 pub(crate) fn variable(name: &str) -> anyhow::Result<Option<String>> {
     let text = crate::process::environment::variable(name).map(|value| {

@@ -245,3 +245,28 @@ fn certificates_lose_their_marks() {
     let trigger = ["trigger", "batch.finished", "--to", &url];
     workdir.run_with(&trigger, b"", &environment).ok();
 }
+
+/// Such as the shell makes of `--secret-file <(…)`: there is nothing in it to read a second time.
+#[cfg(unix)]
+#[test]
+fn pipe_keeps_what_it_held_and_holds_up_no_reload() {
+    let workdir = Workdir::new();
+    let pipe = workdir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let other = workdir.file("other", "whsec_other_0123456789\n");
+    let writing = std::thread::spawn(move || std::fs::write(pipe, SECRET));
+    let files = ["--secret-file", "pipe", "--secret-file", "other"];
+    let serve = workdir.serve_with(&files, &[]);
+    writing.join().expect("no panic").expect("it was read");
+    serve.trigger(&workdir, &["batch.finished"]).ok();
+    for _ in 0..2 {
+        serve.signal("HUP");
+        serve.log_line("a pipe is read at the start only");
+        serve.log_line("secrets reloaded");
+        serve.trigger(&workdir, &["batch.finished"]).ok();
+    }
+    std::fs::write(other, "").expect("a file");
+    serve.signal("HUP");
+    serve.log_line("secret file is empty now");
+}

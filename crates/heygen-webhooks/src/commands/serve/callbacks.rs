@@ -57,6 +57,9 @@ impl Callbacks {
 }
 
 fn read_again(tokens: &CallbackTokens, file: &Path) {
+    if written::stays_as_read(file) {
+        return;
+    }
     let read = match file.try_exists() {
         Ok(false) => tokens.set([""; 0]).map(|()| 0).map_err(Failure::from),
         Ok(true) | Err(_) => read_into(tokens, file),
