@@ -85,6 +85,7 @@ impl Listener {
     /// no address; nothing here needs one.
     ///
     /// The file is removed when the listener is dropped. One that a killed process left is replaced.
+    /// While it is served, a file that was removed is made again within a second or two.
     ///
     /// # Errors
     ///

@@ -1,78 +1,159 @@
-//! [`UnixSocket`]: a socket in the file system, whose file is removed with it.
+//! [`UnixSocket`]: a socket in the file system, whose file is made again when it is lost, and removed at the end.
 
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{self, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep_until};
 
 use super::BACKLOG;
 
 #[derive(Debug)]
-pub(super) struct UnixSocket {
+pub(super) struct UnixSocket(Mutex<Bound>);
+
+#[derive(Debug)]
+struct Bound {
     /// Before the listener, so that it is removed first: no client finds a file that no one serves.
-    _file: Option<SocketFile>,
-    listener: UnixListener,
+    /// `None` for a socket that someone else has opened.
+    file: Option<SocketFile>,
+    listener: Arc<UnixListener>,
+    /// When it was last checked that the file is in its place.
+    checked_at: Instant,
+    logged_at: Option<Instant>,
 }
 
 /// The file of a socket that this process made.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
+    mode: u32,
     device_and_inode: (u64, u64),
 }
 
 impl UnixSocket {
     pub(super) async fn bind(path: &Path, mode: u32) -> io::Result<Self> {
-        let path = path::absolute(path)?;
-        // Two that start at once must not each remove what the other has just made.
-        let _lock = lock_folder(&path).await;
-        remove_if_stale(&path).await?;
-        let socket = tokio::net::UnixSocket::new_stream()?;
-        socket.bind(&path)?;
-        let file = SocketFile::made_at(&path)?;
-        // Before it listens, so that no one connects with the permissions of the umask.
-        fs::set_permissions(&path, Permissions::from_mode(mode))?;
-        Ok(Self {
-            _file: Some(file),
-            listener: socket.listen(BACKLOG)?,
-        })
+        let (file, listener) = bind(&path::absolute(path)?, mode).await?;
+        Ok(Self::new(Some(file), listener))
     }
 
     pub(super) fn from_std(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self {
-            _file: None,
-            listener: UnixListener::from_std(listener)?,
-        })
+        Ok(Self::new(None, UnixListener::from_std(listener)?))
+    }
+
+    fn new(file: Option<SocketFile>, listener: UnixListener) -> Self {
+        Self(Mutex::new(Bound {
+            file,
+            listener: Arc::new(listener),
+            checked_at: Instant::now(),
+            logged_at: None,
+        }))
     }
 
     pub(super) fn path(&self) -> io::Result<Option<PathBuf>> {
-        let address = self.listener.local_addr()?;
+        let address = self.bound().listener.local_addr()?;
         Ok(address.as_pathname().map(Path::to_owned))
     }
 
+    /// Cancel-safe.
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
-        let (stream, _) = self.listener.accept().await?;
-        Ok(stream)
+        loop {
+            let (listener, check_at) = {
+                let bound = self.bound();
+                let check_at = bound.file.as_ref().map(|_| bound.checked_at + CHECK_EVERY);
+                (Arc::clone(&bound.listener), check_at)
+            };
+            let checking = async {
+                match check_at {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                accepted = listener.accept() => return accepted.map(|(stream, _)| stream),
+                () = checking => self.check().await,
+            }
+        }
+    }
+
+    /// Makes the file again if it was removed. Without it no client finds the socket, and nothing
+    /// else would show that.
+    async fn check(&self) {
+        let (path, mode) = {
+            let mut bound = self.bound();
+            bound.checked_at = Instant::now();
+            match &bound.file {
+                Some(file) if !file.is_in_place() => (file.path.clone(), file.mode),
+                Some(_) | None => return,
+            }
+        };
+        // The old listener stays open meanwhile, so that the new file has another inode.
+        match bind(&path, mode).await {
+            Ok((file, listener)) => {
+                let mut bound = self.bound();
+                bound.file = Some(file);
+                bound.listener = Arc::new(listener);
+                bound.logged_at = None;
+                tracing::warn!(
+                    socket = %path.display(),
+                    "the file of the socket was removed; made again"
+                );
+            }
+            Err(error) => {
+                let mut bound = self.bound();
+                let now = Instant::now();
+                if bound.logged_at.is_none_or(|at| now - at >= BETWEEN_LINES) {
+                    bound.logged_at = Some(now);
+                    tracing::error!(
+                        socket = %path.display(),
+                        %error,
+                        "no client can connect: the file of the socket was removed or replaced, and cannot be made again"
+                    );
+                }
+            }
+        }
+    }
+
+    fn bound(&self) -> MutexGuard<'_, Bound> {
+        // What the lock protects is whole at every moment.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
+    // Two that start at once must not each remove what the other has just made.
+    let _lock = lock_folder(path).await;
+    remove_if_stale(path).await?;
+    let socket = tokio::net::UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let file = SocketFile::made_at(path, mode)?;
+    // Before it listens, so that no one connects with the permissions of the umask.
+    fs::set_permissions(path, Permissions::from_mode(mode))?;
+    Ok((file, socket.listen(BACKLOG)?))
+}
+
 impl SocketFile {
-    fn made_at(path: &Path) -> io::Result<Self> {
+    fn made_at(path: &Path, mode: u32) -> io::Result<Self> {
         Ok(Self {
             path: path.to_owned(),
+            mode,
             device_and_inode: device_and_inode(path)?,
         })
+    }
+
+    fn is_in_place(&self) -> bool {
+        device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode)
     }
 }
 
 impl Drop for SocketFile {
     /// Not what was put in its place since.
     fn drop(&mut self) {
-        if device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode) {
+        if self.is_in_place() {
             // A folder that was made read-only keeps it; the next start finds it stale.
             let _ = fs::remove_file(&self.path);
         }
@@ -124,3 +205,6 @@ async fn lock_folder(path: &Path) -> Option<File> {
 
 const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+const CHECK_EVERY: Duration = Duration::from_secs(1);
+const BETWEEN_LINES: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 
 use crate::client::{Client, probe, signed};
-use crate::support::{body, secret, within_patience};
+use crate::support::{body, secret, until, within_patience};
 
 async fn connect(path: &Path) -> Client<UnixStream> {
     Client::over(within_patience(UnixStream::connect(path)).await.unwrap())
@@ -145,6 +145,35 @@ async fn what_took_the_place_of_the_file_is_not_removed() {
     let _other = StdListener::bind(&path).unwrap();
     drop(listener);
     assert!(is_socket(&path));
+}
+
+#[tokio::test]
+async fn file_that_was_removed_is_made_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("run");
+    fs::create_dir(&inner).unwrap();
+    let path = inner.join("x.sock");
+    let server = Server::from(Listener::bind_unix(&path, 0o600).await.unwrap());
+    let receiver = Receiver::new(secret(), MemoryInbox::new());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(receiver, async {
+        let _ = stopped.await;
+    }));
+    let answers = async || connect(&path).await.ask(probe()).await.status == 204;
+    assert!(answers().await);
+    fs::remove_file(&path).unwrap();
+    until(async || UnixStream::connect(&path).await.is_ok()).await;
+    assert!(answers().await);
+    let permissions = fs::metadata(&path).unwrap().permissions();
+    assert_eq!(permissions.mode() & 0o777, 0o600);
+    // Its folder too, as systemd does at the end of another unit that has the same.
+    fs::remove_dir_all(&inner).unwrap();
+    fs::create_dir(&inner).unwrap();
+    until(async || UnixStream::connect(&path).await.is_ok()).await;
+    assert!(answers().await);
+    drop(stop);
+    within_patience(serving).await.unwrap();
+    assert!(!path.exists());
 }
 
 #[tokio::test]
