@@ -1,6 +1,7 @@
 //! A file that an earlier version of the program wrote opens, and goes on where it was. Version 2 has tests of its own.
 //!
-//! Each file is as `sqlite3` wrote it down after the program of that time had run; a new version of the file brings another.
+//! Each file is as `sqlite3` wrote it down after the program of that time had run, except version 3,
+//! at which no program stopped; a new version of the file brings another.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +12,9 @@ use heygen_inbox::{
 };
 use rusqlite::Connection;
 
-const FILES: [(u32, &str); 2] = [
+const FILES: [(u32, &str); 4] = [
+    (1, include_str!("version_1.sql")),
+    (3, include_str!("version_3.sql")),
     (4, include_str!("version_4.sql")),
     (5, include_str!("version_5.sql")),
 ];

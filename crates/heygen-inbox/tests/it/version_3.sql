@@ -1,0 +1,103 @@
+-- An inbox as version 3 of the file: version 4's without what its schema added, because no program stopped at version 3.
+PRAGMA foreign_keys = OFF;
+BEGIN TRANSACTION;
+CREATE TABLE attempt (
+    delivery_id INTEGER NOT NULL REFERENCES delivery (id),
+    number INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    duration INTEGER NOT NULL,      -- microseconds
+    result TEXT NOT NULL,           -- done, retry, dead, interrupted
+    detail TEXT,
+    PRIMARY KEY (delivery_id, number)
+) STRICT, WITHOUT ROWID;
+INSERT INTO attempt VALUES(1795861582065985,1,1795861582077995,9300,'done',NULL);
+INSERT INTO attempt VALUES(1795861582226218,1,1795861582241937,76676,'retry','h.sh exited with status 1: broken');
+INSERT INTO attempt VALUES(1795861582242520,1,1795861582393346,1229,'retry','h.sh exited with status 1');
+CREATE TABLE bookmark (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    set_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY REFERENCES delivery (id),
+    headers TEXT NOT NULL,          -- [["name","value"],…]
+    body BLOB NOT NULL              -- byte for byte
+) STRICT;
+INSERT INTO content VALUES(1795861582065985,'[["content-type","application/json"],["signature","ebe0b941a68e75654b4a8964afd8b11e293a49b13c36d9d57e3bd4470d0a17cb"]]',X'7b226576656e745f74797065223a226176617461725f766964656f2e73756363657373222c226576656e745f64617461223a7b22766964656f5f6964223a223638626236383863653563363331323635313561663437356561353361346266222c2275726c223a2268747470733a2f2f7265736f75726365322e68657967656e2e61692f766964656f2f36386262363838636535633633313236353135616634373565613533613462662f31323830783732302e6d70343f457870697265733d31373839303834383030265369676e61747572653d633246746347786c4c584e705a323568644856795a515f5f264b65792d506169722d49643d53414d504c45304b45593050414952222c226769665f646f776e6c6f61645f75726c223a2268747470733a2f2f7265736f757263652e68657967656e2e61692f766964656f2f36386262363838636535633633313236353135616634373565613533613462662f6769662e6769663f457870697265733d31373839303834383030265369676e61747572653d633246746347786c4c584e705a323568644856795a515f5f264b65792d506169722d49643d53414d504c45304b45593050414952222c22766964656f5f706167655f75726c223a2268747470733a2f2f6170702e68657967656e2e636f6d2f766964656f732f3638626236383863653563363331323635313561663437356561353361346266222c22766964656f5f73686172655f706167655f75726c223a2268747470733a2f2f6170702e68657967656e2e636f6d2f73686172652f3638626236383863653563363331323635313561663437356561353361346266222c22666f6c6465725f6964223a6e756c6c2c2263616c6c6261636b5f6964223a226f726465722d31303432227d7d');
+INSERT INTO content VALUES(1795861582226218,'[["content-type","application/json"],["signature","b70fbf97d3ebb82a8cf7d5792f00ffb15164234b2eb11d767b9ca7e70d87f5ef"]]',X'7b226576656e745f74797065223a226176617461725f766964656f2e6661696c222c226576656e745f64617461223a7b22766964656f5f6964223a223262353237306237316233336361336265353361643434643838353439666333222c226d7367223a225468652073637269707420636f756c64206e6f742062652073706f6b656e3a2074686520766f696365206973206e6f7420617661696c61626c652e222c2263616c6c6261636b5f6964223a226f726465722d31303432227d7d');
+INSERT INTO content VALUES(1795861582242520,'[["content-type","application/json"],["signature","eb59e60ce097e5603b21e7ea5b2594069c43020dcabcf2e43f6c96b8a860631f"]]',X'7b226576656e745f74797065223a2262617463682e66696e6973686564222c226576656e745f64617461223a7b2262617463685f6964223a223462623234656663393634316166633564656431636137376561626236653266227d7d');
+CREATE TABLE delivery (
+    id INTEGER PRIMARY KEY,         -- time-ordered: at least received_at, moved up where two would collide
+    received_at INTEGER NOT NULL,
+    source TEXT NOT NULL,           -- webhook
+    event_type TEXT,                -- NULL: the body could not be read as an event
+    subject_id TEXT,
+    callback_id TEXT,
+    outcome TEXT,                   -- success, failure, other
+    event_id TEXT,                  -- of the body, where it had one
+    digest BLOB NOT NULL,           -- 16 bytes: of event name and canonical data
+    state TEXT NOT NULL,            -- pending, claimed, done, dead
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    claimed_at INTEGER
+, first_attempt INTEGER NOT NULL DEFAULT 1, body_digest BLOB) STRICT;
+INSERT INTO delivery VALUES(1795861582065985,1795861582065985,'webhook','avatar_video.success','68bb688ce5c63126515af475ea53a4bf','order-1042','success',NULL,X'07c338c28535c5168590a2a6adf9bd55','done',1795861582087295,1,NULL,1,X'7b07e6df47f6dc386a964d6bdfaceaae7dcf147716481b96f626d2934929c621');
+INSERT INTO delivery VALUES(1795861582226218,1795861582226218,'webhook','avatar_video.fail','2b5270b71b33ca3be53ad44d88549fc3','order-1042','failure',NULL,X'a56d5c559b3b5832117acec729231272','pending',1795861588216703,1,NULL,1,X'69b4583ffa027ba35e3fe48cd695e26cff2230d5c2126bbae1be51f1fcd3cdce');
+INSERT INTO delivery VALUES(1795861582242520,1795861582242520,'webhook','batch.finished','4bb24efc9641afc5ded1ca77eabb6e2f',NULL,'other',NULL,X'8caeeb1b2df9372909190c7f30f0eb02','pending',1795861586267876,1,NULL,1,X'1a56ca9935e02f944b608a25662d9bb515eff080db767c7db0b29ea8ef4522b7');
+CREATE TABLE drift (
+    kind TEXT NOT NULL,             -- unknown_event, unknown_field, misfit
+    event_type TEXT NOT NULL,       -- empty for a body that was no event
+    name TEXT NOT NULL,             -- of the event, of the field, or what did not fit
+    count INTEGER NOT NULL,
+    first_at INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    example INTEGER NOT NULL,       -- the first delivery; it may have been pruned since
+    PRIMARY KEY (kind, event_type, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE fingerprint (
+    run INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (run, fingerprint, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE inbox (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT;
+INSERT INTO inbox VALUES('tag',116223);
+CREATE TABLE matched (
+    id INTEGER PRIMARY KEY REFERENCES delivery (id),
+    event_id TEXT,                  -- of the record, where it had one
+    body_digest BLOB NOT NULL       -- of the record, 32 bytes
+) STRICT;
+CREATE TABLE repeat (
+    id INTEGER PRIMARY KEY REFERENCES delivery (id),
+    count INTEGER NOT NULL,
+    last_at INTEGER NOT NULL,
+    last_headers TEXT NOT NULL
+) STRICT;
+INSERT INTO repeat VALUES(1795861582065985,1,1795861582067603,'[["content-type","application/json"],["signature","ebe0b941a68e75654b4a8964afd8b11e293a49b13c36d9d57e3bd4470d0a17cb"]]');
+CREATE TABLE seen (
+    run INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    PRIMARY KEY (run, fingerprint)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE seen_run (
+    run INTEGER PRIMARY KEY,
+    last_id INTEGER NOT NULL,       -- covers the deliveries up to this one
+    filter BLOB NOT NULL            -- which fingerprints the run may hold
+, version INTEGER NOT NULL DEFAULT 2) STRICT;
+CREATE TABLE signed (
+    id INTEGER PRIMARY KEY REFERENCES delivery (id),
+    received_at INTEGER NOT NULL,
+    headers TEXT NOT NULL,          -- [["name","value"],…]
+    body BLOB NOT NULL,             -- byte for byte
+    body_digest BLOB NOT NULL       -- 32 bytes
+) STRICT;
+CREATE INDEX delivery_due ON delivery (due_at, id) WHERE state = 'pending';
+CREATE INDEX delivery_claimed ON delivery (id) WHERE state = 'claimed';
+CREATE INDEX delivery_dead ON delivery (id) WHERE state = 'dead';
+COMMIT;
+PRAGMA application_id = 1215907694;
+PRAGMA user_version = 3;
