@@ -315,6 +315,34 @@ fn the_inbox_is_one_or_is_not() {
 }
 
 #[test]
+fn inbox_of_a_newer_version_is_named() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    let path = workdir.path().join("heygen-inbox.db");
+    let mut file = std::fs::read(&path).expect("an inbox");
+    // `user_version`, at its place in the header of SQLite's format.
+    file[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&path, file).expect("written");
+
+    let secret = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    for arguments in [
+        &["doctor", "--local"][..],
+        &["inbox", "list"],
+        &["serve", "--listen", "127.0.0.1:0", "--admin", "off"],
+        &["dashboard", "--admin", "127.0.0.1:0"],
+    ] {
+        let ended = workdir.run_with(arguments, b"", &secret);
+        assert_eq!(ended.status, 1, "{arguments:?}");
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        for expected in ["has schema version 99", "a newer version made it"] {
+            assert!(said.contains(expected), "{arguments:?}: {said}");
+        }
+    }
+}
+
+#[test]
 fn wrong_usage_exits_with_2() {
     let workdir = Workdir::new();
     for arguments in [
