@@ -4,7 +4,6 @@
 
 const { spawn } = require('node:child_process');
 const { constants } = require('node:os');
-const { isatty } = require('node:tty');
 
 const name = `heygen-webhooks-cli-${process.platform}-${process.arch}`;
 let program;
@@ -16,10 +15,9 @@ try {
 }
 
 const child = spawn(program, process.argv.slice(2), { stdio: 'inherit' });
-// A terminal sends Ctrl-C to both, and a second one would end the program at once; anyone else sends SIGINT to this process alone.
-const isSentToBoth = (signal) => signal === 'SIGINT' && isatty(0);
+// A terminal sends Ctrl-C to both; the program takes what comes twice at once for one.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => isSentToBoth(signal) || child.kill(signal));
+  process.on(signal, () => child.kill(signal));
 }
 child.on('error', (error) => {
   console.error(`error: cannot start ${program}: ${error.message}`);

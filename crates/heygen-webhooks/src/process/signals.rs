@@ -6,7 +6,7 @@ use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 #[cfg(unix)]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use heygen_receiver::handlers::Command;
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
     let _ = watched.wait_for(|value| *value).await;
 }
 
-/// Resolves on the first SIGTERM or Ctrl-C. A second one ends these programs with all they started,
+/// Resolves on the first SIGTERM or Ctrl-C. A later one ends these programs with all they started,
 /// and then the process at once: what was answered is kept all the same.
 #[cfg(unix)]
 pub(crate) fn asked_to_stop(
@@ -31,23 +31,30 @@ pub(crate) fn asked_to_stop(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (ask, asked) = watch::channel(false);
     tokio::spawn(async move {
-        for is_second in [false, true] {
+        let mut first: Option<Instant> = None;
+        loop {
             let (name, status) = tokio::select! {
                 _ = terminate.recv() => ("SIGTERM", 128 + SignalKind::terminate().as_raw_value()),
                 _ = interrupt.recv() => ("SIGINT", 128 + SignalKind::interrupt().as_raw_value()),
             };
-            if is_second {
-                IS_ENDING.store(true, Ordering::SeqCst);
-                tracing::warn!(signal = name, "stopping at once");
-                Command::end_all(&programs, TO_END);
-                stderr::flush();
-                process::exit(status);
+            match first {
+                None => {
+                    first = Some(Instant::now());
+                    tracing::info!(
+                        signal = name,
+                        "stopping after running requests and handlers; again to stop at once"
+                    );
+                    let _ = ask.send(true);
+                }
+                Some(first) if first.elapsed() < REPEATED => {}
+                Some(_) => {
+                    IS_ENDING.store(true, Ordering::SeqCst);
+                    tracing::warn!(signal = name, "stopping at once");
+                    Command::end_all(&programs, TO_END);
+                    stderr::flush();
+                    process::exit(status);
+                }
             }
-            tracing::info!(
-                signal = name,
-                "stopping after running requests and handlers; again to stop at once"
-            );
-            let _ = ask.send(true);
         }
     });
     Ok(until_asked(asked))
@@ -143,6 +150,11 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
 
 /// Whether a second signal is ending the process.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Within this time it is the same wish: a terminal sends Ctrl-C to us and to what started us, such as
+/// npm or a runner of several programs, which passes it on.
+#[cfg(unix)]
+const REPEATED: Duration = Duration::from_millis(500);
 
 /// Between asking programs to end and killing them.
 #[cfg(unix)]

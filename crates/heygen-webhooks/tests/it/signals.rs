@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
-use rustix::process::{Pid, test_kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
 
 use crate::endpoint;
 use crate::nats::World;
@@ -43,6 +43,8 @@ fn check(process: Serve, workdir: &Workdir, second: &str, expected: i32) {
     process.signal("INT");
     process.log_line("stopping after running requests");
     assert!(runs(group), "the first one lets handlers end");
+    // Later than what passes a signal on repeats it.
+    thread::sleep(Duration::from_secs(1));
     process.signal(second);
     let (status, _, log) = process.wait();
     assert_eq!(status, expected, "{log:?}");
@@ -70,6 +72,21 @@ fn second_signal_ends_serve_and_its_handlers() {
             check(serve, &workdir, second, expected);
         }
     }
+}
+
+/// As from a terminal and from npm, which a terminal tells as well.
+#[test]
+fn signal_that_is_passed_on_too_lets_handlers_end() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&["--exec", "sh", "-c", "touch runs; sleep 1"]);
+    post(&serve, &event("order.new", "a"));
+    eventually(|| workdir.path().join("runs").exists());
+    let process = Pid::from_raw(serve.process_id().cast_signed()).expect("an id");
+    for signal in [Signal::INT, Signal::TERM] {
+        kill_process(process, signal).expect("it is asked");
+    }
+    let (status, _, log) = serve.wait();
+    assert_eq!(status, 0, "{log:?}");
 }
 
 #[test]
