@@ -42,7 +42,7 @@ pub fn run(root: &Path) -> Result<()> {
         Err(error) => not_run::note(
             root,
             InCi::Fails,
-            "kubernetes-validate, check-jsonschema, yamllint and hadolint on deploy/",
+            "kubernetes-validate, check-jsonschema, yamllint, hadolint and actionlint on deploy/ and .github",
             &format!("{error:#}"),
         )?,
     }
@@ -117,6 +117,8 @@ fn verify_manifests(
         problems,
     )?;
     tell(tool("hadolint").arg("deploy/Dockerfile"), problems)?;
+    let workflows = examples(root, ".github/workflows", ".yml")?;
+    tell(tool("actionlint").args(workflows), problems)?;
 
     let mut objects = Vec::new();
     for path in manifests {
