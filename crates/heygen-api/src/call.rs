@@ -1,7 +1,7 @@
 //! [`Call`]: one operation as a request, which may be sent more than once.
 
 use heygen_events::id::EndpointId;
-use reqwest::Method;
+use http::Method;
 use serde_json::Value;
 
 use crate::retry::Repeat;

@@ -1,14 +1,17 @@
 //! [`Transport`]: sends calls over HTTP. Nothing else in the crate does.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use heygen_http::{retry_after, tls_config};
-use reqwest::header::{
+use bytes::Bytes;
+use heygen_http::retry_after;
+use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     USER_AGENT,
 };
-use reqwest::{Method, Request, Response, redirect};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -19,12 +22,15 @@ use crate::fields::Mismatch;
 use crate::{ApiError, Credentials, RetryPolicy};
 
 mod base_url;
+mod http_client;
+
+use self::http_client::HttpClient;
 
 pub(crate) use base_url::BaseUrl;
 
 /// Sends calls: the HTTP client, where the API is, and the settings of both.
 pub(crate) struct Transport {
-    http: reqwest::Client,
+    http: HttpClient,
     base: BaseUrl,
     credentials: Credentials,
     headers: HeaderMap,
@@ -47,25 +53,8 @@ impl Transport {
             (ACCEPT, JSON),
             (USER_AGENT, user_agent),
         ]);
-        let tls = tls_config(base.is_https()).map_err(|error| {
-            ApiError::config("TLS cannot be set up: the system certificates may be missing")
-                .with_source(error)
-        })?;
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            // A redirect would send the key to another address.
-            .redirect(redirect::Policy::none())
-            // Only `RetryPolicy` decides about retries.
-            .retry(reqwest::retry::never());
-        if base.is_loopback() {
-            // Loopback of the proxy is another machine.
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|error| {
-            ApiError::config("the HTTP client cannot be set up").with_source(error.without_url())
-        })?;
         Ok(Self {
-            http,
+            http: HttpClient::new(&base)?,
             base,
             credentials,
             headers,
@@ -101,8 +90,12 @@ impl Transport {
 
     async fn attempt(&self, call: &Call, attempts: u32) -> Result<Answer, ApiError> {
         let request = self.request(call)?;
-        let response = self.http.execute(request).await;
-        let response = response.map_err(|error| self.failure(error))?;
+        let started_at = Instant::now();
+        let response = self.in_time(started_at, self.http.send(request)).await?;
+        let response = response.map_err(|error| match error.is_connect() {
+            true => ApiError::not_connected(error),
+            false => ApiError::broken(error),
+        })?;
         let status = response.status().as_u16();
         let request_id = response.headers().get("x-request-id").map(|id| {
             self.credentials
@@ -110,7 +103,8 @@ impl Transport {
         });
         let wait = retry_after(response.headers(), SystemTime::now());
 
-        let read = match self.body(response).await {
+        let body = self.in_time(started_at, read(response.into_body())).await;
+        let read = match body.and_then(|body| body) {
             Ok(body) => self.read_body(status, &body, call),
             // The body is truncated, but the status already says that this is an error.
             Err(_) if status >= 300 => self.read_body(status, b"", call),
@@ -128,11 +122,23 @@ impl Transport {
         }
     }
 
-    fn request(&self, call: &Call) -> Result<Request, ApiError> {
+    /// What `io` makes of the rest of the time.
+    async fn in_time<T>(
+        &self,
+        started_at: Instant,
+        io: impl Future<Output = T>,
+    ) -> Result<T, ApiError> {
+        let left = self.timeout.saturating_sub(started_at.elapsed());
+        let done = tokio::time::timeout(left, io).await;
+        done.map_err(|error| ApiError::timeout(self.timeout).with_source(error))
+    }
+
+    fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, ApiError> {
         let url = self.base.join(&call.path, &call.query);
-        let mut request = Request::new(call.method.clone(), url);
-        let headers = request.headers_mut();
-        *headers = self.headers.clone();
+        let uri = Uri::try_from(url.as_str())
+            .map_err(|error| ApiError::config("the request cannot be made").with_source(error))?;
+        let mut headers = self.headers.clone();
+        let mut text = String::new();
         if let Some(key) = &call.key {
             let value: Result<HeaderValue, InvalidHeaderValue> = key.as_str().try_into();
             let value = value.map_err(|error| {
@@ -142,31 +148,16 @@ impl Transport {
         }
         if let Some(body) = &call.body {
             headers.insert(CONTENT_TYPE, JSON);
-            *request.body_mut() = Some(body.to_string().into());
+            text = body.to_string();
         } else if call.method == Method::POST {
             // Some servers and proxies reject an empty POST without a length.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        *request.timeout_mut() = Some(self.timeout);
+        let mut request = Request::new(Full::from(text));
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
         Ok(request)
-    }
-
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ApiError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.failure(error))?
-        {
-            if body.len() + chunk.len() > MAX_BODY_BYTES {
-                return Err(ApiError::unexpected(&Mismatch::new(
-                    "the body",
-                    "is longer than 32 MiB",
-                )));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
     }
 
     /// The top level of a successful answer, or the error.
@@ -192,20 +183,6 @@ impl Transport {
             Err(error) => Err(ApiError::not_json(error)),
         }
     }
-
-    fn failure(&self, error: reqwest::Error) -> ApiError {
-        // The URL may hold an id or a token. The caller knows it.
-        let error = error.without_url();
-        if error.is_timeout() {
-            ApiError::timeout(self.timeout).with_source(error)
-        } else if error.is_builder() {
-            ApiError::config("the request cannot be made").with_source(error)
-        } else if error.is_connect() {
-            ApiError::not_connected(error)
-        } else {
-            ApiError::broken(error)
-        }
-    }
 }
 
 impl fmt::Debug for Transport {
@@ -217,6 +194,24 @@ impl fmt::Debug for Transport {
             .field("retry", &self.retry)
             .finish_non_exhaustive()
     }
+}
+
+async fn read(mut body: Incoming) -> Result<Vec<u8>, ApiError> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers are not used.
+        let Ok(data) = frame.map_err(ApiError::broken)?.into_data() else {
+            continue;
+        };
+        if whole.len() + data.len() > MAX_BODY_BYTES {
+            return Err(ApiError::unexpected(&Mismatch::new(
+                "the body",
+                "is longer than 32 MiB",
+            )));
+        }
+        whole.extend_from_slice(&data);
+    }
+    Ok(whole)
 }
 
 /// The fields of an error, decoded. The rest may be long.

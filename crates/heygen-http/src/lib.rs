@@ -10,8 +10,8 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// A TLS configuration: rustls with ring and the system certificates. reqwest itself would need a
-/// default provider for the whole process.
+/// A TLS configuration: rustls with ring and the system certificates. Clients that choose no
+/// provider need a default for the whole process.
 ///
 /// Without `https`, no certificates are loaded or trusted, so it works in a container without them.
 ///

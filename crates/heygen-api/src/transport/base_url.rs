@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use reqwest::Url;
+use http::Uri;
+use url::Url;
 
 use crate::error::ApiError;
 
@@ -38,6 +39,12 @@ impl BaseUrl {
 
     pub(crate) fn as_str(&self) -> &str {
         self.url.as_str()
+    }
+
+    /// For HTTP itself, which has a type of its own.
+    pub(super) fn uri(&self) -> Result<Uri, ApiError> {
+        let uri = Uri::try_from(self.as_str());
+        uri.map_err(|error| ApiError::config("the base URL is not a URL").with_source(error))
     }
 
     pub(super) fn is_https(&self) -> bool {
