@@ -199,11 +199,12 @@ fn oldest(version: &'static str, members: &[Member]) -> Step {
 }
 
 /// Functions in the cloud are WebAssembly: what verifies and types compiles for it, and so does an inbox without SQLite.
-fn wasm() -> [Step; 3] {
+fn wasm() -> [Step; 4] {
     let names = [
         ("heygen-events", "--all-features"),
         ("heygen-signature", "--all-features"),
         ("heygen-inbox", "--no-default-features"),
+        ("heygen-receiver", "--no-default-features"),
     ];
     names.map(|(name, features)| {
         let clippy = ["clippy", "--target", WASM, "--package", name, features];

@@ -172,6 +172,7 @@ impl<I: Inbox> Receiver<I> {
     }
 
     /// Answers one request of a connection over the limit: probes pass, deliveries get 503 unread.
+    #[cfg(feature = "server")]
     pub(crate) fn shed<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let rejection = match self.shared.route(request) {
             Route::Probe => return response::probe(),
@@ -188,6 +189,7 @@ impl<I: Inbox> Receiver<I> {
     }
 
     /// Counts a request that hyper rejected for the size of its headers.
+    #[cfg(feature = "server")]
     pub(crate) fn headers_were_rejected(&self) {
         self.shared.notify(Rejection::HeadersTooLarge, None);
     }

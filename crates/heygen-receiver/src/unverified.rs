@@ -4,10 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 use heygen_events::{Event, ParseError};
+#[cfg(feature = "inbox")]
 use heygen_inbox::Header;
 use heygen_signature::{Diagnosis, Match, Secrets, VerifyError, diagnose, verify};
 use http::HeaderMap;
 
+#[cfg(feature = "inbox")]
 use crate::observer::ObservedPost;
 use crate::rejection::Rejection;
 
@@ -89,6 +91,7 @@ impl Unverified {
         }
     }
 
+    #[cfg(feature = "inbox")]
     pub(crate) fn observed<'a>(&'a self, diagnosis: Option<&'a Diagnosis>) -> ObservedPost<'a> {
         let mut post = ObservedPost::new(&self.headers);
         post.body = Some(&self.body);
@@ -96,6 +99,7 @@ impl Unverified {
         post
     }
 
+    #[cfg(feature = "inbox")]
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.keys().map(http::HeaderName::as_str)
     }
@@ -119,6 +123,7 @@ impl Verified {
 
     /// The headers to store: all but credentials and those of the connection. None of them is
     /// signed.
+    #[cfg(feature = "inbox")]
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
         self.headers
@@ -128,6 +133,7 @@ impl Verified {
             .collect()
     }
 
+    #[cfg(feature = "inbox")]
     pub(crate) fn into_body(self) -> Bytes {
         self.body
     }
@@ -155,10 +161,12 @@ fn debug(name: &str, headers: &HeaderMap, body: &Bytes, f: &mut fmt::Formatter<'
 }
 
 /// Whether the value of that header is never stored: a credential, or about the connection only.
+#[cfg(feature = "inbox")]
 pub(crate) fn is_dropped(name: &str) -> bool {
     DROPPED.contains(&name)
 }
 
+#[cfg(feature = "inbox")]
 const DROPPED: [&str; 14] = [
     "accept",
     "accept-encoding",

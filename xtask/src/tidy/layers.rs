@@ -60,12 +60,20 @@ fn violations(
             ));
         }
     }
-    let bare = listed("never_bare")
+    let reached_bare = listed("never_bare")
         .into_iter()
         .filter(|it| bare.contains(*it));
-    problems.extend(bare.map(|reached| {
+    problems.extend(reached_bare.map(|reached| {
         format!("{name} reaches {reached} without its default features: {INVERT} {reached} --package {name}")
     }));
+    let most = layer.get("most_bare").and_then(Value::as_integer);
+    let count = bare.len();
+    if most.is_some_and(|most| usize::try_from(most).is_ok_and(|most| count > most)) {
+        problems.push(format!(
+            "{name} reaches {count} crates without its default features, and {FILE} says fewer: \
+             cargo tree --edges normal --no-default-features --package {name}"
+        ));
+    }
     if layer.contains_key("names") {
         let allowed = listed("names");
         let others = direct.iter().map(String::as_str).filter(|reached| {
@@ -122,8 +130,7 @@ mod tests {
     /// What is said of a member that reaches `full`, `direct` and, without default features, `bare`.
     #[track_caller]
     fn check(full: &str, direct: &str, bare: &str, expected: &[&str]) {
-        let layer =
-            "members = ['b']\nnames = ['serde']\nnever = ['tokio']\nnever_bare = ['rusqlite']";
+        let layer = "members = ['b']\nnames = ['serde']\nnever = ['tokio']\nnever_bare = ['rusqlite']\nmost_bare = 2";
         let layer = layer.parse().unwrap();
         let [full, direct, bare] = [full, direct, bare].map(package_names);
         let problems = violations("a", &layer, &["a", "b", "c"], &full, &direct, &bare);
@@ -147,6 +154,8 @@ mod tests {
         check("a v1\nrusqlite v1", "a v1", "a v1", &[]);
         let bare = "a reaches rusqlite without its default features";
         check("a v1", "a v1", "a v1\nrusqlite v1", &[bare]);
+        let many = "a reaches 3 crates without its default features";
+        check("a v1", "a v1", "a v1\nb v1\nc v1", &[many]);
         check(
             "a v1\nlog v1",
             "a v1\nlog v1",
