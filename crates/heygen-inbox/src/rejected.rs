@@ -1,5 +1,6 @@
 //! [`RejectedRequests`]: access to rejected requests, wherever they are stored.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::delivery::Header;
 use crate::error::InboxError;
+use crate::traffic::TrafficUnit;
 use crate::{record, time};
 
 /// Recently rejected requests, to inspect and to verify again. Calls block for as long as the disk
@@ -34,6 +36,32 @@ pub trait RejectedRequests: Send + Sync + 'static {
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when nothing was removed.
     fn remove(&self, ids: &[u64]) -> Result<usize, InboxError>;
+
+    /// How many were rejected since a time, by minute or hour, the oldest first. What is kept may be
+    /// less.
+    ///
+    /// Default: the newest 1,000 that are kept, each at the first and the last time that it came.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when they could not be read.
+    fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
+        let mut counts = BTreeMap::<SystemTime, u64>::new();
+        for summary in self.list(1000)? {
+            let repeats = summary.count.saturating_sub(1);
+            for (at, count) in [(summary.first_at, 1), (summary.last_at, repeats)] {
+                *counts.entry(unit.start_of(at)).or_default() += count;
+            }
+        }
+        Ok(counts
+            .split_off(&unit.start_of(since))
+            .into_iter()
+            .collect())
+    }
 }
 
 /// One line of a list.
@@ -97,6 +125,14 @@ impl<R: RejectedRequests> RejectedRequests for Arc<R> {
 
     fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
         R::remove(self, ids)
+    }
+
+    fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
+        R::traffic(self, since, unit)
     }
 }
 

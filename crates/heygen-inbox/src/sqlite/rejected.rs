@@ -19,6 +19,7 @@ mod queue;
 mod reader;
 mod request;
 mod store;
+mod traffic;
 
 pub use self::options::RingOptions;
 pub use self::reader::{RejectedAt, RejectedCounts, RejectedFile};

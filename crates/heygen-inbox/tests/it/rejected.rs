@@ -8,7 +8,7 @@ use std::time::Duration;
 use heygen_inbox::sqlite::{
     NewRejected, RejectedFile, RejectedRing, RingOptions, SqliteInbox, rejected_path,
 };
-use heygen_inbox::{Header, InboxAdmin as _, InboxErrorKind};
+use heygen_inbox::{Header, InboxAdmin as _, InboxErrorKind, TrafficUnit};
 use rusqlite::Connection;
 
 use crate::support::{append_new, at, body};
@@ -147,6 +147,8 @@ async fn flood_of_unsigned_requests_evicts_no_signed_one_nor_touches_the_inbox()
     assert_eq!(counts.signed, 1);
     assert!(counts.unsigned > 0 && counts.unsigned <= 250, "{counts:?}");
     assert!(file.list(None).unwrap().iter().any(|line| line.is_signed));
+    // All of them are counted.
+    assert_eq!(rejected_since(&file, 0), 5001);
     // And when nothing is dropped.
     write(
         &path,
@@ -158,6 +160,48 @@ async fn flood_of_unsigned_requests_evicts_no_signed_one_nor_touches_the_inbox()
     let newest = &file.list(None).unwrap()[0];
     let newest = file.get(newest.id).unwrap().unwrap();
     assert_eq!(newest.body.as_deref(), Some(b"again 4999".as_slice()));
+}
+
+fn rejected_since(file: &RejectedFile, seconds: u64) -> u64 {
+    let [minutes, hours] = [TrafficUnit::Minute, TrafficUnit::Hour].map(|unit| {
+        let counts = file.traffic(at(seconds), unit).unwrap();
+        counts.iter().map(|(_, count)| count).sum::<u64>()
+    });
+    assert_eq!(minutes, hours);
+    hours
+}
+
+#[test]
+fn counts_over_time_stay_when_posts_make_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rejected");
+    let mut options = options();
+    options.max_posts = 8;
+    let posts =
+        |from: u64| (from..from + 40).map(|number| unsigned(number * 60, number.to_string()));
+    write(&path, options.clone(), posts(0));
+    let file = open(&path);
+    assert!(file.list(None).unwrap().len() < 8);
+    assert_eq!(rejected_since(&file, 0), 40);
+    let minutes = file.traffic(at(0), TrafficUnit::Minute).unwrap();
+    assert_eq!((minutes.len(), minutes[39].1), (40, 1));
+    assert!(
+        minutes
+            .iter()
+            .rev()
+            .is_sorted_by(|one, other| one.0 > other.0)
+    );
+    // A file of the version before is read, and counts from the next post on.
+    let of_before = Connection::open(&path).unwrap();
+    let back = "DROP TABLE traffic; PRAGMA user_version = 1";
+    of_before.execute_batch(back).unwrap();
+    drop(of_before);
+    let file = open(&path);
+    let kept = file.list(None).unwrap().len() as u64;
+    assert_eq!(file.traffic(at(0), TrafficUnit::Hour).unwrap(), []);
+    write(&path, options, posts(100_000));
+    let hours = open(&path).traffic(at(0), TrafficUnit::Hour).unwrap();
+    assert_eq!(hours.iter().map(|(_, count)| count).sum::<u64>(), kept + 40);
 }
 
 #[test]

@@ -26,9 +26,15 @@ pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, InboxErro
     match REJECTED.version(&connection, path)? {
         // It is being created.
         0 => Ok(None),
-        version if version == REJECTED.migrations.len() => Ok(Some(connection)),
+        // Until a server writes to it: what is rejected has not changed since.
+        version if version <= REJECTED.migrations.len() => Ok(Some(connection)),
         version => Err(REJECTED.version_error(path, version)),
     }
+}
+
+/// Whether it has the counts over time.
+pub(super) fn has_traffic(connection: &Connection, path: &Path) -> Result<bool, InboxError> {
+    Ok(REJECTED.version(connection, path)? > 1)
 }
 
 pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
@@ -37,7 +43,7 @@ pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxEr
 
 const REJECTED: FileKind = FileKind {
     application_id: i32::from_be_bytes(*b"HyRj"),
-    migrations: &[include_str!("schema_1.sql")],
+    migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
     pragmas: &[
         // Rejected requests were not acknowledged: the last few may be lost in a crash of the
         // machine.

@@ -26,6 +26,8 @@ pub(super) struct Queue {
 struct State {
     queued: VecDeque<NewRejected>,
     used: [Quota; 2],
+    /// How many were dropped since the last take.
+    dropped: u64,
     is_closed: bool,
 }
 
@@ -56,6 +58,7 @@ impl Queue {
         let mut state = self.state();
         let used = &mut state.used[class];
         if used.posts >= quota.posts || used.bytes + bytes > quota.bytes {
+            state.dropped += 1;
             drop(state);
             self.drop_posts(1);
             return;
@@ -76,8 +79,9 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for requests and takes all of them; `None` after the queue was closed.
-    fn take(&self) -> Option<Vec<NewRejected>> {
+    /// Waits for requests and takes all of them, with how many were dropped meanwhile; `None` after
+    /// the queue was closed.
+    fn take(&self) -> Option<(Vec<NewRejected>, u64)> {
         let mut state = self.state();
         while state.queued.is_empty() {
             if state.is_closed {
@@ -89,7 +93,8 @@ impl Queue {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         state.used = Default::default();
-        Some(state.queued.drain(..).collect())
+        let dropped = std::mem::take(&mut state.dropped);
+        Some((state.queued.drain(..).collect(), dropped))
     }
 
     /// Waits for that time, or until the queue is closed.
@@ -122,8 +127,8 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
-        while let Some(batch) = self.queue.take() {
-            let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch)));
+        while let Some((batch, dropped)) = self.queue.take() {
+            let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch, dropped)));
             let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "writing panicked"));
             if let Err(error) = written.unwrap_or_else(panicked) {
                 // Opened again before the next batch: the file may have been moved, or the disk
@@ -137,14 +142,14 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
+    fn write(&mut self, batch: &[NewRejected], dropped: u64) -> Result<(), InboxError> {
         // A file that was removed is closed, and a new one is created.
         self.store = self.store.take().filter(Store::is_in_place);
         let store = match &mut self.store {
             Some(store) => store,
             none => none.insert(Store::open(&self.path, &self.options)?),
         };
-        store.write(batch)
+        store.write(batch, dropped)
     }
 
     /// Logs at most once a minute, because strangers decide how often this happens.

@@ -1,15 +1,17 @@
 //! [`RejectedFile`]: reads rejected requests, also while a server records more.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
-use super::file::{cannot, open_existing};
+use super::file::{cannot, has_traffic, open_existing};
+use super::traffic;
 use crate::sqlite::row;
 use crate::time::from_micros;
-use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary};
+use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary, TrafficUnit};
 
 /// Reads and removes rejected requests, also while a server records more. Calls block for as long
 /// as the disk takes.
@@ -97,6 +99,23 @@ impl RejectedFile {
         self.done("write", remove())
     }
 
+    /// How many were rejected since a time, by minute or hour, the oldest first: also those that made
+    /// room for others or were too many to be recorded.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read.
+    pub fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
+        match has_traffic(&self.connection, &self.path)? {
+            true => self.done("read", traffic::list(&self.connection, since, unit)),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// How much the file holds.
     ///
     /// # Errors
@@ -155,6 +174,14 @@ impl RejectedRequests for RejectedAt {
 
     fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
         self.with(|file| file.remove(ids))
+    }
+
+    fn traffic(
+        &self,
+        since: SystemTime,
+        unit: TrafficUnit,
+    ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
+        self.with(|file| file.traffic(since, unit))
     }
 }
 

@@ -8,6 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction,
 use super::file::{cannot, open_for_writing};
 use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
+use super::traffic;
 use crate::InboxError;
 use crate::sqlite::file_id::OpenFiles;
 use crate::sqlite::rescue::disable_checkpoint_on_close;
@@ -38,8 +39,8 @@ impl Store {
         self.files.change().is_none()
     }
 
-    /// Writes all of them in one commit.
-    pub(super) fn write(&mut self, batch: &[NewRejected]) -> Result<(), InboxError> {
+    /// Writes all of them in one commit, and counts the dropped ones with them.
+    pub(super) fn write(&mut self, batch: &[NewRejected], dropped: u64) -> Result<(), InboxError> {
         let quota = self.quota;
         let mut write = || {
             // Immediate, because another process may be removing requests.
@@ -51,6 +52,9 @@ impl Store {
                 let class = usize::from(rejected.is_signed);
                 record(&transaction, rejected, &quota[class], &mut contents[class])?;
             }
+            let last = batch.last().map(|rejected| (rejected.at, dropped));
+            let counted = batch.iter().map(|rejected| (rejected.at, 1));
+            traffic::add(&transaction, counted.chain(last))?;
             transaction.commit()
         };
         write().map_err(|error| cannot("write", &self.path, error))
