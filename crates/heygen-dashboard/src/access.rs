@@ -8,7 +8,7 @@ use axum::extract::{Form, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use maud::html;
 use serde::Deserialize;
 
@@ -47,39 +47,35 @@ pub(crate) async fn protect(
 
 fn refusal(site: &Site, request: &Request, is_logged_in: bool) -> Option<Response> {
     let headers = request.headers();
-    if !is_known_host(headers, &site.hosts) {
-        let text = "This address is not one that the dashboard answers under.";
-        return Some(Problem::new(StatusCode::MISDIRECTED_REQUEST, text).into_response());
-    }
-    if site.gate.is_none() && !site.is_behind_proxy && is_proxied(headers) {
-        let text = "This came through a proxy, and without a token the dashboard is for this machine alone: name a file with one \
-            with --admin-token-file.";
-        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
-    }
+    let host = host(request.uri(), headers);
     let path = request.uri().path();
     let page = path.strip_prefix(site.base.as_str()).unwrap_or(path);
     let is_change = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if is_change && !is_from_here(headers) {
-        let text = "A change must come from one of these pages.";
-        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
-    }
-    if is_foreign_load(headers) {
-        let text = "Another page may link here, and load nothing from here.";
-        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
-    }
     let is_open = page == LOGIN || page.starts_with("/assets/");
-    if !is_logged_in && !is_open {
-        let is_page = !is_change && page != "/changes";
-        return Some(match is_page {
-            true => Redirect::to(&format!("{}{LOGIN}", site.base)).into_response(),
-            false => Problem::new(StatusCode::UNAUTHORIZED, "Please log in.").into_response(),
-        });
-    }
-    if is_change && site.is_read_only && page != LOGIN && page != "/logout" {
-        let text = "This dashboard is read-only.";
-        return Some(Problem::new(StatusCode::FORBIDDEN, text).into_response());
-    }
-    None
+    let (status, text) = if !host.is_some_and(|host| is_known_host(host, &site.hosts)) {
+        let text = "This address is not one that the dashboard answers under.";
+        (StatusCode::MISDIRECTED_REQUEST, text)
+    } else if site.gate.is_none() && !site.is_behind_proxy && is_proxied(headers) {
+        let text = "This came through a proxy, and without a token the dashboard is for this machine alone: name a file with one \
+            with --admin-token-file.";
+        (StatusCode::FORBIDDEN, text)
+    } else if is_change && !is_from_here(host, headers) {
+        let text = "A change must come from one of these pages.";
+        (StatusCode::FORBIDDEN, text)
+    } else if is_foreign_load(headers) {
+        let text = "Another page may link here, and load nothing from here.";
+        (StatusCode::FORBIDDEN, text)
+    } else if !is_logged_in && !is_open {
+        if !is_change && page != "/changes" {
+            return Some(Redirect::to(&format!("{}{LOGIN}", site.base)).into_response());
+        }
+        (StatusCode::UNAUTHORIZED, "Please log in.")
+    } else if is_change && site.is_read_only && page != LOGIN && page != "/logout" {
+        (StatusCode::FORBIDDEN, "This dashboard is read-only.")
+    } else {
+        return None;
+    };
+    Some(Problem::new(status, text).into_response())
 }
 
 fn problem_page(site: &Site, problem: &Problem, is_logged_in: bool) -> Response {
@@ -98,12 +94,9 @@ fn is_proxied(headers: &HeaderMap) -> bool {
     PROXIED.iter().any(|name| headers.contains_key(*name))
 }
 
-/// Whether the request names this machine, so that no web page reads it by a name of its own that
-/// leads here (DNS rebinding).
-fn is_known_host(headers: &HeaderMap, names: &[String]) -> bool {
-    let Some(host) = host(headers) else {
-        return false;
-    };
+/// Whether this names the machine, so that no web page reads it by a name of its own that leads here
+/// (DNS rebinding).
+fn is_known_host(host: &str, names: &[String]) -> bool {
     let Ok(authority) = host.parse::<Authority>() else {
         return false;
     };
@@ -116,27 +109,29 @@ fn is_known_host(headers: &HeaderMap, names: &[String]) -> bool {
             || names.iter().any(|known| known.eq_ignore_ascii_case(name)))
 }
 
-fn host(headers: &HeaderMap) -> Option<&str> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        (None | Some(_), _) => None,
-    }
+/// The name that is asked: in HTTP/2 it stands in the address (`:authority`). Where it stands in two places, both must agree.
+fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let in_headers = headers.get_all(header::HOST).iter();
+    let in_headers = in_headers.map(|host| host.to_str().unwrap_or_default());
+    let mut hosts = in_headers.chain(uri.authority().map(Authority::as_str));
+    let host = hosts.next()?;
+    hosts.all(|other| other == host).then_some(host)
 }
 
 /// Whether one of these pages asks. Browsers send `Sec-Fetch-Site` over loopback and TLS, and
 /// `Origin` with every POST; what sends neither is no browser of ours.
-fn is_from_here(headers: &HeaderMap) -> bool {
+fn is_from_here(host: Option<&str>, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site")
         && site != "same-origin"
     {
         return false;
     }
-    let origin = headers
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok());
-    let origin_host = origin.and_then(|origin| origin.split_once("://"));
-    origin_host.is_some_and(|(_, origin_host)| Some(origin_host) == host(headers))
+    let origin_host = origin(headers).and_then(|origin| origin.split_once("://"));
+    origin_host.is_some_and(|(_, origin_host)| Some(origin_host) == host)
+}
+
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
 }
 
 /// Whether a page of another site has it loaded by itself, as an image for instance: what costs much is not for it to ask.
@@ -176,7 +171,11 @@ pub(crate) struct Login {
     token: String,
 }
 
-pub(crate) async fn login(State(site): State<Arc<Site>>, Form(form): Form<Login>) -> Response {
+pub(crate) async fn login(
+    State(site): State<Arc<Site>>,
+    headers: HeaderMap,
+    Form(form): Form<Login>,
+) -> Response {
     let home = Redirect::to(&site.path("/"));
     let Some(gate) = &site.gate else {
         return home.into_response();
@@ -187,22 +186,30 @@ pub(crate) async fn login(State(site): State<Arc<Site>>, Form(form): Form<Login>
         return login_page(&site, true);
     }
     let session = gate.session(SystemTime::now());
-    (
-        [(header::SET_COOKIE, cookie(&site, &session, SESSION))],
-        home,
-    )
-        .into_response()
+    let cookie = cookie(&site, &headers, &session, SESSION);
+    ([(header::SET_COOKIE, cookie)], home).into_response()
 }
 
-pub(crate) async fn logout(State(site): State<Arc<Site>>) -> Response {
-    let forget = cookie(&site, "", Duration::ZERO);
+pub(crate) async fn logout(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let forget = cookie(&site, &headers, "", Duration::ZERO);
     let login = Redirect::to(&site.path(LOGIN));
     ([(header::SET_COOKIE, forget)], login).into_response()
 }
 
-fn cookie(site: &Site, value: &str, max_age: Duration) -> String {
+/// Browsers send cookies to every port of a host, so its name has the port: two dashboards do not log each other out. The
+/// origin, which every POST has, tells whether the browser speaks TLS, to a proxy perhaps.
+fn cookie(site: &Site, headers: &HeaderMap, value: &str, max_age: Duration) -> String {
+    let (scheme, host) = origin(headers)
+        .and_then(|origin| origin.split_once("://"))
+        .unwrap_or_default();
+    let port = host.parse::<Authority>().ok();
+    let port = port.and_then(|authority| authority.port_u16());
+    let port = port.map_or_else(String::new, |port| format!("-{port}"));
+    let secure = if scheme == "https" { "; Secure" } else { "" };
     let (path, max_age) = (site.path("/"), max_age.as_secs());
-    format!("{COOKIE}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict")
+    format!(
+        "{COOKIE}{port}={value}; Path={path}; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
+    )
 }
 
 /// What a response has that does not say otherwise itself.
@@ -241,31 +248,74 @@ mod tests {
             (name, HeaderValue::from_static(value))
         });
         let headers: HeaderMap = headers.collect();
-        assert_eq!(is_from_here(&headers), expected, "{headers:?}");
+        let host = Some("127.0.0.1:9180");
+        assert_eq!(is_from_here(host, &headers), expected, "{headers:?}");
     }
 
     #[test]
     fn only_these_pages_may_change_anything() {
-        let host = ("host", "127.0.0.1:9180");
         let origin = ("origin", "http://127.0.0.1:9180");
-        check_change(&[host, origin, ("sec-fetch-site", "same-origin")], true);
-        check_change(&[host, origin], true);
-        check_change(&[host, origin, ("sec-fetch-site", "cross-site")], false);
-        check_change(&[host, origin, ("sec-fetch-site", "same-site")], false);
-        check_change(&[host, ("origin", "http://attacker.example")], false);
-        check_change(&[host, ("origin", "http://127.0.0.1:3000")], false);
-        check_change(&[host, ("origin", "null")], false);
-        check_change(&[host], false);
+        check_change(&[origin, ("sec-fetch-site", "same-origin")], true);
+        check_change(&[origin], true);
+        check_change(&[origin, ("sec-fetch-site", "cross-site")], false);
+        check_change(&[origin, ("sec-fetch-site", "same-site")], false);
+        check_change(&[("origin", "http://attacker.example")], false);
+        check_change(&[("origin", "http://127.0.0.1:3000")], false);
+        check_change(&[("origin", "null")], false);
+        check_change(&[], false);
     }
 
     #[track_caller]
-    fn check_host(host: &'static str, expected: bool) {
-        let headers = [(header::HOST, HeaderValue::from_static(host))];
+    fn check_host(host: &str, expected: bool) {
         let names = ["hooks.internal".to_owned()];
+        assert_eq!(is_known_host(host, &names), expected, "{host}");
+    }
+
+    #[track_caller]
+    fn check_asked(uri: &'static str, hosts: &[&'static str], expected: Option<&str>) {
+        let hosts = hosts
+            .iter()
+            .map(|host| (header::HOST, HeaderValue::from_static(host)));
+        let headers: HeaderMap = hosts.collect();
         assert_eq!(
-            is_known_host(&HeaderMap::from_iter(headers), &names),
+            host(&Uri::from_static(uri), &headers),
             expected,
-            "{host}"
+            "{uri} {headers:?}"
+        );
+    }
+
+    #[test]
+    fn host_is_read_where_each_version_of_http_has_it() {
+        check_asked("/", &["127.0.0.1:9180"], Some("127.0.0.1:9180"));
+        check_asked("https://hooks.internal/", &[], Some("hooks.internal"));
+        check_asked(
+            "https://hooks.internal/",
+            &["hooks.internal"],
+            Some("hooks.internal"),
+        );
+        check_asked("http://127.0.0.1/", &["attacker.example"], None);
+        check_asked("/", &["127.0.0.1", "attacker.example"], None);
+        check_asked("/", &[], None);
+    }
+
+    #[track_caller]
+    fn check_cookie(origin: &'static str, expected: &str) {
+        let inbox = heygen_inbox::BoxInbox::new(heygen_inbox::MemoryInbox::new());
+        let headers = [(header::ORIGIN, HeaderValue::from_static(origin))];
+        let headers = HeaderMap::from_iter(headers);
+        let cookie = cookie(&Site::new(inbox), &headers, "s", SESSION);
+        assert_eq!(cookie, expected);
+    }
+
+    #[test]
+    fn cookie_is_of_its_port_and_of_tls_where_there_is_tls() {
+        check_cookie(
+            "http://127.0.0.1:9180",
+            "heygen-webhooks-session-9180=s; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict",
+        );
+        check_cookie(
+            "https://ops.internal",
+            "heygen-webhooks-session=s; Path=/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure",
         );
     }
 
@@ -288,6 +338,5 @@ mod tests {
         ] {
             check_host(host, false);
         }
-        assert!(!is_known_host(&HeaderMap::new(), &[]));
     }
 }

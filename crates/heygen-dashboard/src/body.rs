@@ -1,9 +1,12 @@
 //! A body as a page shows it: the exact text, with the queries of links hidden until they are asked for.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use heygen_events::text::{is_unsafe_to_show, truncated};
 use maud::{Markup, html};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
 /// What of a body may be shown.
@@ -13,6 +16,8 @@ pub(crate) struct Shown {
     pub(crate) hides_links: bool,
     /// Whether it is shown byte for byte.
     pub(crate) is_exact: bool,
+    /// Whether as itself, and not as hexadecimal digits.
+    pub(crate) is_text: bool,
     pub(crate) is_cut: bool,
 }
 
@@ -23,6 +28,7 @@ impl Shown {
                 text: hex(&body[..body.len().min(MAX_HEX)]),
                 hides_links: false,
                 is_exact: true,
+                is_text: false,
                 is_cut: body.len() > MAX_HEX,
             };
         };
@@ -33,12 +39,10 @@ impl Shown {
         let hides_links = hidden.is_some();
         let shown = hidden.map_or(Cow::Borrowed(text), Cow::Owned);
         let cut = truncated(&shown, MAX_TEXT);
-        let visible = cut.replace(
-            |c| is_unsafe_to_show(c) && !"\n\t\r".contains(c),
-            "\u{fffd}",
-        );
+        let visible = harmless(cut);
         Self {
             is_exact: visible == cut && !hides_links,
+            is_text: true,
             is_cut: cut.len() < shown.len(),
             text: visible,
             hides_links,
@@ -77,25 +81,75 @@ fn query(text: &str) -> Option<&str> {
         .filter(|query| !query.is_empty())
 }
 
-fn find_queries(value: &Value, queries: &mut Vec<String>) {
-    match value {
-        Value::String(text) => queries.extend(query(text).map(str::to_owned)),
-        Value::Array(items) => items.iter().for_each(|item| find_queries(item, queries)),
-        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-            queries.extend(query(name).map(str::to_owned));
-            find_queries(value, queries);
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+/// The queries of all links in a JSON document; `None` when it is none. Reads what a repeated key hides, too.
+fn find_queries(text: &str) -> Option<Vec<String>> {
+    let mut queries = Vec::new();
+    let mut document = serde_json::Deserializer::from_str(text);
+    let read = Texts(&mut queries).deserialize(&mut document);
+    read.and_then(|()| document.end()).ok()?;
+    Some(queries)
+}
+
+struct Texts<'a>(&'a mut Vec<String>);
+
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<(), D::Error> {
+        document.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        self.0.extend(query(text).map(str::to_owned));
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(Texts(self.0))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while fields.next_key_seed(Texts(self.0))?.is_some() {
+            fields.next_value_seed(Texts(self.0))?;
+        }
+        Ok(())
     }
 }
 
 /// The text without the queries of its links; `None` when there are none.
 fn without_queries(text: &str) -> Option<String> {
-    let Ok(value) = serde_json::from_str::<Value>(text) else {
+    let Some(mut queries) = find_queries(text) else {
         return without_looking_like_one(text);
     };
-    let mut queries = Vec::new();
-    find_queries(&value, &mut queries);
     if queries.is_empty() {
         return None;
     }
@@ -103,10 +157,25 @@ fn without_queries(text: &str) -> Option<String> {
     queries.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
     queries.dedup();
     // Each is one more pass over the text: a stranger's body must not keep this thread for long.
-    Some(match queries.len().saturating_mul(text.len()) {
-        0..=MAX_WORK => without(text, &queries),
-        _ => format!("{:#}", cut(value)),
-    })
+    let hidden = match queries.len().saturating_mul(text.len()) {
+        0..=MAX_WORK => in_place(text, &queries),
+        _ => None,
+    };
+    let value = || serde_json::from_str(text).unwrap_or_default();
+    Some(hidden.unwrap_or_else(|| format!("{:#}", cut(value()))))
+}
+
+/// The same document with a field to a line; `None` when it is no document.
+pub(crate) fn laid_out(body: &[u8], shows_links: bool) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    let value = if shows_links { value } else { cut(value) };
+    let text = format!("{value:#}");
+    Some(harmless(truncated(&text, MAX_TEXT)))
+}
+
+fn harmless(text: &str) -> String {
+    let is_unsafe = |c| is_unsafe_to_show(c) && !"\n\t\r".contains(c);
+    text.replace(is_unsafe, "\u{fffd}")
 }
 
 /// A text in which links may stand, without their queries.
@@ -133,21 +202,15 @@ fn without_looking_like_one(text: &str) -> Option<String> {
     is_hidden.then_some(hidden)
 }
 
-/// The text as it is but for the queries. A text that spells one otherwise, with escapes, is laid out again.
-fn without(text: &str, queries: &[String]) -> String {
+/// The text as it is but for the queries; `None` when it spells one otherwise, with escapes, or is no document without them.
+fn in_place(text: &str, queries: &[String]) -> Option<String> {
     let mut hidden = text.to_owned();
     for query in queries {
         hidden = hidden.replace(query.as_str(), "…");
     }
-    let Ok(value) = serde_json::from_str::<Value>(&hidden) else {
-        return hidden;
-    };
-    let mut left = Vec::new();
-    find_queries(&value, &mut left);
-    match left.iter().all(|query| query.chars().all(|c| c == '…')) {
-        true => hidden,
-        false => format!("{:#}", cut(value)),
-    }
+    let left = find_queries(&hidden)?;
+    let is_hidden = left.iter().all(|query| query.chars().all(|c| c == '…'));
+    is_hidden.then_some(hidden)
 }
 
 fn cut(value: Value) -> Value {
@@ -215,6 +278,16 @@ mod tests {
         let escaped = r#"{"url":"https://a.b/c?x=s\u0065cret"}"#;
         let shown = Shown::of(escaped.as_bytes(), false);
         assert_eq!(shown.text, "{\n  \"url\": \"https://a.b/c?…\"\n}");
+        check(
+            r#"{"url":"https://a.b/c?x=secret","url":"gone"}"#,
+            r#"{"url":"https://a.b/c?…","url":"gone"}"#,
+        );
+        let unreadable = r#"{"a":"x://b?:","c":"x://d?s\u0065cret"}"#;
+        let shown = Shown::of(unreadable.as_bytes(), false);
+        assert_eq!(
+            shown.text,
+            "{\n  \"a\": \"x://b?…\",\n  \"c\": \"x://d?…\"\n}"
+        );
         check("see https://a.b/c?x=secret now", "see https://a.b/c?… now");
         check(
             "https://a.b/c?x https://a.b/c?xsecret\n",

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use maud::{Markup, html};
 
+use crate::page;
 use crate::words::{clock, number};
 
 /// How far back a chart goes.
@@ -23,37 +24,21 @@ impl Span {
         found.unwrap_or(Self::Day)
     }
 
-    /// In addresses, and for a filter.
-    pub(crate) fn word(self) -> &'static str {
+    /// In addresses and for a filter; for people; how many bars, and how long each is.
+    fn about(self) -> (&'static str, &'static str, u64, u64) {
         match self {
-            Self::Quarter => "15m",
-            Self::Day => "24h",
-            Self::Month => "30d",
+            Self::Quarter => ("15m", "15 minutes", 15, 60),
+            Self::Day => ("24h", "24 hours", 24, 3600),
+            Self::Month => ("30d", "30 days", 30, 86400),
         }
+    }
+
+    pub(crate) fn word(self) -> &'static str {
+        self.about().0
     }
 
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Quarter => "15 minutes",
-            Self::Day => "24 hours",
-            Self::Month => "30 days",
-        }
-    }
-
-    fn bars(self) -> u64 {
-        match self {
-            Self::Quarter => 15,
-            Self::Day => 24,
-            Self::Month => 30,
-        }
-    }
-
-    fn bar_seconds(self) -> u64 {
-        match self {
-            Self::Quarter => 60,
-            Self::Day => 3600,
-            Self::Month => 86400,
-        }
+        self.about().1
     }
 }
 
@@ -78,26 +63,23 @@ impl Series {
         Self::Rejected,
     ];
 
-    fn class(self) -> &'static str {
+    fn about(self) -> (&'static str, &'static str) {
         match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Other => "other",
-            Self::Duplicate => "duplicate",
-            Self::FailedAttempt => "failed",
-            Self::Rejected => "rejected",
+            Self::Success => ("success", "accepted: success"),
+            Self::Failure => ("failure", "accepted: failure"),
+            Self::Other => ("other", "accepted: other"),
+            Self::Duplicate => ("duplicate", "duplicates"),
+            Self::FailedAttempt => ("failed", "failed attempts"),
+            Self::Rejected => ("rejected", "rejected"),
         }
     }
 
+    fn class(self) -> &'static str {
+        self.about().0
+    }
+
     fn name(self) -> &'static str {
-        match self {
-            Self::Success => "accepted: success",
-            Self::Failure => "accepted: failure",
-            Self::Other => "accepted: other",
-            Self::Duplicate => "duplicates",
-            Self::FailedAttempt => "failed attempts",
-            Self::Rejected => "rejected",
-        }
+        self.about().1
     }
 }
 
@@ -119,12 +101,12 @@ impl Chart {
         let seconds = now
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs());
-        let bar = span.bar_seconds();
-        let start = (seconds / bar + 1).saturating_sub(span.bars()) * bar;
+        let (_, _, bars, bar) = span.about();
+        let start = (seconds / bar + 1).saturating_sub(bars) * bar;
         Self {
             span,
             start,
-            bars: vec![Counts::default(); usize::try_from(span.bars()).unwrap_or(0)],
+            bars: vec![Counts::default(); usize::try_from(bars).unwrap_or(0)],
             events: BTreeMap::new(),
         }
     }
@@ -142,7 +124,7 @@ impl Chart {
         let Some(offset) = seconds.checked_sub(self.start) else {
             return;
         };
-        let bar = usize::try_from(offset / self.span.bar_seconds()).unwrap_or(usize::MAX);
+        let bar = usize::try_from(offset / self.span.about().3).unwrap_or(usize::MAX);
         let Some(counts) = self.bars.get_mut(bar) else {
             return;
         };
@@ -201,7 +183,7 @@ impl Chart {
             @if !series.is_empty() {
                 details #chart-table {
                     summary { "As a table" }
-                    div.scroll role="region" aria-label="Counts over time" tabindex="0" { (self.table(&series)) }
+                    (self.table(&series))
                 }
             }
         }
@@ -230,7 +212,7 @@ impl Chart {
     }
 
     fn bar_start(&self, place: usize) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.start + place as u64 * self.span.bar_seconds())
+        UNIX_EPOCH + Duration::from_secs(self.start + place as u64 * self.span.about().3)
     }
 
     fn title(&self, series: &[Series]) -> String {
@@ -257,21 +239,17 @@ impl Chart {
     }
 
     fn table(&self, series: &[Series]) -> Markup {
-        html! {
-            table {
-                thead { tr { th scope="col" { "From (UTC)" } @for series in series { th.number scope="col" { (series.name()) } } } }
-                tbody {
-                    @for (place, counts) in self.bars.iter().enumerate().rev() {
-                        @if counts.iter().any(|count| *count > 0) {
-                            tr {
-                                th scope="row" { (clock(self.bar_start(place))) }
-                                @for series in series { td.number { (number(counts[*series as usize])) } }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        let names = series.iter().map(|series| (series.name(), "number"));
+        let columns: Vec<_> = [("From (UTC)", "key")].into_iter().chain(names).collect();
+        let bars = self.bars.iter().enumerate().rev();
+        let rows = bars.filter(|(_, counts)| counts.iter().any(|count| *count > 0));
+        let rows = rows.map(|(place, counts)| {
+            let from = html! { (clock(self.bar_start(place))) };
+            let numbers = series.iter().map(|series| counts[*series as usize]);
+            let numbers = numbers.map(|count| html! { (number(count)) });
+            [from].into_iter().chain(numbers).collect::<Vec<_>>()
+        });
+        page::table("Counts over time", "", &columns, rows)
     }
 }
 

@@ -7,17 +7,19 @@ use axum::extract::{Form, Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use heygen_events::text::visible;
 use heygen_events::{Event, Outcome};
-use heygen_inbox::{Attempt, Header, InboxAdmin as _, Source, State as Stage, StoredDelivery};
-use heygen_signature::{Secrets, find_signature};
+use heygen_inbox::{
+    Attempt, DeliveryId, Header, InboxAdmin as _, Source, State as Stage, StoredDelivery,
+};
+use heygen_signature::{Secret, Secrets, find_signature};
 use http::{StatusCode, header};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::body::{Shown, without_links};
+use crate::body::{Shown, laid_out, without_links};
 use crate::fields;
 use crate::media::Media;
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, ago};
@@ -66,7 +68,7 @@ pub(crate) async fn show(
                 (attempts(&stored.attempts))
             }
         }
-        (actions(&site, &stored, &path))
+        (actions(&site, &stored, &shown, &path))
         (preview(&stored, &path))
         section.card {
             div.head {
@@ -101,6 +103,9 @@ pub(crate) async fn show(
                 @if shown.hides_links { "; the queries of links are hidden" }
             }
             (shown.markup("body-text"))
+            @if let Some(laid_out) = laid_out(&stored.body, shows_links) {
+                details #laid-out { summary { "Laid out" } pre tabindex="0" role="region" aria-label="Body, laid out" { (laid_out) } }
+            }
         }
         section.card {
             h2 { "Headers" }
@@ -172,23 +177,14 @@ fn verdict(site: &Site, stored: &StoredDelivery) -> Markup {
 
 /// The name of the secret that signed it; `None` when no secrets are known here.
 fn named_secret(site: &Site, headers: &[Header], body: &[u8]) -> Option<Option<String>> {
-    let named = site.secrets.as_ref()?();
-    let pairs = headers
-        .iter()
-        .map(|header| (header.name.as_str(), header.value.as_str()));
-    let signature = find_signature(pairs).ok();
-    let signed = |secret: &heygen_signature::Secret| {
-        let secrets = Secrets::from(secret.clone());
-        signature
-            .as_ref()
-            .is_some_and(|signature| secrets.verify(signature, body).is_ok())
+    let mut named = site.secrets.as_ref()?().into_iter();
+    let pairs = headers.iter().map(|header| (&*header.name, &*header.value));
+    let Ok(signature) = find_signature(pairs) else {
+        return Some(None);
     };
-    Some(
-        named
-            .into_iter()
-            .find(|(_, secret)| signed(secret))
-            .map(|(name, _)| name),
-    )
+    let verifies = |secret| Secrets::from(secret).verify(&signature, body).is_ok();
+    let signed = named.find(|(_, secret): &(_, Secret)| verifies(secret.clone()));
+    Some(signed.map(|(name, _)| name))
 }
 
 fn repeats(stored: &StoredDelivery, now: SystemTime) -> Markup {
@@ -204,33 +200,27 @@ fn attempts(attempts: &[Attempt]) -> Markup {
     if attempts.is_empty() {
         return html! { p.hint { "No attempt has ended yet." } };
     }
-    html! {
-        div.scroll role="region" aria-label="Attempts" tabindex="0" {
-            table {
-                thead { tr {
-                    th.number scope="col" { "No." }
-                    th scope="col" { "Started (UTC)" }
-                    th scope="col" { "Result" }
-                    th.number scope="col" { "Took" }
-                    th scope="col" { "What the handler said" }
-                } }
-                tbody {
-                    @for attempt in attempts.iter().rev() {
-                        tr {
-                            td.number { (attempt.number) }
-                            td { (words::time(attempt.started_at)) }
-                            td { (words::attempt(attempt.result)) }
-                            td.number { (words::span(attempt.duration)) }
-                            td.wrap { (visible(attempt.detail.as_deref().unwrap_or("–"))) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("No.", "number"),
+        ("Started (UTC)", "key"),
+        ("Result", ""),
+        ("Took", "number"),
+        ("What the handler said", "wrap"),
+    ];
+    let rows = attempts.iter().rev().map(|attempt| {
+        let said = attempt.detail.as_deref().unwrap_or("–");
+        vec![
+            html! { (attempt.number) },
+            words::time(attempt.started_at),
+            words::attempt(attempt.result),
+            html! { (words::span(attempt.duration)) },
+            html! { (visible(&without_links(said))) },
+        ]
+    });
+    page::table("Attempts", "cards", &columns, rows)
 }
 
-fn actions(site: &Site, stored: &StoredDelivery, path: &str) -> Markup {
+fn actions(site: &Site, stored: &StoredDelivery, shown: &Shown, path: &str) -> Markup {
     html! {
         section.card aria-labelledby="actions" {
             h2 #actions { "Actions" }
@@ -256,26 +246,31 @@ fn actions(site: &Site, stored: &StoredDelivery, path: &str) -> Markup {
             }
             details #as-curl {
                 summary { "Copy as curl" }
-                (curl(site, stored))
+                (curl(site, stored, shown))
             }
         }
     }
 }
 
-/// A command that posts the same body, with a placeholder for the signature.
-fn curl(site: &Site, stored: &StoredDelivery) -> Markup {
-    let url = site
-        .webhook_url
-        .as_deref()
-        .unwrap_or("http://127.0.0.1:8080/webhooks/heygen");
+/// A command that posts the same body, with a placeholder for the signing secret. It has the body itself, unless that is not all to be
+/// seen here.
+fn curl(site: &Site, stored: &StoredDelivery, shown: &Shown) -> Markup {
+    let url = site.webhook_url.as_deref();
+    let url = quoted(url.unwrap_or("http://127.0.0.1:8080/webhooks/heygen"));
+    let is_whole = shown.is_exact && shown.is_text && !shown.is_cut && !shown.text.contains('\r');
+    let (body, print) = match is_whole {
+        true => (quoted(&shown.text), "printf %s \"$BODY\""),
+        false => (format!("{}.body", stored.summary.id), "cat \"$BODY\""),
+    };
     let command = format!(
-        "BODY={id}.body SECRET=whsec_your_secret\ncurl {url} \\\n  --header 'Content-Type: application/json' \\\n  --header \"Signature: \
-         $(openssl dgst -sha256 -hmac \"$SECRET\" -r < \"$BODY\" | cut -c1-64)\" \\\n  --data-binary \"@$BODY\"",
-        id = stored.summary.id,
-        url = quoted(url),
+        "BODY={body} SECRET=whsec_your_secret\n{print} | curl {url} --data-binary @- \\\n  --header 'Content-Type: application/json' \\\n  \
+         --header \"Signature: $({print} | openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -c1-64)\""
     );
     html! {
-        p.hint { "Download the body first; " code { "SECRET" } " stands for a signing secret, which is never shown here." }
+        p.hint {
+            @if !is_whole { "Download the body first, or show whole links; " }
+            code { "SECRET" } " stands for a signing secret, which is never shown here."
+        }
         pre #curl-text tabindex="0" role="region" aria-label="Command" { (command) }
         button.needs-script type="button" data-copy="curl-text" { "Copy" }
     }
@@ -311,18 +306,10 @@ fn headers(headers: &[Header]) -> Markup {
     if headers.is_empty() {
         return html! { p.hint { "None are stored." } };
     }
-    html! {
-        div.scroll role="region" aria-label="Headers" tabindex="0" {
-            table.headers {
-                thead { tr { th scope="col" { "Name" } th scope="col" { "Value" } } }
-                tbody {
-                    @for header in headers {
-                        tr { th scope="row" { code { (visible(&header.name)) } } td.value { (visible(&header.value)) } }
-                    }
-                }
-            }
-        }
-    }
+    let shown = headers
+        .iter()
+        .map(|header| (&*header.name, Some(&*header.value)));
+    page::headers(shown)
 }
 
 fn done(word: &str) -> Option<&'static str> {
@@ -364,9 +351,7 @@ pub(crate) async fn replay(
         0 => "claimed",
         _ => "replayed",
     };
-    Ok(Redirect::to(
-        &site.path(&format!("/deliveries/{id}?done={word}")),
-    ))
+    Ok(back(&site, id, word))
 }
 
 pub(crate) async fn dead_letter(
@@ -380,9 +365,11 @@ pub(crate) async fn dead_letter(
         (0, 1..) => "acknowledged",
         (0, 0) => "claimed",
     };
-    Ok(Redirect::to(
-        &site.path(&format!("/deliveries/{id}?done={word}")),
-    ))
+    Ok(back(&site, id, word))
+}
+
+fn back(site: &Site, id: DeliveryId, done: &str) -> Redirect {
+    Redirect::to(&site.path(&format!("/deliveries/{id}?done={done}")))
 }
 
 #[derive(Deserialize)]
@@ -413,11 +400,6 @@ pub(crate) async fn send(
             p { a.button href=(path) { "Back to the delivery" } }
         }
     };
-    Ok((
-        status,
-        Page::new("Send once", content)
-            .under("/deliveries")
-            .of(&site),
-    )
-        .into_response())
+    let page = Page::new("Send once", content).under("/deliveries");
+    Ok((status, page.of(&site)).into_response())
 }

@@ -9,10 +9,10 @@ use heygen_events::text::visible;
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _, InboxErrorKind};
 use maud::{Markup, html};
 
-use crate::page::Page;
+use crate::page::{self, Page};
 use crate::problem::Problem;
 use crate::site::Site;
-use crate::words::{self, ago, number};
+use crate::words::{self, number};
 
 pub(crate) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let now = SystemTime::now();
@@ -36,32 +36,26 @@ pub(crate) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Prob
 }
 
 fn table(site: &Site, drift: &[DriftCount], now: SystemTime) -> Markup {
-    html! {
-        div.scroll role="region" aria-label="Drift" tabindex="0" {
-            table.listed {
-                thead { tr {
-                    th scope="col" { "What" }
-                    th scope="col" { "Name" }
-                    th scope="col" { "Event" }
-                    th.number scope="col" { "Deliveries" }
-                    th scope="col" { "Last (UTC)" }
-                    th scope="col" { "Example" }
-                } }
-                tbody {
-                    @for count in drift {
-                        tr {
-                            td { (kind(count.drift.kind)) }
-                            th.wrap scope="row" { code { (visible(&count.drift.name)) } }
-                            td { (visible(&count.drift.event_type)) }
-                            td.number { (number(count.count)) }
-                            td { (words::time(count.last_at)) " " span.hint { (ago(count.last_at, now)) } }
-                            td { a href=(site.path(&format!("/deliveries/{}", count.example))) { code { (count.example) } } }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("What", ""),
+        ("Name", "key wrap"),
+        ("Event", "wrap"),
+        ("Deliveries", "number"),
+        ("Last (UTC)", "when"),
+        ("Example", ""),
+    ];
+    let rows = drift.iter().map(|count| {
+        let example = site.path(&format!("/deliveries/{}", count.example));
+        vec![
+            kind(count.drift.kind),
+            html! { code { (visible(&count.drift.name)) } },
+            html! { (visible(&count.drift.event_type)) },
+            html! { (number(count.count)) },
+            words::time_ago(count.last_at, now),
+            html! { a href=(example) { code { (count.example) } } },
+        ]
+    });
+    page::table("Drift", "listed", &columns, rows)
 }
 
 fn kind(kind: DriftKind) -> Markup {

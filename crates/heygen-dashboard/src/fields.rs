@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::body::{is_link, without_links, without_query};
+use crate::page;
 
 /// A row for each field of the data, then for what stands beside it.
 pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> Markup {
@@ -21,36 +22,35 @@ pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> 
         .unwrap_or(&empty);
     let is_beside = |name: &str| !["event_type", "event", "event_data"].contains(&name);
     let beside = top.iter().filter(|(name, _)| is_beside(name));
-    html! {
-        div.scroll role="region" aria-label="Fields" tabindex="0" {
-            table.fields {
-                thead { tr { th scope="col" { "Field" } th scope="col" { "Value" } th scope="col" { "What it is" } } }
-                tbody {
-                    @for (name, value) in data {
-                        (row(name, value, documented.about(&documented.data, name), shows_links))
-                    }
-                    @for (name, value) in beside {
-                        (row(name, value, documented.about(&documented.top, name), shows_links))
-                    }
-                }
+    let about_data = |name: &str| documented.about(&documented.data, name);
+    let about_top = |name: &str| documented.about(&documented.top, name);
+    let data_rows = data
+        .iter()
+        .map(|(name, value)| (name, value, about_data(name)));
+    let rows = data_rows.chain(beside.map(|(name, value)| (name, value, about_top(name))));
+    let rows = rows.map(|(name, value, about)| {
+        let about = match about {
+            About::Documented(text) => html! { (text) },
+            About::Untyped => {
+                html! { span.hint { "HeyGen does not document the fields of this event" } }
             }
-        }
+            About::Unknown => html! { span.tag.warn { "not known to this version" } },
+        };
+        vec![
+            html! { code { (visible(name)) } },
+            self::value(value, shows_links),
+            about,
+        ]
+    });
+    let columns = [
+        ("Field", "key"),
+        ("Value", "value"),
+        ("What it is", "about"),
+    ];
+    html! {
+        (page::table("Fields", "cards fields", &columns, rows))
         @if data.is_empty() {
             p.hint { "The event carries no data that could be shown as fields." }
-        }
-    }
-}
-
-fn row(name: &str, value: &Value, about: About<'_>, shows_links: bool) -> Markup {
-    html! {
-        tr {
-            th scope="row" { code { (visible(name)) } }
-            td.value { (self::value(value, shows_links)) }
-            td { @match about {
-                About::Documented(text) => (text),
-                About::Untyped => span.hint { "HeyGen does not document the fields of this event" },
-                About::Unknown => span.tag.warn { "not known to this version" },
-            } }
         }
     }
 }

@@ -76,6 +76,16 @@ impl Filter {
         *self.at_start() != Self::default()
     }
 
+    /// Whether deliveries have to be looked at to find those that it lets through.
+    pub(crate) fn is_selective(&self) -> bool {
+        let timeless = Self {
+            since: String::new(),
+            until: String::new(),
+            ..self.clone()
+        };
+        timeless.is_set()
+    }
+
     /// The same from the newest delivery on.
     pub(crate) fn at_start(&self) -> Box<Self> {
         Box::new(Self {

@@ -106,7 +106,8 @@ impl Gate {
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
         let now = SystemTime::now();
-        pairs.any(|(name, value)| name == COOKIE && self.is_session(value, now))
+        // Those of dashboards at other ports come along.
+        pairs.any(|(name, value)| name.starts_with(COOKIE) && self.is_session(value, now))
     }
 }
 
@@ -115,6 +116,7 @@ fn seconds(time: SystemTime) -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
+/// How the names of all begin.
 pub(crate) const COOKIE: &str = "heygen-webhooks-session";
 pub(crate) const SESSION: Duration = Duration::from_secs(12 * 60 * 60);
 const MIN_TOKEN: usize = 22;

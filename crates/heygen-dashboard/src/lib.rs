@@ -7,14 +7,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{MethodRouter, get, post};
-use heygen_inbox::{BoxInbox, InboxAdmin, RejectedRequests};
+use heygen_inbox::{BoxInbox, InboxAdmin, MemoryInbox, RejectedRequests};
 use heygen_signature::Secret;
 use http::header;
 
 mod access;
 mod asset;
 mod body;
-mod bulk;
 mod chart;
 mod deliveries;
 mod delivery;
@@ -23,12 +22,14 @@ mod fact;
 mod fields;
 mod filter;
 mod gate;
+mod job;
 mod live;
 mod media;
 mod overview;
 mod page;
 mod problem;
 mod rejected;
+mod replay;
 mod sandbox;
 mod sender;
 mod site;
@@ -55,6 +56,14 @@ impl Dashboard {
             site: Site::new(BoxInbox::new(inbox)),
             metrics: None,
         }
+    }
+
+    /// The page of a sandbox alone, for a program that has no inbox.
+    #[must_use]
+    pub fn of_sandbox(sandbox: Arc<dyn SandboxControl>) -> Self {
+        let mut dashboard = Self::new(MemoryInbox::new()).sandbox(sandbox);
+        dashboard.site.has_inbox = false;
+        dashboard
     }
 
     /// Puts the pages under a path, such as `/dashboard`. Default: `/`.
@@ -95,11 +104,11 @@ impl Dashboard {
         self
     }
 
-    /// Shows on the overview what the program around it knows. Called for each view, so it must be
-    /// quick.
+    /// Shows on the overview what the program around it knows. Called for each view, on a thread that
+    /// may block.
     #[must_use]
     pub fn facts(mut self, facts: impl Fn() -> Vec<Fact> + Send + Sync + 'static) -> Self {
-        self.site.facts = Some(Box::new(facts));
+        self.site.facts = Some(Arc::new(facts));
         self
     }
 
@@ -165,33 +174,40 @@ impl Dashboard {
             true => "/".to_owned(),
             false => site.base.clone(),
         };
-        let pages = Router::new()
-            .route(&home, get(overview::show))
-            .route(&at("/deliveries"), get(deliveries::show))
-            .route(&at("/deliveries/{id}"), get(delivery::show))
-            .route(&at("/deliveries/{id}/body"), get(delivery::download))
-            .route(&at("/deliveries/{id}/media"), get(media::show))
-            .route(&at("/deliveries/{id}/replay"), post(delivery::replay))
-            .route(
-                &at("/deliveries/{id}/dead-letter"),
-                post(delivery::dead_letter),
-            )
-            .route(&at("/deliveries/{id}/send"), post(delivery::send))
-            .route(
-                &at("/replay"),
-                get(bulk::page::show).post(bulk::page::start),
-            )
-            .route(&at("/replay/stop"), post(bulk::page::stop))
-            .route(&at("/pause"), post(overview::pause))
-            .route(&at("/resume"), post(overview::resume))
-            .route(&at("/rejected"), get(rejected::list))
-            .route(&at("/rejected/{id}"), get(rejected::show))
-            .route(&at("/rejected/reverify"), post(rejected::reverify))
-            .route(&at("/drift"), get(drift::show))
+        let live = || middleware::from_fn_with_state(Arc::clone(&site), live::share);
+        let pages_of_inbox = || {
+            Router::new()
+                .route(&home, get(overview::show))
+                .route(&at("/deliveries"), get(deliveries::show))
+                .route_layer(live())
+                .route(&at("/deliveries/{id}"), get(delivery::show))
+                .route(&at("/deliveries/{id}/body"), get(delivery::download))
+                .route(&at("/deliveries/{id}/media"), get(media::show))
+                .route(&at("/deliveries/{id}/replay"), post(delivery::replay))
+                .route(
+                    &at("/deliveries/{id}/dead-letter"),
+                    post(delivery::dead_letter),
+                )
+                .route(&at("/deliveries/{id}/send"), post(delivery::send))
+                .route(&at("/replay"), get(replay::show).post(replay::start))
+                .route(&at("/replay/stop"), post(replay::stop))
+                .route(&at("/pause"), post(overview::pause))
+                .route(&at("/resume"), post(overview::resume))
+                .route(&at("/rejected"), get(rejected::list))
+                .route(&at("/rejected/{id}"), get(rejected::show))
+                .route(&at("/rejected/reverify"), post(rejected::reverify))
+                .route(&at("/rejected/stop"), post(rejected::stop))
+                .route(&at("/drift"), get(drift::show))
+        };
+        let pages = match site.has_inbox {
+            true => pages_of_inbox(),
+            false => Router::new().route(&home, get(sandbox::page::home)),
+        };
+        let pages = pages
             .route(&at("/sandbox"), get(sandbox::page::show))
             .route(&at("/sandbox/send"), post(sandbox::page::send))
             .route(&at("/sandbox/misbehave"), post(sandbox::page::misbehave))
-            .route(&at("/changes"), get(live::changes::stream))
+            .route(&at("/changes"), get(live::stream))
             .route(&at("/login"), get(access::show_login).post(access::login))
             .route(&at("/logout"), post(access::logout))
             .route(&at("/assets/{name}"), get(asset::show));

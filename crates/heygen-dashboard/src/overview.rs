@@ -16,7 +16,8 @@ use serde::Deserialize;
 use crate::chart::{Chart, Series, Span};
 use crate::deliveries;
 use crate::fact::Fact;
-use crate::page::Page;
+use crate::filter::Filter;
+use crate::page::{self, Page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, ago, number};
@@ -36,7 +37,7 @@ pub(crate) async fn show(
     let counts = site.inbox.counts().await?;
     let newest = site.inbox.list(Query::default().limit(LOOKED_AT)).await?;
     let chart = charted(&site, span, now).await?;
-    let facts = site.facts.as_ref().map(|facts| facts()).unwrap_or_default();
+    let facts = site.facts().await;
     let paused = site.inbox.paused().await?;
     let mut warnings = warnings(&site, &counts, &facts, now);
     if let Some(since) = paused {
@@ -55,7 +56,7 @@ pub(crate) async fn show(
             (tiles(&site, &counts, &newest, now))
             section.card {
                 div.head {
-                    h2 { "Deliveries over time" }
+                    h2 { "Deliveries over time (UTC)" }
                     nav.spans aria-label="Time span" {
                         @for choice in Span::ALL {
                             a href=(format!("{}?span={}", site.path("/"), choice.word())) aria-current=[(choice == span).then_some("true")] { (choice.name()) }
@@ -179,29 +180,34 @@ fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
         .max()
         .unwrap_or(1)
         .max(1);
+    let columns = [
+        ("Event", "key"),
+        ("Accepted", "number"),
+        ("Duplicates", "number"),
+        ("Failed attempts", "number"),
+        ("Share", ""),
+    ];
+    let rows = events.iter().take(40).map(|(name, counts)| {
+        let filter = Filter {
+            event: (*name).to_owned(),
+            since: span.word().to_owned(),
+            ..Filter::default()
+        };
+        let to = format!("{}{}", site.path("/deliveries"), filter.address());
+        let count = accepted(counts);
+        let count_of = |series: Series| html! { (number(counts[series as usize])) };
+        vec![
+            html! { @if name.is_empty() { "(no event)" } @else { a href=(to) { (visible(name)) } } },
+            html! { (number(count)) },
+            count_of(Series::Duplicate),
+            count_of(Series::FailedAttempt),
+            html! { meter min="0" max=(most) value=(count) aria-label=(format!("{count} of {most}")) {} },
+        ]
+    });
     html! {
         details open[events.len() <= 8] #by-event {
             summary { "By event" }
-            div.scroll role="region" aria-label="Counts by event" tabindex="0" {
-                table {
-                    thead { tr { th scope="col" { "Event" } th.number scope="col" { "Accepted" } th.number scope="col" { "Duplicates" } th.number scope="col" { "Failed attempts" } th scope="col" { "Share" } } }
-                    tbody {
-                        @for (name, counts) in events.iter().take(40) {
-                            @let filter = crate::filter::Filter { event: (*name).to_owned(), since: span.word().to_owned(), ..Default::default() };
-                            tr {
-                                th scope="row" {
-                                    @if name.is_empty() { "(no event)" }
-                                    @else { a href=(format!("{}{}", site.path("/deliveries"), filter.address())) { (visible(name)) } }
-                                }
-                                td.number { (number(accepted(counts))) }
-                                td.number { (number(counts[Series::Duplicate as usize])) }
-                                td.number { (number(counts[Series::FailedAttempt as usize])) }
-                                td { meter min="0" max=(most) value=(accepted(counts)) aria-label=(format!("{} of {}", accepted(counts), most)) {} }
-                            }
-                        }
-                    }
-                }
-            }
+            (page::table("Counts by event", "", &columns, rows))
         }
     }
 }
@@ -229,17 +235,11 @@ async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Prob
         );
     }
     if site.rejected.is_some() {
-        // Each is kept with its first and its last time.
-        let rejected = site.read_rejected(|rejected| rejected.list(CHARTED)).await;
+        let since = chart.since();
+        let rejected = site.read_rejected(move |rejected| rejected.traffic(since, unit));
         // The rest is worth seeing without them; their own page tells why they cannot be read.
-        for rejected in rejected.unwrap_or_default() {
-            chart.add(rejected.first_at, Series::Rejected, None, 1);
-            chart.add(
-                rejected.last_at,
-                Series::Rejected,
-                None,
-                rejected.count.saturating_sub(1),
-            );
+        for (at, count) in rejected.await.unwrap_or_default() {
+            chart.add(at, Series::Rejected, None, count);
         }
     }
     Ok(chart)
@@ -256,5 +256,4 @@ fn series_of(outcome: Option<Outcome>) -> Series {
 /// How many of the newest are looked at for the last that HeyGen signed.
 const LOOKED_AT: usize = 200;
 const SHOWN: usize = 10;
-const CHARTED: usize = 1000;
 const LONG_WAIT: Duration = Duration::from_secs(600);

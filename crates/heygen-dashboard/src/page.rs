@@ -1,6 +1,7 @@
 //! [`Page`]: the frame around every page.
 
 use axum::response::{IntoResponse as _, Response};
+use heygen_events::text::visible;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::asset::{ICON, SCRIPT, STYLE};
@@ -80,6 +81,50 @@ impl Page {
             }
         }
     }
+}
+
+/// A table that scrolls by itself where it is too wide, and becomes a list of cards on a telephone. Each column has a name and a
+/// class; that of the class `key` names its row.
+pub(crate) fn table(
+    label: &str,
+    class: &str,
+    columns: &[(&str, &str)],
+    rows: impl IntoIterator<Item = Vec<Markup>>,
+) -> Markup {
+    html! {
+        div.scroll role="region" aria-label=(label) tabindex="0" {
+            table.(class) {
+                thead { tr { @for (name, class) in columns { th.(class) scope="col" { (name) } } } }
+                tbody {
+                    @for cells in rows {
+                        tr {
+                            @for ((name, class), cell) in columns.iter().zip(cells) {
+                                @if class.starts_with("key") { th.(class) scope="row" data-label=(name) { (cell) } }
+                                @else { td.(class) data-label=(name) { (cell) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Names of headers, and what is kept of their values.
+pub(crate) fn headers<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Markup {
+    let rows = headers.into_iter().map(|(name, value)| {
+        let value = match value {
+            Some(value) => html! { (visible(value)) },
+            None => html! { span.hint { "not kept" } },
+        };
+        vec![html! { code { (visible(name)) } }, value]
+    });
+    table(
+        "Headers",
+        "headers",
+        &[("Name", "key"), ("Value", "value")],
+        rows,
+    )
 }
 
 const MENU: [(&str, &str); 5] = [

@@ -12,25 +12,19 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::body::Shown;
-use crate::page::Page;
+use crate::job::Job;
+use crate::page::{self, Page};
 use crate::problem::Problem;
 use crate::site::Site;
-use crate::words::{self, ago, number};
+use crate::words::{self, number};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct View {
-    /// What verifying again came to: accepted, known already, still rejected.
-    accepted: Option<usize>,
-    known: Option<usize>,
-    left: Option<usize>,
     links: String,
 }
 
-pub(crate) async fn list(
-    State(site): State<Arc<Site>>,
-    Params(view): Params<View>,
-) -> Result<Response, Problem> {
+pub(crate) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let now = SystemTime::now();
     let rejected = site.read_rejected(|rejected| rejected.list(SHOWN)).await?;
     let may_reverify = !site.is_read_only && site.secrets.is_some();
@@ -43,7 +37,9 @@ pub(crate) async fn list(
                 }
             }
         }
-        (outcome(&view))
+        @if let Some(job) = site.reverify.last() {
+            div #progress data-live data-poll[job.is_running()] { (job.markup(&site.path("/rejected/stop"), &outcome(&job))) }
+        }
         div #rejected data-live {
             @if rejected.is_empty() {
                 div.card.empty { p { "No request was rejected lately." } }
@@ -56,46 +52,38 @@ pub(crate) async fn list(
     Ok(Page::new("Rejected", content).under("/rejected").of(&site))
 }
 
-fn outcome(view: &View) -> Markup {
-    let (Some(accepted), Some(known), Some(left)) = (view.accepted, view.known, view.left) else {
-        return html! {};
-    };
+fn outcome(job: &Job) -> Markup {
+    let [accepted, known, left] = job.counts();
     html! {
-        p.notice role="status" {
-            (words::deliveries(accepted as u64)) " accepted"
-            @if known > 0 { ", " (number(known as u64)) " were in the inbox already" }
-            @if left > 0 { ", " (number(left as u64)) " do not verify and stay here" } "."
-        }
+        (words::deliveries(accepted)) " accepted"
+        @if known > 0 { ", " (number(known)) " were in the inbox already" }
+        @if left > 0 { ", " (number(left)) " do not verify and stay here" }
     }
 }
 
 fn table(site: &Site, rejected: &[RejectedSummary], now: SystemTime) -> Markup {
-    html! {
-        div.scroll role="region" aria-label="Rejected requests" tabindex="0" {
-            table.rejected.listed {
-                thead { tr {
-                    th scope="col" { "Last (UTC)" }
-                    th scope="col" { "Reason" }
-                    th scope="col" { "What to do" }
-                    th.number scope="col" { "Times" }
-                    th scope="col" { "Signature" }
-                    th.number scope="col" { "Body" }
-                } }
-                tbody {
-                    @for summary in rejected {
-                        tr {
-                            td { (words::time(summary.last_at)) " " span.hint { (ago(summary.last_at, now)) } }
-                            th scope="row" { a href=(site.path(&format!("/rejected/{}", summary.id))) { (visible(&summary.reason)) } }
-                            td.wrap { (visible(summary.explanation.as_deref().unwrap_or("–"))) }
-                            td.number { (number(summary.count)) }
-                            td { @if summary.is_signed { "well-formed" } @else { span.hint { "none, or malformed" } } }
-                            td.number { (summary.body_bytes.map_or_else(|| "not read".to_owned(), words::bytes)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("Last (UTC)", "when"),
+        ("Reason", "key"),
+        ("What to do", "wrap"),
+        ("Times", "number"),
+        ("Signature", ""),
+        ("Body", "number"),
+    ];
+    let rows = rejected.iter().map(|summary| {
+        let path = site.path(&format!("/rejected/{}", summary.id));
+        let advice = summary.explanation.as_deref().unwrap_or("–");
+        let body = summary.body_bytes;
+        vec![
+            words::time_ago(summary.last_at, now),
+            html! { a href=(path) { (visible(&summary.reason)) } },
+            html! { (visible(advice)) },
+            html! { (number(summary.count)) },
+            html! { @if summary.is_signed { "well-formed" } @else { span.hint { "none, or malformed" } } },
+            html! { (body.map_or_else(|| "not read".to_owned(), words::bytes)) },
+        ]
+    });
+    page::table("Rejected requests", "listed rejected", &columns, rows)
 }
 
 pub(crate) async fn show(
@@ -115,13 +103,20 @@ pub(crate) async fn show(
         .as_ref()
         .map(|body| Shown::of(body, shows_links));
     let path = site.path(&format!("/rejected/{id}"));
+    let signatures = &rejected.signatures;
+    let kept = signatures
+        .iter()
+        .map(|header| (&*header.name, Some(&*header.value)));
+    let is_other = |name: &&String| signatures.iter().all(|header| header.name != **name);
+    let others = rejected.header_names.iter().filter(is_other);
+    let others = others.map(|name| (name.as_str(), None));
     let content = html! {
         p.crumbs { a href=(site.path("/rejected")) { "Rejected" } " / " code { (id) } }
         h1 { (visible(&summary.reason)) }
         section.card {
             @if let Some(explanation) = &summary.explanation { p.lead { (visible(explanation)) } }
             dl.facts {
-                div { dt { "Last" } dd { (words::time(summary.last_at)) " UTC " span.hint { (ago(summary.last_at, now)) } } }
+                div { dt { "Last" } dd { (words::time(summary.last_at)) " UTC " span.hint { (words::ago(summary.last_at, now)) } } }
                 div { dt { "First" } dd { (words::time(summary.first_at)) " UTC" } }
                 div { dt { "Times" } dd { (number(summary.count)) } }
                 div { dt { "With the secrets in use now" } dd { (diagnosis(&site, &rejected)) } }
@@ -144,19 +139,7 @@ pub(crate) async fn show(
         section.card {
             h2 { "Headers" }
             p.hint { "Values are kept of signatures alone." }
-            div.scroll role="region" aria-label="Headers" tabindex="0" {
-                table.headers {
-                    thead { tr { th scope="col" { "Name" } th scope="col" { "Value" } } }
-                    tbody {
-                        @for header in &rejected.signatures {
-                            tr { th scope="row" { code { (visible(&header.name)) } } td.value { (visible(&header.value)) } }
-                        }
-                        @for name in rejected.header_names.iter().filter(|name| rejected.signatures.iter().all(|header| header.name != **name)) {
-                            tr { th scope="row" { code { (visible(name)) } } td { span.hint { "not kept" } } }
-                        }
-                    }
-                }
-            }
+            (page::headers(kept.chain(others)))
         }
     };
     Ok(Page::new("Rejected request", content)
@@ -197,25 +180,47 @@ pub(crate) async fn reverify(
             all.iter().map(|summary| summary.id).collect()
         }
     };
-    let (mut accepted, mut known, mut left) = (0, 0, 0);
+    let (total, of) = (ids.len() as u64, Arc::clone(&site));
+    let work = |job| accept(job, of, secrets, ids);
+    site.reverify.start(total, work).await?;
+    Ok(Redirect::to(&site.path("/rejected")))
+}
+
+/// Goes through them in the order in which they came.
+async fn accept(
+    job: Arc<Job>,
+    site: Arc<Site>,
+    secrets: Secrets,
+    ids: Vec<u64>,
+) -> Result<(), Problem> {
     for id in ids {
+        if job.is_stopped() {
+            break;
+        }
         let post = site.read_rejected(move |rejected| rejected.get(id)).await?;
-        let delivery = post.and_then(|post| verified(&post, &secrets));
-        let Some(delivery) = delivery else {
-            left += 1;
+        let Some(delivery) = post.and_then(|post| verified(&post, &secrets)) else {
+            job.add(LEFT, 1);
             continue;
         };
         // It is in the inbox, on the disk, before it goes from here.
-        match site.inbox.append(delivery).await? {
-            Appended::New(_) => accepted += 1,
-            Appended::Duplicate(_) => known += 1,
-            _ => {}
-        }
+        let appended = site.inbox.append(delivery).await?;
         site.read_rejected(move |rejected| rejected.remove(&[id]))
             .await?;
+        job.add(
+            if matches!(appended, Appended::New(_)) {
+                ACCEPTED
+            } else {
+                KNOWN
+            },
+            1,
+        );
     }
-    let outcome = format!("/rejected?accepted={accepted}&known={known}&left={left}");
-    Ok(Redirect::to(&site.path(&outcome)))
+    Ok(())
+}
+
+pub(crate) async fn stop(State(site): State<Arc<Site>>) -> Redirect {
+    site.reverify.stop();
+    Redirect::to(&site.path("/rejected"))
 }
 
 fn verified(post: &Rejected, secrets: &Secrets) -> Option<NewDelivery> {
@@ -229,5 +234,10 @@ fn pairs(post: &Rejected) -> impl Iterator<Item = (&str, &[u8])> {
     let signatures = post.signatures.iter();
     signatures.map(|header| (header.name.as_str(), header.value.as_bytes()))
 }
+
+/// What came of each.
+const ACCEPTED: usize = 0;
+const KNOWN: usize = 1;
+const LEFT: usize = 2;
 
 const SHOWN: usize = 200;

@@ -11,6 +11,12 @@ pub trait SandboxControl: Send + Sync + 'static {
     /// A body of this event, to begin with.
     fn sample(&self, event: &EventType) -> String;
 
+    /// Its address, which stands for HeyGen's.
+    fn url(&self) -> String;
+
+    /// Where it delivers to.
+    fn endpoints(&self) -> Vec<String>;
+
     /// Delivers this body to every endpoint; says in a sentence why it cannot.
     ///
     /// # Errors
@@ -38,6 +44,8 @@ pub trait SandboxControl: Send + Sync + 'static {
 pub struct SandboxAttempt {
     /// The name of the event.
     pub event: String,
+    /// Where it went.
+    pub url: String,
     /// Which attempt at this delivery, from 1.
     pub number: usize,
     /// The status that was answered; `None` without an answer.
@@ -54,6 +62,7 @@ impl SandboxAttempt {
     pub fn new(event: impl Into<String>, number: usize, status: Option<u16>) -> Self {
         Self {
             event: event.into(),
+            url: String::new(),
             number,
             status,
             duration: Duration::ZERO,

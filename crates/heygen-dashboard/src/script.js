@@ -32,7 +32,7 @@ async function refresh() {
   }
   isLoading = true;
   try {
-    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "error" });
+    const answer = await fetch(location.href, { credentials: "same-origin", redirect: "error", headers: { "x-refresh": "1" } });
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of regions()) {
@@ -40,6 +40,7 @@ async function refresh() {
       if (next === null || isBusy(region)) continue;
       replace(region, next);
     }
+    tellLocalTimes();
   } catch {
     root.classList.add("offline");
   } finally {
@@ -72,6 +73,13 @@ function replace(region, next) {
   if (focused) {
     const again = focused(adopted);
     if (again) again.focus({ preventScroll: true });
+  }
+}
+
+// Times stand in UTC; the reader's own is told where the pointer rests.
+function tellLocalTimes() {
+  for (const time of document.querySelectorAll("time")) {
+    time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
   }
 }
 
@@ -138,6 +146,7 @@ if (button !== null) {
   listen();
   schedulePoll();
 }
+tellLocalTimes();
 
 // An empty frame takes no room.
 for (const frame of document.querySelectorAll('iframe[name="preview"]')) {

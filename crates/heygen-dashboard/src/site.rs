@@ -8,10 +8,10 @@ use heygen_inbox::{
 use heygen_signature::{Secret, Secrets};
 use tokio::sync::Semaphore;
 
-use crate::bulk::Bulk;
 use crate::fact::Fact;
 use crate::gate::Gate;
-use crate::live::Pulse;
+use crate::job::Jobs;
+use crate::live::{Copies, Pulse};
 use crate::problem::Problem;
 use crate::sandbox::SandboxControl;
 use crate::sender::Sender;
@@ -30,14 +30,18 @@ pub(crate) struct Site {
     pub(crate) sender: Option<Box<dyn Sender>>,
     pub(crate) rejected: Option<Arc<dyn RejectedRequests>>,
     pub(crate) sandbox: Option<Arc<dyn SandboxControl>>,
+    /// Whether there are pages of the inbox.
+    pub(crate) has_inbox: bool,
     pub(crate) webhook_url: Option<String>,
     pub(crate) pulse: Pulse,
+    pub(crate) copies: Copies,
     /// Places for streams of changes.
     pub(crate) streams: Arc<Semaphore>,
-    pub(crate) bulk: Bulk,
+    pub(crate) replay: Jobs,
+    pub(crate) reverify: Jobs,
 }
 
-type Facts = Box<dyn Fn() -> Vec<Fact> + Send + Sync>;
+type Facts = Arc<dyn Fn() -> Vec<Fact> + Send + Sync>;
 type NamedSecrets = Box<dyn Fn() -> Vec<(String, Secret)> + Send + Sync>;
 
 impl Site {
@@ -54,10 +58,13 @@ impl Site {
             sender: None,
             rejected: None,
             sandbox: None,
+            has_inbox: true,
             webhook_url: None,
             pulse: Pulse::default(),
+            copies: Copies::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            bulk: Bulk::default(),
+            replay: Jobs::default(),
+            reverify: Jobs::default(),
         }
     }
 
@@ -66,7 +73,7 @@ impl Site {
         match path {
             "/rejected" => self.rejected.is_some(),
             "/sandbox" => self.sandbox.is_some(),
-            _ => true,
+            _ => self.has_inbox,
         }
     }
 
@@ -89,6 +96,18 @@ impl Site {
         })
     }
 
+    /// What the program around it knows, on a thread that may block.
+    pub(crate) async fn facts(&self) -> Vec<Fact> {
+        let Some(facts) = self.facts.clone() else {
+            return Vec::new();
+        };
+        let asked = tokio::task::spawn_blocking(move || facts()).await;
+        asked.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the dashboard cannot tell what this server knows");
+            Vec::new()
+        })
+    }
+
     /// Every secret in use; `None` when none is known.
     pub(crate) fn secrets(&self) -> Option<Secrets> {
         let named = self.secrets.as_ref()?();
@@ -104,12 +123,8 @@ impl Site {
         let rejected =
             rejected.ok_or_else(|| Problem::not_found("Rejected requests are not kept here."))?;
         let asked = tokio::task::spawn_blocking(move || ask(&*rejected)).await;
-        let panicked = |_| {
-            InboxError::new(
-                InboxErrorKind::Storage,
-                "reading rejected requests panicked",
-            )
-        };
+        let panicked = "reading rejected requests panicked";
+        let panicked = |_| InboxError::new(InboxErrorKind::Storage, panicked);
         Ok(asked.map_err(panicked)??)
     }
 

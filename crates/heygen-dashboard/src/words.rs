@@ -8,10 +8,15 @@ use heygen_inbox::{AttemptOutcome, DeliverySummary, Source, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-/// A moment in UTC, to the second, with how long ago it was.
+/// A moment in UTC, to the second.
 pub(crate) fn time(at: SystemTime) -> Markup {
     let exact = rfc3339(at);
     html! { time datetime=(exact) title=(exact) { (clock(at)) } }
+}
+
+/// The same, with how long ago it was.
+pub(crate) fn time_ago(at: SystemTime, now: SystemTime) -> Markup {
+    html! { (time(at)) " " span.hint { (ago(at, now)) } }
 }
 
 /// `2026-11-28 09:40:12`, in UTC.
@@ -78,25 +83,27 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 /// The state in colour and in a word.
 pub(crate) fn state(state: State) -> Markup {
-    let (class, word) = match state {
-        State::Pending => ("waiting", "pending"),
-        State::Claimed => ("waiting", "being handled"),
-        State::Interrupted => ("bad", "interrupted"),
-        State::Acknowledged => ("good", "acknowledged"),
-        State::DeadLettered => ("bad", "dead-lettered"),
-        _ => ("waiting", state.as_str()),
-    };
-    html! { span.state.(class) { (word) } }
+    match state {
+        State::Pending => badge("waiting", "pending"),
+        State::Claimed => badge("waiting", "being handled"),
+        State::Interrupted => badge("bad", "interrupted"),
+        State::Acknowledged => badge("good", "acknowledged"),
+        State::DeadLettered => badge("bad", "dead-lettered"),
+        _ => badge("waiting", state.as_str()),
+    }
 }
 
 pub(crate) fn attempt(result: AttemptOutcome) -> Markup {
-    let (class, word) = match result {
-        AttemptOutcome::Acknowledged => ("good", "acknowledged"),
-        AttemptOutcome::Retry => ("waiting", "to be retried"),
-        AttemptOutcome::DeadLettered => ("bad", "dead-lettered"),
-        AttemptOutcome::Interrupted => ("bad", "interrupted"),
-        _ => ("waiting", result.as_str()),
-    };
+    match result {
+        AttemptOutcome::Acknowledged => badge("good", "acknowledged"),
+        AttemptOutcome::Retry => badge("waiting", "to be retried"),
+        AttemptOutcome::DeadLettered => badge("bad", "dead-lettered"),
+        AttemptOutcome::Interrupted => badge("bad", "interrupted"),
+        _ => badge("waiting", result.as_str()),
+    }
+}
+
+pub(crate) fn badge(class: &str, word: &str) -> Markup {
     html! { span.state.(class) { (word) } }
 }
 

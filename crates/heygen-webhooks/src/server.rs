@@ -25,6 +25,7 @@ mod attempt_log;
 pub(crate) mod dashboard;
 pub(crate) mod listen;
 pub(crate) mod metrics;
+pub(crate) mod sandbox;
 
 use attempt_log::AttemptLog;
 

@@ -11,7 +11,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{SandboxAttempt, SandboxControl};
-use crate::page::Page;
+use crate::body::without_links;
+use crate::page::{self, Page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words;
@@ -40,22 +41,27 @@ pub(crate) async fn show(
     };
     let body = sandbox.sample(&event);
     let notice = done.map(|text| html! { p.notice role="status" { (text) } });
-    Ok(page(&site, sandbox, &event, &body, notice))
+    Ok(shown(&site, sandbox, &event, &body, notice))
 }
 
-fn page(
+/// Where there is no other page to begin with.
+pub(crate) async fn home(State(site): State<Arc<Site>>) -> Redirect {
+    Redirect::to(&site.path("/sandbox"))
+}
+
+fn shown(
     site: &Site,
     sandbox: &dyn SandboxControl,
     event: &EventType,
     body: &str,
     notice: Option<Markup>,
 ) -> Response {
-    let attempts = sandbox.attempts();
     let content = html! {
         h1 { "Sandbox" }
-        p.hint { "It plays HeyGen on this machine: what you send here is signed and delivered as HeyGen would." }
+        p.hint { "It plays HeyGen on this machine, at " code { (sandbox.url()) } ": what you send here is signed and delivered as HeyGen would." }
         (notice.unwrap_or_default())
         section.card {
+            (endpoints(sandbox))
             form.inline method="get" action=(site.path("/sandbox")) {
                 label for="event" { "Event" }
                 select #event name="event" {
@@ -67,57 +73,75 @@ fn page(
             form method="post" action=(site.path("/sandbox/send")) {
                 label for="body" { "Body" }
                 textarea #body name="body" rows="16" spellcheck="false" { (body) }
-                div.buttons {
-                    button.primary { "Send" }
-                    label.check { input type="checkbox" name="anyway" value="yes"; " also if it does not match the schema" }
+                @if !site.is_read_only {
+                    div.buttons {
+                        button.primary { "Send" }
+                        label.check { input type="checkbox" name="anyway" value="yes"; " also if it does not match the schema" }
+                    }
                 }
             }
-        }
-        section.card {
-            h2 { "Attempts" }
-            div #attempts data-live data-poll { (table(&attempts)) }
         }
         section.card {
             h2 { "Misbehave" }
             form method="post" action=(site.path("/sandbox/misbehave")) {
                 label for="misbehaviour" { "How, as JSON; " code { "{}" } " is not at all" }
-                textarea #misbehaviour.short name="json" rows="4" spellcheck="false" { (sandbox.misbehaviour()) }
+                textarea #misbehaviour name="json" rows="3" spellcheck="false" { (sandbox.misbehaviour()) }
                 p.hint {
                     "Such as " code { "{\"duplicates\": 2}" } ", " code { "{\"delay_ms\": 2000}" } ", " code { "{\"drop_answers\": 1}" } ", "
                     code { "{\"link\": \"null\"}" } ", " code { "{\"old_secret\": true}" } "."
                 }
-                button { "Apply" }
+                @if !site.is_read_only { button { "Apply" } }
             }
+        }
+        section.card {
+            h2 { "Attempts" }
+            div #attempts data-live data-poll { (table(&sandbox.attempts())) }
         }
     };
     Page::new("Sandbox", content).under("/sandbox").of(site)
+}
+
+/// Where it delivers to, or how it comes to know.
+fn endpoints(sandbox: &dyn SandboxControl) -> Markup {
+    let endpoints = sandbox.endpoints();
+    html! {
+        @if endpoints.is_empty() {
+            p.alert {
+                "Nothing is delivered, as no address is registered. Register yours: "
+                code { "HEYGEN_API_KEY=any heygen-webhooks endpoints create http://127.0.0.1:8080/webhooks/heygen --base-url " (sandbox.url()) }
+            }
+        } @else {
+            p.hint { "Delivers to " @for (place, url) in endpoints.iter().enumerate() { @if place > 0 { ", " } code { (visible(&without_links(url))) } } "." }
+        }
+    }
 }
 
 fn table(attempts: &[SandboxAttempt]) -> Markup {
     if attempts.is_empty() {
         return html! { p.hint { "Nothing was sent yet." } };
     }
-    html! {
-        div.scroll role="region" aria-label="Attempts of the sandbox" tabindex="0" {
-            table {
-                thead { tr { th scope="col" { "Event" } th.number scope="col" { "Attempt" } th scope="col" { "Answer" } th.number scope="col" { "Took" } } }
-                tbody {
-                    @for attempt in attempts {
-                        tr {
-                            th scope="row" { (visible(&attempt.event)) }
-                            td.number { (attempt.number) }
-                            td { @match attempt.status {
-                                Some(status @ 200..300) => span.state.good { (status) },
-                                Some(status) => span.state.bad { (status) },
-                                None => { span.state.bad { "no answer" } " " (visible(attempt.error.as_deref().unwrap_or_default())) }
-                            } }
-                            td.number { (words::span(attempt.duration)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+    let columns = [
+        ("Event", "key wrap"),
+        ("To", "wrap"),
+        ("Attempt", "number"),
+        ("Answer", ""),
+        ("Took", "number"),
+    ];
+    let rows = attempts.iter().map(|attempt| {
+        let answer = match attempt.status {
+            Some(status @ 200..300) => html! { span.state.good { (status) } },
+            Some(status) => html! { span.state.bad { (status) } },
+            None => html! { span.state.bad { "no answer" } " " (visible(attempt.error.as_deref().unwrap_or_default())) },
+        };
+        vec![
+            html! { (visible(&attempt.event)) },
+            html! { (visible(&without_links(&attempt.url))) },
+            html! { (attempt.number) },
+            answer,
+            html! { (words::span(attempt.duration)) },
+        ]
+    });
+    page::table("Attempts of the sandbox", "cards", &columns, rows)
 }
 
 #[derive(Deserialize)]
@@ -139,7 +163,7 @@ pub(crate) async fn send(
             let event = Event::from_slice(form.body.as_bytes());
             let event = event.map_or(EventType::AvatarVideoSuccess, |event| event.event_type());
             let notice = html! { p.alert role="alert" { "Not sent: " (visible(&problem)) } };
-            let page = page(&site, sandbox, &event, &form.body, Some(notice));
+            let page = shown(&site, sandbox, &event, &form.body, Some(notice));
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }

@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fantoccini::Locator;
-use heygen_dashboard::{SandboxControl as _, Token};
+use heygen_dashboard::{Dashboard, SandboxControl as _, Token};
 use heygen_inbox::{InboxAdmin as _, Query, RejectedRequests as _, State};
 use serde_json::json;
 use xtask_screenshots::Browser;
 
-use crate::support::{Control, PATIENCE, Requests, Site, TOKEN, fail, reach, secret, success};
+use crate::support::{
+    Control, PATIENCE, Requests, Sends, Site, TOKEN, fail, reach, secret, success,
+};
 
 #[tokio::test]
 async fn every_page_is_there_and_accessible() {
@@ -242,6 +244,7 @@ async fn sandbox_page_validates_sends_and_misbehaves() {
     browser
         .wait_for("An avatar video could not be rendered.")
         .await;
+    browser.wait_for("no address is registered").await;
     browser.check_accessible().await;
     browser
         .fill(
@@ -256,6 +259,7 @@ async fn sandbox_page_validates_sends_and_misbehaves() {
     browser.click("form[action$='/send'] button").await;
     browser.wait_for("Sent. Its attempts appear below.").await;
     browser.wait_for("no answer").await;
+    browser.wait_for("Delivers to http://127.0.0.1:8080").await;
     assert_eq!(sent.bodies(), [fail("a", "no credit")]);
     browser.fill("#misbehaviour", "{\"duplicates\": 2}").await;
     browser.click("form[action$='/misbehave'] button").await;
@@ -284,7 +288,7 @@ async fn login_opens_the_pages_and_logout_closes_them() {
     browser.wait_for("Newest deliveries").await;
     let cookie = browser
         .client
-        .get_named_cookie("heygen-webhooks-session")
+        .get_named_cookie(&format!("heygen-webhooks-session-{}", site.port()))
         .await
         .unwrap();
     assert_eq!(cookie.http_only(), Some(true));
@@ -300,6 +304,104 @@ async fn login_opens_the_pages_and_logout_closes_them() {
     browser.wait_for("The line in the file").await;
     browser.goto(&site.at("/")).await;
     browser.wait_for("The line in the file").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn dashboards_on_one_host_keep_their_logins_apart() {
+    let with_token = |dashboard: Dashboard| dashboard.token(Token::new(TOKEN).unwrap());
+    let one = Site::with(with_token).await;
+    let other = Site::with(with_token).await;
+    let browser = Browser::open().await;
+    for site in [&one, &other] {
+        browser.goto(&site.at("/")).await;
+        browser.fill("#token", TOKEN).await;
+        browser.click("form.login button").await;
+        browser.wait_for("No delivery has come yet.").await;
+    }
+    // A second tab is logged in, too.
+    let tab = browser.client.new_window(true).await.unwrap();
+    browser.client.switch_to_window(tab.handle).await.unwrap();
+    browser.goto(&one.at("/deliveries")).await;
+    browser.wait_for("No delivery has come yet.").await;
+    browser.click("form[action$='/logout'] button").await;
+    browser.wait_for("The line in the file").await;
+    browser.goto(&other.at("/")).await;
+    browser.wait_for("No delivery has come yet.").await;
+    // The first tab notices, and the other dashboard goes on.
+    let first = browser.client.windows().await.unwrap().remove(0);
+    browser.client.switch_to_window(first).await.unwrap();
+    browser.goto(&one.at("/")).await;
+    browser.wait_for("The line in the file").await;
+    browser.goto(&other.at("/deliveries")).await;
+    browser.wait_for("No delivery has come yet.").await;
+
+    // A session ends with its process.
+    let address = format!("127.0.0.1:{}", other.port());
+    other.end().await;
+    let other = Site::at_address(&address, with_token).await;
+    browser.goto(&other.at("/deliveries")).await;
+    browser.wait_for("The line in the file").await;
+    browser.fill("#token", TOKEN).await;
+    browser.click("form.login button").await;
+    browser.wait_for("No delivery has come yet.").await;
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn read_only_offers_no_change() {
+    let rejected = Arc::new(Requests::default());
+    rejected.add("matches-no-secret", &success("late"), Some(&secret()));
+    let site = Site::with(|dashboard| {
+        let dashboard = dashboard.rejected(rejected).sender(Sends);
+        dashboard.sandbox(Arc::new(Control::default())).read_only()
+    });
+    let site = site.await;
+    let id = site.append(success("a")).await;
+    let browser = Browser::open().await;
+    let delivery = format!("/deliveries/{id}");
+    for path in [
+        "/",
+        "/deliveries",
+        &delivery,
+        "/replay",
+        "/rejected",
+        "/rejected/1",
+        "/drift",
+        "/sandbox",
+    ] {
+        browser.goto(&site.at(path)).await;
+        browser.wait_for("read-only").await;
+        let buttons = browser.count("form[method=post] button:enabled").await;
+        assert_eq!(buttons, 0, "{path}");
+        browser.check_accessible().await;
+    }
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn delivery_is_sent_to_another_application_once() {
+    let site = Site::with(|dashboard| dashboard.sender(Sends)).await;
+    let id = site.append(success("a")).await;
+    let browser = Browser::open().await;
+    for (url, wanted) in [
+        (
+            "http://127.0.0.1:3000/heygen",
+            format!("{id} was acknowledged."),
+        ),
+        (
+            "http://127.0.0.1:1/",
+            "answered 503: <b>busy</b>".to_owned(),
+        ),
+    ] {
+        browser.goto(&site.at(&format!("/deliveries/{id}"))).await;
+        browser.fill("#send-to", url).await;
+        browser.click("form[action$='/send'] button").await;
+        browser.wait_for(&wanted).await;
+        browser.check_accessible().await;
+        browser.click_link("Back to the delivery").await;
+        browser.wait_for("No attempt has ended yet.").await;
+    }
     browser.close().await;
 }
 
@@ -359,10 +461,13 @@ async fn telephone_shows_all_of_it() {
     site.append(fail("b", &"a-long-word".repeat(40))).await;
     let handled = site.dispatch();
     reach(&handled, 2).await;
+    site.append(success("c").replace("callback_id", &"a_new_field_".repeat(20)))
+        .await;
     let browser = Browser::open_with(360, true).await;
     let delivery = format!("/deliveries/{id}");
     for path in [
         "/",
+        "/drift",
         "/deliveries",
         "/deliveries?event=*.fail&text=a",
         "/replay",
@@ -393,7 +498,14 @@ async fn everything_but_live_works_without_a_script() {
     browser.click("form[action$='/replay'] button").await;
     browser.wait_for("Replayed: it is due now").await;
     reach(&handled, 2).await;
+    // What gives access to the video is in a file, until it is asked for.
     browser.click("#as-curl summary").await;
-    browser.wait_for("whsec_your_secret").await;
+    browser
+        .wait_for(&format!("BODY={id}.body SECRET=whsec_your_secret"))
+        .await;
+    browser.click_link("Show whole links").await;
+    browser.click("#as-curl summary").await;
+    let text = browser.wait_for("BODY='{\"event_data\"").await;
+    assert!(text.contains("Signature=presigned"), "{text}");
     browser.close().await;
 }

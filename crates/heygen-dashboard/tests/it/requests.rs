@@ -1,17 +1,21 @@
 //! What is answered to requests that no page of ours makes.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
-use heygen_dashboard::{Dashboard, Token};
-use heygen_inbox::{Inbox as _, InboxAdmin as _, MemoryInbox, NewDelivery, Query, Source, State};
+use heygen_dashboard::{Dashboard, Fact, Token};
+use heygen_inbox::{
+    Inbox as _, InboxAdmin as _, InboxError, MemoryInbox, NewDelivery, Query, Rejected,
+    RejectedRequests, RejectedSummary, Source, State,
+};
 use http::request::Builder;
 use http::{Request, StatusCode, header};
 use tower_service::Service as _;
 
-use crate::support::{TOKEN, fail};
+use crate::support::{Control, PATIENCE, Requests, Sends, TOKEN, fail, secret};
 
 async fn ask(dashboard: Dashboard, request: Builder) -> Response {
     let request = request.body(Body::empty()).unwrap();
@@ -31,6 +35,14 @@ fn with_token(dashboard: Dashboard) -> Dashboard {
     dashboard.token(Token::new(TOKEN).unwrap())
 }
 
+/// A form of ours that is sent.
+fn post(path: &str) -> Builder {
+    Request::post(path)
+        .header(header::HOST, "127.0.0.1")
+        .header(header::ORIGIN, "http://127.0.0.1")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+}
+
 fn get(path: &str) -> Builder {
     Request::get(path).header(header::HOST, "127.0.0.1")
 }
@@ -45,6 +57,10 @@ async fn only_known_hosts_are_answered() {
     ] {
         let dashboard = dashboard().hosts(["hooks.internal"]);
         let request = Request::get("/").header(header::HOST, host);
+        assert_eq!(ask(dashboard, request).await.status(), expected, "{host}");
+        // As HTTP/2 has it.
+        let dashboard = self::dashboard().hosts(["hooks.internal"]);
+        let request = Request::get(format!("http://{host}/"));
         assert_eq!(ask(dashboard, request).await.status(), expected, "{host}");
     }
 }
@@ -105,7 +121,7 @@ async fn changes_come_from_these_pages_alone() {
     let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), body);
     let id = inbox.append(delivery).await.unwrap().id();
     let path = format!("/deliveries/{id}/dead-letter");
-    let post = |origin: &str, site: &str| {
+    let from = |origin: &str, site: &str| {
         Request::post(&path)
             .header(header::HOST, "127.0.0.1:9180")
             .header(header::ORIGIN, origin)
@@ -116,10 +132,10 @@ async fn changes_come_from_these_pages_alone() {
         ("http://127.0.0.1:3000", "same-site"),
         ("null", "same-origin"),
     ] {
-        let response = ask(Dashboard::new(inbox.clone()), post(origin, site)).await;
+        let response = ask(Dashboard::new(inbox.clone()), from(origin, site)).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{origin}");
     }
-    let ours = || post("http://127.0.0.1:9180", "same-origin");
+    let ours = || from("http://127.0.0.1:9180", "same-origin");
     let response = ask(Dashboard::new(inbox.clone()).read_only(), ours()).await;
     assert_eq!(response.status(), StatusCode::FORBIDDEN);
     let response = ask(with_token(Dashboard::new(inbox.clone())), ours()).await;
@@ -206,4 +222,174 @@ async fn pages_may_stand_under_a_path() {
         .filter(|address| !address.starts_with("/dash"))
         .collect();
     assert_eq!(astray, [""; 0]);
+}
+
+#[tokio::test]
+async fn read_only_refuses_every_change() {
+    for path in [
+        "/deliveries/1k18yg0bpy3tv0c/replay",
+        "/deliveries/1k18yg0bpy3tv0c/dead-letter",
+        "/deliveries/1k18yg0bpy3tv0c/send",
+        "/replay",
+        "/replay/stop",
+        "/pause",
+        "/resume",
+        "/rejected/reverify",
+        "/rejected/stop",
+        "/sandbox/send",
+        "/sandbox/misbehave",
+    ] {
+        let sandbox = Arc::new(Control::default());
+        let dashboard = dashboard().sandbox(sandbox).sender(Sends).read_only();
+        let response = ask(dashboard, post(path)).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(text(response).await.contains("read-only"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn sandbox_alone_has_no_page_of_an_inbox() {
+    let sandbox = || Dashboard::of_sandbox(Arc::new(Control::default()));
+    let response = ask(sandbox(), get("/")).await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()[header::LOCATION], "/sandbox");
+    let page = text(ask(sandbox(), get("/sandbox")).await).await;
+    assert!(page.contains("It plays HeyGen"), "{page}");
+    assert!(!page.contains("href=\"/deliveries\""), "{page}");
+    for path in ["/deliveries", "/replay", "/drift"] {
+        let response = ask(sandbox(), get(path)).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+/// Whoever opens the pages does not have the inbox read through for what is rare.
+#[tokio::test]
+async fn search_for_what_is_rare_goes_on_when_asked() {
+    let inbox = Arc::new(MemoryInbox::with_capacity(11_000));
+    for number in 0..10_050 {
+        let body = fail(&format!("video-{number}"), "no credit").into();
+        let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+        inbox.append(delivery).await.unwrap();
+    }
+    for filter in [
+        "subject=video-7",
+        "event=avatar_video.*&subject=video-7",
+        "text=video-7%22",
+    ] {
+        let mut path = format!("/deliveries?{filter}");
+        let mut pages = 0;
+        loop {
+            let page = text(ask(Dashboard::new(inbox.clone()), get(&path)).await).await;
+            pages += 1;
+            if page.contains(">video-7<") {
+                break;
+            }
+            assert!(
+                page.contains(" searched, 0 found; there are older ones"),
+                "{page}"
+            );
+            let (before, _) = page.split_once("\" rel=\"next\">Search on").unwrap();
+            let (_, link) = before.rsplit_once("href=\"").unwrap();
+            path = link.replace("&amp;", "&");
+        }
+        assert!(pages > 1, "{filter}: all at once");
+    }
+}
+
+#[tokio::test]
+async fn pages_that_many_have_open_are_made_once_a_second() {
+    let inbox = Arc::new(MemoryInbox::new());
+    let mut router = Dashboard::new(inbox.clone()).router();
+    let begun_at = Instant::now();
+    let mut fetch = async |is_refresh: bool| {
+        let request = get("/deliveries");
+        let request = match is_refresh {
+            true => request.header("x-refresh", "1"),
+            false => request,
+        };
+        let response = router
+            .call(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        text(response).await
+    };
+    assert!(fetch(true).await.contains("No delivery has come yet"));
+    let body = fail("a", "no credit").into();
+    let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+    inbox.append(delivery).await.unwrap();
+    let again = fetch(true).await;
+    if begun_at.elapsed() < Duration::from_secs(1) {
+        assert!(again.contains("No delivery has come yet"), "{again}");
+    }
+    // A person who opens the page sees what is there.
+    assert!(fetch(false).await.contains("avatar_video.fail"));
+    while fetch(true).await.contains("No delivery has come yet") {
+        assert!(begun_at.elapsed() < PATIENCE, "the copy stays");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn facts_may_block() {
+    let here = std::thread::current().id();
+    let facts = move || {
+        assert_ne!(
+            std::thread::current().id(),
+            here,
+            "this thread serves requests"
+        );
+        vec![Fact::new("Disk", "12 GiB free")]
+    };
+    let page = text(ask(dashboard().facts(facts), get("/")).await).await;
+    assert!(page.contains("12 GiB free"), "{page}");
+}
+
+/// Posts that are looked at one by one, when the test says so.
+struct Held(Mutex<Receiver<()>>);
+
+impl RejectedRequests for Held {
+    fn list(&self, _: usize) -> Result<Vec<RejectedSummary>, InboxError> {
+        let kept = Requests::default();
+        kept.add("one", "{}", None);
+        kept.add("other", "[]", None);
+        kept.list(10)
+    }
+
+    fn get(&self, _: u64) -> Result<Option<Rejected>, InboxError> {
+        self.0.lock().unwrap().recv().unwrap();
+        Ok(None)
+    }
+
+    fn remove(&self, _: &[u64]) -> Result<usize, InboxError> {
+        Ok(0)
+    }
+}
+
+#[tokio::test]
+async fn reverifying_many_goes_on_when_the_request_has_ended() {
+    let (look, looks) = std::sync::mpsc::channel();
+    let dashboard = dashboard().rejected(Held(Mutex::new(looks)));
+    let mut router = dashboard
+        .secrets(|| vec![("a".to_owned(), secret())])
+        .router();
+    let mut ask = async |request: Builder| {
+        let request = request.body(Body::empty()).unwrap();
+        router.call(request).await.unwrap()
+    };
+    let reverify = || post("/rejected/reverify");
+    assert_eq!(ask(reverify()).await.status(), StatusCode::SEE_OTHER);
+    let page = text(ask(get("/rejected")).await).await;
+    assert!(page.contains("<strong>0</strong> of 2 done"), "{page}");
+    assert_eq!(ask(reverify()).await.status(), StatusCode::CONFLICT);
+    look.send(()).unwrap();
+    look.send(()).unwrap();
+    let begun_at = Instant::now();
+    loop {
+        let page = text(ask(get("/rejected")).await).await;
+        if page.contains("0 deliveries accepted, 2 do not verify and stay here.") {
+            break;
+        }
+        assert!(begun_at.elapsed() < PATIENCE, "{page}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -1,15 +1,16 @@
 //! Pages that are served, over an inbox of the test's own.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use heygen_dashboard::{Dashboard, SandboxAttempt, SandboxControl};
+use heygen_dashboard::{Dashboard, SandboxAttempt, SandboxControl, Sender};
 use heygen_events::EventType;
 use heygen_inbox::sqlite::{NewRejected, RejectedAt, RejectedRing, RingOptions, SqliteInbox};
 use heygen_inbox::{
     BoxInbox, DeliveryId, Header, Inbox as _, InboxError, NewDelivery, Rejected, RejectedRequests,
-    RejectedSummary, Source,
+    RejectedSummary, Source, StoredDelivery,
 };
 use heygen_receiver::{Delivery, Dispatcher};
 use heygen_signature::Secret;
@@ -36,12 +37,19 @@ impl Site {
 
     /// Pages as `change` leaves them.
     pub(crate) async fn with(change: impl FnOnce(Dashboard) -> Dashboard) -> Self {
+        Self::at_address("127.0.0.1:0", change).await
+    }
+
+    pub(crate) async fn at_address(
+        address: &str,
+        change: impl FnOnce(Dashboard) -> Dashboard,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
         let inbox = BoxInbox::new(inbox);
         let secrets = || vec![("the secret of the tests".to_owned(), secret())];
         let router = change(Dashboard::new(inbox.clone()).secrets(secrets)).router();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -51,6 +59,15 @@ impl Site {
             tasks,
             _folder: folder,
         }
+    }
+
+    pub(crate) fn port(&self) -> &str {
+        self.url.rsplit(':').next().unwrap()
+    }
+
+    /// Ends as a process does: its port is free, its sessions are gone.
+    pub(crate) async fn end(mut self) {
+        self.tasks.shutdown().await;
     }
 
     pub(crate) fn at(&self, path: &str) -> String {
@@ -147,6 +164,26 @@ impl RejectedRequests for Requests {
     }
 }
 
+/// Sends to no one: every address but one refuses.
+pub(crate) struct Sends;
+
+impl Sender for Sends {
+    fn send(
+        &self,
+        delivery: StoredDelivery,
+        url: String,
+    ) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+        Box::pin(async move {
+            match url.as_str() {
+                "http://127.0.0.1:3000/heygen" => {
+                    Ok(format!("{} was acknowledged.", delivery.summary.id))
+                }
+                _ => Err(format!("{url} answered 503: <b>busy</b>")),
+            }
+        })
+    }
+}
+
 /// A sandbox that sends to no one.
 #[derive(Default)]
 pub(crate) struct Control {
@@ -161,6 +198,17 @@ impl Control {
 }
 
 impl SandboxControl for Control {
+    fn url(&self) -> String {
+        "http://127.0.0.1:8090".to_owned()
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        match self.bodies().is_empty() {
+            true => Vec::new(),
+            false => vec!["http://127.0.0.1:8080/webhooks/heygen".to_owned()],
+        }
+    }
+
     fn sample(&self, event: &EventType) -> String {
         json!({"event_type": event.as_str(), "event_data": {"video_id": "sample"}}).to_string()
     }

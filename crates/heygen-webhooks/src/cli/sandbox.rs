@@ -45,6 +45,14 @@ pub(crate) struct Sandbox {
         env = "HEYGEN_WEBHOOKS_SANDBOX_LISTEN"
     )]
     pub(crate) listen: String,
+    /// Address and port of a page that drives it in the browser, on loopback alone; or `off` [default:
+    /// 127.0.0.1:8091, or a free port]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "HEYGEN_WEBHOOKS_SANDBOX_DASHBOARD"
+    )]
+    pub(crate) dashboard: Option<String>,
     /// Host name under which it answers besides addresses and localhost, such as that of a container;
     /// repeatable. Other names get 421, because a web page could use them
     #[arg(long, value_name = "NAME")]

@@ -1,10 +1,14 @@
 //! `sandbox`: simulates HeyGen's webhook API on loopback until it is stopped.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use heygen_dashboard::Dashboard;
+use heygen_inbox::MemoryInbox;
 use heygen_receiver::handlers::LineSink;
+use heygen_receiver::{Admin, AdminPages};
 use heygen_signature::Secret;
 use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
 use serde_json::json;
@@ -16,6 +20,8 @@ use crate::output::{self, tame, without_query};
 use crate::process::parent;
 use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
+use crate::server::listen;
+use crate::server::sandbox::Control;
 use crate::settings::origin;
 use crate::settings::output::Log;
 use crate::settings::web_address::listen_address;
@@ -23,13 +29,14 @@ use crate::settings::when;
 use crate::settings::written;
 
 pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
-    let address = address(&options.listen)?;
+    let address = address("listen", &options.listen)?;
     if !options.time_scale.is_finite() || options.time_scale < 0.0 {
         return Err(Failure::usage(format!(
             "--time-scale {}: give a factor of 0 or more, such as 0.001",
             options.time_scale
         )));
     }
+    let dashboard = dashboard_address(options.dashboard.as_deref())?;
     let key = key()?;
     let secrets = secret::configured(&options.secrets.given()?.files())?;
     let secret = secrets.into_iter().next();
@@ -38,7 +45,7 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(play(options, address, key, secret, &lines));
+    let ended = runtime.block_on(play(options, address, dashboard, key, secret, &lines));
     lines.flush();
     lines.report_dropped();
     ended
@@ -47,6 +54,7 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
 async fn play(
     options: &Sandbox,
     address: SocketAddr,
+    dashboard: Page,
     key: Option<String>,
     secret: Option<Secret>,
     lines: &LineSink,
@@ -82,10 +90,17 @@ async fn play(
             "anyone who can reach {address} can read every secret of the sandbox and make it send requests"
         );
     }
+    let heygen = Arc::new(heygen);
+    let page = dashboard.bind().await?;
+    let page_url = page.as_ref().map(page_url).transpose()?;
     lines.offer(match json {
-        true => output::json_line(&json!({"type": "listening", "url": heygen.url()})),
-        false => welcome(heygen.url(), key.is_some(), has_secret),
+        true => output::json_line(
+            &json!({"type": "listening", "url": heygen.url(), "dashboard": page_url}),
+        ),
+        false => welcome(heygen.url(), page_url.as_deref(), key.is_some(), has_secret),
     });
+    let control = Control::new(&heygen);
+    let showing = page.map(|page| tokio::spawn(show(page, control)));
     let asked = tokio::select! {
         asked = asked => asked,
         () = abandoned => {
@@ -93,14 +108,69 @@ async fn play(
             Ok(())
         }
     };
-    heygen.stop().await;
+    if let Some(showing) = showing {
+        showing.abort();
+    }
+    if let Some(heygen) = Arc::into_inner(heygen) {
+        heygen.stop().await;
+    }
     asked
 }
 
+/// Where the page that drives it is.
+enum Page {
+    /// At the usual place, or at a free port.
+    Default,
+    At(SocketAddr),
+    Off,
+}
+
+fn dashboard_address(given: Option<&str>) -> Result<Page, Failure> {
+    match given {
+        None => Ok(Page::Default),
+        Some("off") => Ok(Page::Off),
+        Some(text) => match address("dashboard", text)? {
+            address if address.ip().is_loopback() => Ok(Page::At(address)),
+            address => Err(Failure::usage(format!(
+                "{}: {address} is not on loopback, and anyone who can reach the page could have events sent: use `ssh -L` from elsewhere",
+                origin::name("dashboard")
+            ))),
+        },
+    }
+}
+
+impl Page {
+    async fn bind(self) -> Result<Option<Admin>, Failure> {
+        let bound = match self {
+            Self::Off => return Ok(None),
+            Self::At(address) => Admin::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address} for the dashboard"))?,
+            Self::Default => match Admin::bind(DASHBOARD).await {
+                Ok(bound) => bound,
+                Err(_) => Admin::bind("127.0.0.1:0")
+                    .await
+                    .context("cannot listen on loopback for the dashboard")?,
+            },
+        };
+        Ok(Some(bound))
+    }
+}
+
+fn page_url(page: &Admin) -> Result<String, Failure> {
+    Ok(listen::url("http", &page.address()?, "/"))
+}
+
+async fn show(page: Admin, control: Control) {
+    let pages = Dashboard::of_sandbox(Arc::new(control)).router();
+    let pages = AdminPages::new(MemoryInbox::new()).mount(pages);
+    page.serve(pages, std::future::pending()).await;
+}
+
 /// Names are looked up, as `serve` does.
-fn address(text: &str) -> Result<SocketAddr, Failure> {
-    let text = listen_address("listen", text)?;
-    let option = origin::name("listen");
+fn address(option: &str, text: &str) -> Result<SocketAddr, Failure> {
+    let text = listen_address(option, text)?;
+    let option = origin::name(option);
     let mut addresses = text.to_socket_addrs().map_err(|error| {
         Failure::usage(format!(
             "{option}: {text}: {error}; give an address and a port, such as 127.0.0.1:8090"
@@ -119,7 +189,7 @@ fn key() -> Result<Option<String>, Failure> {
 }
 
 /// What a newcomer copies into a second terminal.
-fn welcome(url: &str, has_key: bool, has_secret: bool) -> String {
+fn welcome(url: &str, page: Option<&str>, has_key: bool, has_secret: bool) -> String {
     let key = match has_key {
         true => format!("${KEY}"),
         false => "any".to_owned(),
@@ -131,10 +201,11 @@ fn welcome(url: &str, has_key: bool, has_secret: bool) -> String {
         }
         false => "",
     };
+    let page = page.map_or_else(String::new, |page| format!("In the browser: {page}\n\n"));
     format!(
         "sandbox listening on {url}
 {secret}
-Register an address, deliver an event to it, see the result, and start a video whose event follows:
+{page}Register an address, deliver an event to it, see the result, and start a video whose event follows:
 
   curl -s -H \"x-api-key: {key}\" {url}/v3/webhooks/endpoints -d '{{\"url\": \"http://127.0.0.1:8080/webhooks/heygen\"}}'
   curl -s {url}/sandbox/events -d '{{\"event_type\": \"avatar_video.success\"}}'
@@ -197,4 +268,6 @@ fn line(delivery: &Delivery, json: bool) -> String {
     )
 }
 
+/// Beside the sandbox itself.
+const DASHBOARD: &str = "127.0.0.1:8091";
 const KEY: &str = "HEYGEN_WEBHOOKS_SANDBOX_KEY";

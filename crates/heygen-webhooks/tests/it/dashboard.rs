@@ -1,5 +1,8 @@
 //! The dashboard on the admin listener, and the command that shows an inbox alone.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use serde_json::Value;
 
 use crate::promises;
@@ -69,6 +72,74 @@ fn sandbox_has_a_page() {
         text.contains("An avatar video could not be rendered."),
         "{text}"
     );
+}
+
+/// The page of the command drives it from the browser: nothing else is needed but a receiver.
+#[test]
+fn sandbox_command_has_its_page_alone() {
+    let workdir = Workdir::new();
+    let mut sandbox = workdir.command(&["sandbox", "--json", "--until-stdin-closes"]);
+    let arguments = ["--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"];
+    let sandbox = sandbox
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut sandbox = sandbox.spawn().expect("the binary starts");
+    let mut first = String::new();
+    let stdout = sandbox.stdout.take().expect("a pipe");
+    let mut lines = BufReader::new(stdout);
+    lines.read_line(&mut first).expect("a line");
+    let first: Value = serde_json::from_str(&first).expect("JSON");
+    let [api, page] = ["url", "dashboard"].map(|name| first[name].as_str().expect("an address"));
+    let page = page.trim_end_matches('/');
+    let (status, text) = get(&format!("{page}/sandbox"));
+    assert_eq!(status, 200);
+    assert!(text.contains("no address is registered"), "{text}");
+    assert_eq!(get(&format!("{page}/deliveries")).0, 404);
+
+    let serve = workdir.serve_logging(&[]);
+    let listening: Value = serde_json::from_str(&serve.log_line("listening")).expect("JSON");
+    let to = listening["url"].as_str().expect("an address");
+    let register = serde_json::json!({"url": to}).to_string();
+    let registered = format!("{api}/sandbox/endpoints");
+    let answer = promises::ask(&registered, "POST", &[], register.as_bytes());
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let form = [
+        ("Origin", page),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    let send = |body: &str| {
+        let body = format!("body={body}");
+        promises::ask(
+            &format!("{page}/sandbox/send"),
+            "POST",
+            &form,
+            body.as_bytes(),
+        )
+    };
+    let malformed =
+        send("%7B%22event_type%22%3A%22avatar_video.fail%22%2C%22event_data%22%3A%5B%5D%7D");
+    assert_eq!(malformed.status, 422, "{}", malformed.body);
+    let sent = send(
+        "%7B%22event_type%22%3A%22avatar_video.fail%22%2C%22event_data%22%3A%7B%22video_id%22%3A%22from-the-page%22%7D%7D",
+    );
+    assert_eq!(sent.status, 303, "{}", sent.body);
+    let mut attempt = String::new();
+    lines.read_line(&mut attempt).expect("a line");
+    assert!(attempt.contains("avatar_video.fail"), "{attempt}");
+    // Signed with the endpoint's own secret, of which this receiver knows nothing.
+    assert!(attempt.contains("401"), "{attempt}");
+    let (_, text) = get(&format!("{page}/sandbox"));
+    assert!(
+        text.contains(&format!("Delivers to <code>{to}</code>")) && text.contains(">401<"),
+        "{text}"
+    );
+    // A page that is open does not keep it.
+    drop(sandbox.stdin.take());
+    assert!(sandbox.wait().expect("it ends").success());
+    let exposed = workdir.run(&["sandbox", "--dashboard", "0.0.0.0:0"]);
+    assert_eq!(exposed.status, 2, "{}", exposed.stderr);
+    assert!(exposed.stderr.contains("ssh -L"), "{}", exposed.stderr);
 }
 
 #[test]

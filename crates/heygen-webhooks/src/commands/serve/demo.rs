@@ -1,23 +1,22 @@
 //! [`Demo`]: `serve --sandbox`, the whole product in one command, offline.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use heygen_api::Credentials;
-use heygen_dashboard::{SandboxAttempt, SandboxControl};
 use heygen_events::EventType;
 use heygen_inbox::Appended;
 use heygen_receiver::{ObservedDelivery, Observer};
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
-use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::dispatch::Count;
 use crate::failure::Failure;
 use crate::output::tame;
+use crate::server::sandbox::Control;
 use crate::store::location::InboxLocation;
 
 /// Counts what is stored while the show is played.
@@ -88,65 +87,6 @@ pub(super) struct Demo {
     sandbox: Arc<Sandbox>,
 }
 
-/// The sandbox, as the dashboard drives it.
-pub(super) struct Control {
-    sandbox: Arc<Sandbox>,
-    /// As it was written last.
-    misbehaviour: Mutex<String>,
-}
-
-impl SandboxControl for Control {
-    fn sample(&self, event: &EventType) -> String {
-        let body = EventBuilder::new(event.clone()).body();
-        let value = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-        format!("{value:#}")
-    }
-
-    fn send(&self, body: &str) -> Result<(), String> {
-        let body: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
-        let name = body["event_type"].as_str();
-        let name = name.ok_or("the body needs a text under event_type")?;
-        // The ids are those that were typed.
-        let mut event = EventBuilder::new(name).keep_ids();
-        for (field, value) in body.as_object().into_iter().flatten() {
-            event = event.top(field, value.clone());
-        }
-        self.sandbox.send(event);
-        Ok(())
-    }
-
-    fn misbehaviour(&self) -> String {
-        let written = self.misbehaviour.lock();
-        written.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn misbehave(&self, json: &str) -> Result<(), String> {
-        let misbehaviour = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        self.sandbox.misbehave(misbehaviour);
-        let mut written = self
-            .misbehaviour
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        json.clone_into(&mut written);
-        Ok(())
-    }
-
-    fn attempts(&self) -> Vec<SandboxAttempt> {
-        let deliveries = self.sandbox.deliveries();
-        let attempts = deliveries.iter().rev().flat_map(|delivery| {
-            let numbered = delivery.attempts.iter().enumerate().rev();
-            numbered.map(|(place, attempt)| {
-                let name = delivery.event_type.as_str();
-                let mut shown = SandboxAttempt::new(name, place + 1, attempt.status);
-                shown.duration = attempt.duration;
-                shown.error.clone_from(&attempt.error);
-                shown
-            })
-        });
-        attempts.take(SHOWN_ATTEMPTS).collect()
-    }
-}
-
 impl Demo {
     pub(super) async fn start() -> Result<Self, Failure> {
         let sandbox = Arc::new(Sandbox::builder().api_key(KEY).start().await?);
@@ -156,10 +96,7 @@ impl Demo {
 
     /// For the dashboard.
     pub(super) fn control(&self) -> Control {
-        Control {
-            sandbox: Arc::clone(&self.sandbox),
-            misbehaviour: Mutex::new("{}".to_owned()),
-        }
+        Control::new(&self.sandbox)
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -241,9 +178,6 @@ pub(super) fn from_here(mut address: SocketAddr) -> SocketAddr {
 
 /// The sandbox is on loopback and forgets everything: its key protects nothing.
 const KEY: &str = "sandbox";
-
-/// On the dashboard, the newest.
-const SHOWN_ATTEMPTS: usize = 50;
 
 /// Far more than a sample takes from being sent to being printed.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,145 @@
+//! Replay of everything that a filter shows: how many, how fast, and how far it has come.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::extract::{Form, Query as Params, State};
+use axum::response::{Redirect, Response};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Query};
+use http::StatusCode;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::filter::Filter;
+use crate::job::Job;
+use crate::page::Page;
+use crate::problem::Problem;
+use crate::site::Site;
+use crate::words::{self, number};
+
+pub(crate) async fn show(
+    State(site): State<Arc<Site>>,
+    Params(filter): Params<Filter>,
+) -> Result<Response, Problem> {
+    let query = filter.query(SystemTime::now()).map_err(bad)?;
+    let last = site.replay.last();
+    let is_running = last.as_ref().is_some_and(|job| job.is_running());
+    // Reads the whole inbox, perhaps, and this page is asked for each second while one runs.
+    let count = match is_running {
+        true => 0,
+        false => site.inbox.count(query).await?,
+    };
+    let has_text = !filter.text.trim().is_empty();
+    let content = html! {
+        h1 { "Replay" }
+        @if let Some(job) = &last {
+            div #progress data-live data-poll[is_running] { (job.markup(&site.path("/replay/stop"), &outcome(job))) }
+        }
+        @if !is_running {
+            form.card method="post" action=(site.path("/replay")) {
+                p.lead { strong { (words::deliveries(count)) } @if count == 1 { " matches" } @else { " match" } @if !filter.is_set() { " (all of the inbox)" } "." }
+                p.hint {
+                    "Each is dispatched again, whatever its state, with as many attempts as a new one. Those in a handler's hands are left alone; \
+                     new deliveries go first."
+                }
+                @if has_text { p.alert { (NO_TEXT) } }
+                (filter.hidden())
+                div.fields {
+                    div.field {
+                        label for="rate" { "At most per second" }
+                        input #rate name="rate" type="number" min="1" max="10000" value="50";
+                    }
+                    div.buttons {
+                        button.primary disabled[count == 0 || site.is_read_only || has_text] { "Replay " (words::deliveries(count)) }
+                        a.button href=(format!("{}{}", site.path("/deliveries"), filter.address())) { "Back" }
+                    }
+                }
+            }
+        }
+    };
+    Ok(Page::new("Replay", content).under("/deliveries").of(&site))
+}
+
+fn outcome(job: &Job) -> Markup {
+    let [replayed, skipped, _] = job.counts();
+    html! { (words::deliveries(replayed)) " replayed" @if skipped > 0 { ", " (number(skipped)) " left alone" } }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Start {
+    /// A text, as `flatten` hands over no numbers.
+    #[serde(default)]
+    rate: String,
+    #[serde(flatten)]
+    filter: Filter,
+}
+
+pub(crate) async fn start(
+    State(site): State<Arc<Site>>,
+    Form(start): Form<Start>,
+) -> Result<Redirect, Problem> {
+    let now = SystemTime::now();
+    let mut query = start.filter.query(now).map_err(bad)?;
+    if !start.filter.text.trim().is_empty() {
+        return Err(bad(NO_TEXT.to_owned()));
+    }
+    // What comes in meanwhile is not part of it.
+    query.until = Some(query.until.map_or(now, |until| until.min(now)));
+    let rate = match start.rate.trim() {
+        "" => None,
+        rate => {
+            let rate = rate.parse::<NonZeroU32>();
+            Some(rate.map_err(|_| bad("At most per second: give a number from 1 on.".to_owned()))?)
+        }
+    };
+    let total = site.inbox.count(query.clone()).await?;
+    let inbox = site.inbox.clone();
+    let work = |job| replay(job, inbox, query, rate.map(NonZeroU32::get));
+    site.replay.start(total, work).await?;
+    let address = start.filter.address();
+    Ok(Redirect::to(&format!("{}{address}", site.path("/replay"))))
+}
+
+/// Goes through what matched when it began, the oldest first.
+async fn replay(
+    job: Arc<Job>,
+    inbox: BoxInbox,
+    query: Query,
+    per_second: Option<u32>,
+) -> Result<(), Problem> {
+    let mut query = query.oldest_first().limit(CHUNK);
+    // A page at a time: what is replayed may no longer match, what was passed is not looked at again.
+    loop {
+        let page = inbox.list(query.clone()).await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        query = query.after(last.id);
+        let ids: Vec<DeliveryId> = page.iter().map(|summary| summary.id).collect();
+        let step = per_second.map_or(CHUNK, |rate| (rate as usize / 4).clamp(1, CHUNK));
+        for ids in ids.chunks(step) {
+            if job.is_stopped() {
+                return Ok(());
+            }
+            if let Some(rate) = per_second {
+                job.pace(rate).await;
+            }
+            let report = inbox.replay(ids.to_vec(), SystemTime::now()).await?;
+            job.add(0, report.pending);
+            job.add(1, report.claimed + report.missing);
+        }
+    }
+}
+
+pub(crate) async fn stop(State(site): State<Arc<Site>>) -> Redirect {
+    site.replay.stop();
+    Redirect::to(&site.path("/replay"))
+}
+
+fn bad(text: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, text)
+}
+
+const NO_TEXT: &str = "A text in the body cannot be replayed by: remove it from the filter.";
+const CHUNK: usize = 200;

@@ -1,0 +1,99 @@
+//! [`Control`]: the sandbox, as the dashboard drives it.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use heygen_dashboard::{SandboxAttempt, SandboxControl};
+use heygen_events::EventType;
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
+use serde_json::Value;
+
+/// The sandbox, as the dashboard drives it.
+pub(crate) struct Control {
+    /// Whoever started it stops it, whatever pages are open.
+    sandbox: Weak<Sandbox>,
+    /// As it was written last.
+    misbehaviour: Mutex<String>,
+}
+
+impl Control {
+    pub(crate) fn new(sandbox: &Arc<Sandbox>) -> Self {
+        Self {
+            sandbox: Arc::downgrade(sandbox),
+            misbehaviour: Mutex::new("{}".to_owned()),
+        }
+    }
+
+    fn sandbox(&self) -> Result<Arc<Sandbox>, String> {
+        let sandbox = self.sandbox.upgrade();
+        sandbox.ok_or_else(|| "the sandbox has ended".to_owned())
+    }
+}
+
+impl SandboxControl for Control {
+    fn url(&self) -> String {
+        let sandbox = self.sandbox();
+        sandbox.map_or_else(|ended| ended, |sandbox| sandbox.url().to_owned())
+    }
+
+    fn endpoints(&self) -> Vec<String> {
+        let endpoints = self.sandbox().map(|sandbox| sandbox.endpoints());
+        let endpoints = endpoints.into_iter().flatten();
+        endpoints.map(|endpoint| endpoint.url).collect()
+    }
+
+    fn sample(&self, event: &EventType) -> String {
+        let body = EventBuilder::new(event.clone()).body();
+        let value = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+        format!("{value:#}")
+    }
+
+    fn send(&self, body: &str) -> Result<(), String> {
+        let body: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let name = body["event_type"].as_str();
+        let name = name.ok_or("the body needs a text under event_type")?;
+        // The ids are those that were typed.
+        let mut event = EventBuilder::new(name).keep_ids();
+        for (field, value) in body.as_object().into_iter().flatten() {
+            event = event.top(field, value.clone());
+        }
+        self.sandbox()?.send(event);
+        Ok(())
+    }
+
+    fn misbehaviour(&self) -> String {
+        let written = self.misbehaviour.lock();
+        written.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn misbehave(&self, json: &str) -> Result<(), String> {
+        let misbehaviour = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        self.sandbox()?.misbehave(misbehaviour);
+        let mut written = self
+            .misbehaviour
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        json.clone_into(&mut written);
+        Ok(())
+    }
+
+    fn attempts(&self) -> Vec<SandboxAttempt> {
+        let deliveries = self.sandbox().map(|sandbox| sandbox.deliveries());
+        let deliveries = deliveries.unwrap_or_default();
+        let attempts = deliveries.iter().rev().flat_map(|delivery| {
+            let numbered = delivery.attempts.iter().enumerate().rev();
+            numbered.map(|(place, attempt)| {
+                let name = delivery.event_type.as_str();
+                let mut shown = SandboxAttempt::new(name, place + 1, attempt.status);
+                shown.url.clone_from(&attempt.url);
+                shown.duration = attempt.duration;
+                shown.error.clone_from(&attempt.error);
+                shown
+            })
+        });
+        attempts.take(SHOWN_ATTEMPTS).collect()
+    }
+}
+
+/// The newest.
+const SHOWN_ATTEMPTS: usize = 50;
