@@ -8,6 +8,7 @@ use crate::support::{Ended, Serve, Workdir};
 mod backfill;
 mod check;
 mod commands;
+mod dashboard;
 mod documentation;
 mod login;
 mod outage;
