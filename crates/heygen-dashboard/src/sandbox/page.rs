@@ -121,7 +121,7 @@ fn table(attempts: &[SandboxAttempt]) -> Markup {
         return html! { p.hint { "Nothing was sent yet." } };
     }
     let columns = [
-        ("Event", "key wrap"),
+        ("Event", "key"),
         ("To", "wrap"),
         ("Attempt", "number"),
         ("Answer", ""),
@@ -134,7 +134,7 @@ fn table(attempts: &[SandboxAttempt]) -> Markup {
             None => html! { span.state.bad { "no answer" } " " (visible(attempt.error.as_deref().unwrap_or_default())) },
         };
         vec![
-            html! { (visible(&attempt.event)) },
+            html! { span.clip title=(visible(&attempt.event)) { (visible(&attempt.event)) } },
             html! { (visible(&without_links(&attempt.url))) },
             html! { (attempt.number) },
             answer,

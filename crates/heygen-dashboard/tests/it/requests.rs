@@ -166,6 +166,24 @@ async fn nothing_but_the_login_is_shown_without_one() {
 }
 
 #[tokio::test]
+async fn wrong_token_costs_time_and_opens_nothing() {
+    for (token, expected) in [
+        (TOKEN, StatusCode::SEE_OTHER),
+        ("another-token-of-some-length", StatusCode::UNAUTHORIZED),
+    ] {
+        let login = post("/login").body(Body::from(format!("token={token}")));
+        let mut router = with_token(dashboard()).router();
+        let begun_at = Instant::now();
+        let response = router.call(login.unwrap()).await.unwrap();
+        assert_eq!(response.status(), expected, "{token}");
+        let is_let_in = expected == StatusCode::SEE_OTHER;
+        let has_cookie = response.headers().contains_key(header::SET_COOKIE);
+        assert_eq!(has_cookie, is_let_in, "{token}");
+        assert!(is_let_in || begun_at.elapsed() >= Duration::from_millis(500));
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_for_those_with_the_token() {
     let with_metrics = || {
         let scrape = async || ("text/plain", "deliveries_total 1".to_owned());
