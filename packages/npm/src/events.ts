@@ -41,9 +41,10 @@ export function isKnown(event: UnknownEvent): boolean {
  */
 export function parse(rawBody: RawBody): AnyEvent {
   const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const body = bytes(rawBody);
   let json: string;
   try {
-    json = text.decode(bytes(rawBody));
+    json = text.decode(body);
   } catch {
     throw new SyntaxError("the body is not UTF-8");
   }

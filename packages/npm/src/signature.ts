@@ -196,8 +196,12 @@ class SignatureHeaders {
 
   constructor(headers: RequestHeaders) {
     const pairs = Symbol.iterator in headers ? headers : Object.entries(headers);
-    for (const [name, value] of pairs as Iterable<readonly [string, string | readonly string[] | undefined]>) {
-      const values = value === undefined ? [] : typeof value === "string" ? [value] : value;
+    for (const pair of pairs as Iterable<readonly [string, string | readonly string[] | null | undefined]>) {
+      if (typeof pair === "string") {
+        throw new TypeError("the headers are not pairs: give request.headers, not request.rawHeaders");
+      }
+      const [name, value] = pair;
+      const values = typeof value === "string" ? [value] : (value ?? []);
       const key = name.toLowerCase();
       this.#values.set(key, [...(this.#values.get(key) ?? []), ...values]);
     }
@@ -245,11 +249,15 @@ function importKey(key: Bytes): Promise<CryptoKey> {
 }
 
 function usable(secrets: Secrets): readonly string[] {
-  const texts = typeof secrets === "string" ? [secrets] : secrets;
+  // Who writes JavaScript may give what is undefined, such as a variable that is not set.
+  const texts: readonly string[] = typeof secrets === "string" ? [secrets] : (secrets ?? []);
   if (texts.length === 0) {
     throw new TypeError("there is no webhook secret");
   }
   for (const text of texts) {
+    if (typeof text !== "string") {
+      throw new TypeError("a webhook secret is not a string: is its variable set?");
+    }
     if (/^(?:whsec_)*$/.test(text.trim())) {
       throw new TypeError("the webhook secret is empty");
     }
@@ -260,5 +268,15 @@ function usable(secrets: Secrets): readonly string[] {
 type Bytes = Uint8Array<ArrayBuffer>;
 
 export function bytes(body: RawBody): Bytes {
-  return typeof body === "string" ? new TextEncoder().encode(body) : new Uint8Array(body);
+  if (typeof body === "string") {
+    return new TextEncoder().encode(body);
+  }
+  // Not `instanceof`, which tells nothing of what another realm made, such as that of a test runner.
+  if (ArrayBuffer.isView(body)) {
+    return Uint8Array.from(new Uint8Array(body.buffer, body.byteOffset, body.byteLength));
+  }
+  if (Object.prototype.toString.call(body) === "[object ArrayBuffer]") {
+    return new Uint8Array(body);
+  }
+  throw new TypeError("the body is not text or bytes as they were sent: give it before anything parses it");
 }

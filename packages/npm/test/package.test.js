@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { test } from "node:test";
+import { runInNewContext } from "node:vm";
 
 import * as esm from "heygen-webhooks";
 
@@ -72,20 +73,47 @@ test("headers come in the forms of every framework", async () => {
     new Headers(headers),
     new Map(headers),
     { signature },
-    { SIGNATURE: [signature], "content-type": undefined },
+    { SIGNATURE: [signature], "content-type": undefined, host: null },
   ];
   for (const form of forms) {
     assert.deepEqual(await esm.verify(raw, form, secrets), { secret: 0 });
   }
   await assert.rejects(esm.verify(raw, { signature: [signature, signature] }, secrets), { reason: "ambiguous-signature" });
   await assert.rejects(esm.verify(raw, {}, secrets), { reason: "missing-signature" });
+  await assert.rejects(esm.verify(raw, ["Signature", signature], secrets), { message: /not request.rawHeaders/ });
 });
 
 test("bodies come in every form", async () => {
   const { body, headers, secrets } = vectors.vectors[0];
   const raw = Buffer.from(body, "base64");
-  for (const form of [raw, Uint8Array.from(raw), Uint8Array.from(raw).buffer, raw.toString()]) {
+  const { buffer } = Uint8Array.from(raw);
+  const elsewhere = runInNewContext("Uint8Array.from(bytes)", { bytes: [...raw] });
+  const forms = [raw, Uint8Array.from(raw), buffer, new DataView(buffer), elsewhere, elsewhere.buffer, raw.toString()];
+  for (const form of forms) {
     assert.deepEqual(await esm.verify(form, headers, secrets), { secret: 0 });
+  }
+});
+
+test("a parsed body is an error of the program, not a wrong signature", async () => {
+  const { headers, secrets } = vectors.vectors[0];
+  for (const parsed of [{ event_type: "a" }, [1, 2], 1, null, undefined]) {
+    const expected = { name: "TypeError", message: /before anything parses it/ };
+    await assert.rejects(esm.verify(parsed, headers, secrets), expected);
+    await assert.rejects(esm.diagnose(parsed, headers, secrets), expected);
+    assert.throws(() => esm.parse(parsed), expected);
+  }
+});
+
+test("a secret that is not set is named as such", async () => {
+  const { body, headers, secrets } = vectors.vectors[0];
+  const raw = Buffer.from(body, "base64");
+  for (const [given, message] of [
+    [undefined, /^there is no webhook secret$/],
+    [null, /^there is no webhook secret$/],
+    [[...secrets, undefined], /is its variable set/],
+    [Buffer.from(secrets[0]), /is its variable set/],
+  ]) {
+    await assert.rejects(esm.verify(raw, headers, given), { name: "TypeError", message });
   }
 });
 

@@ -62,8 +62,41 @@ def test_headers_come_in_the_forms_of_every_framework():
     vector = VECTORS["vectors"][0]
     body, secrets = base64.b64decode(vector["body"]), vector["secrets"][0]
     signature = vector["headers"][0][1]
-    for headers in ({"Signature": signature}, [(b"signature", signature.encode())], {"SIGNATURE": signature}.items()):
+    for headers in (
+        {"Signature": signature, "Host": None},
+        [(b"signature", signature.encode())],
+        {"SIGNATURE": signature}.items(),
+        {"Signature": [signature], "X-HeyGen-Signature": []},
+    ):
         assert heygen.verify(body, headers, secrets) == heygen.Match(0)
+    with pytest.raises(heygen.VerifyError, match="more than one"):
+        heygen.verify(body, {"Signature": [signature, signature]}, secrets)
+
+
+def test_body_comes_in_every_form():
+    vector = VECTORS["vectors"][0]
+    body, headers, secrets = base64.b64decode(vector["body"]), vector["headers"], vector["secrets"]
+    for form in (body, bytearray(body), memoryview(body), body.decode()):
+        assert heygen.verify(form, headers, secrets) == heygen.Match(0)
+        assert heygen.diagnose(form, headers, secrets).label == "verified"
+    event = b'{"event_type":"a"}'
+    for form in (event, bytearray(event), memoryview(event), event.decode()):
+        assert heygen.parse(form).event_type == "a"
+
+
+@pytest.mark.parametrize("parsed", [{"event_type": "a"}, [1], 1, None])
+def test_parsed_body_is_an_error_of_the_program(parsed):
+    for call in (heygen.verify, heygen.diagnose):
+        with pytest.raises(TypeError, match="before anything parses it"):
+            call(parsed, {"Signature": "a" * 64}, "whsec_test")
+    with pytest.raises(TypeError, match="before anything parses it"):
+        heygen.parse(parsed)
+
+
+@pytest.mark.parametrize("secrets", [["whsec_test", None], b"whsec_test"])
+def test_secret_that_is_no_text_is_named_as_such(secrets):
+    with pytest.raises(TypeError, match="is its variable set"):
+        heygen.verify(b"", {}, secrets)
 
 
 @pytest.mark.parametrize(("length", "label"), [(65_535, "matches-reserialized-body"), (65_536, "matches-no-secret")])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from heygen_webhooks.names import MEDIA, MediaKind
+from heygen_webhooks.signature import RawBody, as_bytes
 
 Outcome = Literal["success", "failure", "other"]
 
@@ -25,13 +26,14 @@ def is_known(event_type: str) -> bool:
     return event_type in MEDIA
 
 
-def parse(raw_body: bytes) -> Event:
+def parse(raw_body: RawBody) -> Event:
     """Parses a verified body.
 
     Integers of more than 18 digits are given as text, because ids may be such numbers and Python refuses very long ones.
     """
+    text = as_bytes(raw_body)
     try:
-        body = json.loads(raw_body.decode(), parse_int=_integer, parse_constant=_refuse)
+        body = json.loads(text.decode(), parse_int=_integer, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise ParseError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -19,7 +19,10 @@ class HasItems(Protocol):
     def items(self) -> Iterable[tuple[Any, Any]]: ...
 
 
-#: The headers of a request, as any framework has them: names and values are ``str`` or ``bytes``.
+#: A body as it was sent, before anything parsed it.
+RawBody = bytes | bytearray | memoryview | str
+
+#: The headers of a request, as any framework has them: names and values are ``str`` or ``bytes``, or values are lists of them.
 Headers = HasItems | Mapping[str, str] | Iterable[tuple[Any, Any]]
 
 #: One or more secrets, exactly as HeyGen returned them: the prefix ``whsec_`` is part of the key.
@@ -51,7 +54,7 @@ class Match:
     secret: int
 
 
-def verify(raw_body: bytes, headers: Headers, secrets: Secrets) -> Match:
+def verify(raw_body: RawBody, headers: Headers, secrets: Secrets) -> Match:
     """Checks that HeyGen signed this body; raises ``VerifyError`` otherwise.
 
     ``raw_body`` must be the bytes as they were sent: a body that was parsed and serialized again has other bytes. Every secret
@@ -60,7 +63,7 @@ def verify(raw_body: bytes, headers: Headers, secrets: Secrets) -> Match:
     An empty secret, or a list without any, is a ``ValueError``.
     """
     keys = [text.encode() for text in _usable(secrets)]
-    match = _matching(raw_body, _SignatureHeaders(headers).signature(), keys)
+    match = _matching(as_bytes(raw_body), _SignatureHeaders(headers).signature(), keys)
     if match is None:
         raise VerifyError("signature-mismatch")
     return match
@@ -78,13 +81,14 @@ class Diagnosis:
     secret: int | None = None
 
 
-def diagnose(raw_body: bytes, headers: Headers, secrets: Secrets) -> Diagnosis:
+def diagnose(raw_body: RawBody, headers: Headers, secrets: Secrets) -> Diagnosis:
     """Verifies a request as ``verify`` does and, when it fails, finds out what went wrong.
 
     For the operator's log, never for the sender. It tries other keys and some fifty other spellings of the body, so limit how
     often a sender can cause it. Only the label ``verified`` means that the request verifies.
     """
     texts = _usable(secrets)
+    body = as_bytes(raw_body)
     found = _SignatureHeaders(headers)
     try:
         signature = found.signature()
@@ -95,14 +99,14 @@ def diagnose(raw_body: bytes, headers: Headers, secrets: Secrets) -> Diagnosis:
             return _diagnosis("ambiguous-signature")
         return _diagnosis("sha256-prefix" if found.value()[:7].lower() == "sha256=" else "not-hex")
     keys = [text.encode() for text in texts]
-    match = _matching(raw_body, signature, keys)
+    match = _matching(body, signature, keys)
     if match is not None:
         return _diagnosis("verified", match.secret)
     for index, text in enumerate(texts):
         for label, key in _other_keys(text):
-            if key and _matching(raw_body, signature, [key]) is not None:
+            if key and _matching(body, signature, [key]) is not None:
                 return _diagnosis(label, index)
-    for spelling in _other_spellings(raw_body):
+    for spelling in _other_spellings(body):
         match = _matching(spelling.encode(), signature, keys)
         if match is not None:
             return _diagnosis("matches-reserialized-body", match.secret)
@@ -191,11 +195,12 @@ class _SignatureHeaders:
         self._values: dict[str, list[str]] = {}
         pairs = headers.items() if hasattr(headers, "items") else headers
         for name, value in pairs:
-            self._values.setdefault(_text(name).lower(), []).append(_text(value))
+            values = [] if value is None else value if isinstance(value, (list, tuple)) else [value]
+            self._values.setdefault(_text(name).lower(), []).extend(map(_text, values))
 
     @property
     def has_x_heygen_signature(self) -> bool:
-        return "x-heygen-signature" in self._values
+        return bool(self._values.get("x-heygen-signature"))
 
     def value(self) -> str:
         """The value that decides, not yet parsed: ``Heygen-Signature`` is used only if there is no ``Signature``."""
@@ -211,6 +216,15 @@ class _SignatureHeaders:
         if not re.fullmatch("[0-9a-fA-F]{64}", value):
             raise VerifyError("malformed-signature")
         return bytes.fromhex(value)
+
+
+def as_bytes(raw_body: RawBody) -> bytes:
+    """The bytes of a body; text is UTF-8, as functions behind a gateway get it."""
+    if isinstance(raw_body, str):
+        return raw_body.encode()
+    if isinstance(raw_body, (bytes, bytearray, memoryview)):
+        return bytes(raw_body)
+    raise TypeError("the body is not text or bytes as they were sent: give it before anything parses it")
 
 
 def _text(value: str | bytes) -> str:
@@ -232,6 +246,8 @@ def _usable(secrets: Secrets) -> Sequence[str]:
     if not texts:
         raise ValueError("there is no webhook secret")
     for text in texts:
+        if not isinstance(text, str):
+            raise TypeError("a webhook secret is not a str: is its variable set?")
         if re.fullmatch(f"({_PREFIX})*", text.strip()):
             raise ValueError("the webhook secret is empty")
     return texts
