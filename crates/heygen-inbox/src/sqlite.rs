@@ -161,20 +161,15 @@ impl SqliteInbox {
         &self.shared.path
     }
 
-    /// Checks for damage; reads the whole file and changes nothing. A delivery much later than
-    /// `now` is an issue.
+    /// Checks for damage; reads the whole file and changes nothing.
     ///
     /// # Errors
     ///
     /// [`Storage`](crate::InboxErrorKind::Storage) when the file could not be read for another
     /// reason than damage.
-    pub async fn check(
-        &self,
-        level: CheckLevel,
-        now: SystemTime,
-    ) -> Result<Vec<IntegrityIssue>, InboxError> {
+    pub async fn check(&self, level: CheckLevel) -> Result<Vec<IntegrityIssue>, InboxError> {
         self.shared
-            .ask_reader(move |reader| reader.check(level, now))
+            .ask_reader(move |reader| reader.check(level))
             .await
     }
 

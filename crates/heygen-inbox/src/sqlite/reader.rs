@@ -174,12 +174,8 @@ impl Reader {
         Ok(stats)
     }
 
-    pub(super) fn check(
-        &self,
-        level: CheckLevel,
-        now: SystemTime,
-    ) -> Result<Vec<IntegrityIssue>, InboxError> {
-        check::check(&self.connection, self.tag, level, now)
+    pub(super) fn check(&self, level: CheckLevel) -> Result<Vec<IntegrityIssue>, InboxError> {
+        check::check(&self.connection, self.tag, level)
             .map_err(|error| cannot("check", &self.path, error))
     }
 

@@ -688,7 +688,7 @@ async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_s
     );
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(claim_one(&inbox, 9).await.id, ids[2]);
-    assert_eq!(inbox.check(CheckLevel::Full, at(99)).await.unwrap(), []);
+    assert_eq!(inbox.check(CheckLevel::Full).await.unwrap(), []);
 }
 
 /// What the server remembers as just received is not dispatched from memory.

@@ -305,10 +305,7 @@ impl Rig {
         }
         rig.inbox.close().await.unwrap();
         let reader = SqliteInbox::open_read_only(&rig.path).unwrap();
-        let flaws = reader.check(
-            heygen_inbox::sqlite::CheckLevel::Full,
-            std::time::SystemTime::now() + Duration::from_secs(1_000_000_000),
-        );
+        let flaws = reader.check(heygen_inbox::sqlite::CheckLevel::Full);
         assert_eq!(flaws.await.unwrap(), [], "{name}");
         assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
     }

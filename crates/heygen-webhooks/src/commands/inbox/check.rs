@@ -1,7 +1,6 @@
 //! `inbox check`: looks for damage in the inbox file.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use heygen_inbox::sqlite::{CheckLevel, IntegrityIssue, SqliteInbox, is_damaged};
 use serde::Serialize;
@@ -65,7 +64,7 @@ async fn find_damage(
         Err(error) => return Err(cannot_open(location, error)),
     };
     let progress = progress::spinner("reading the inbox")?;
-    let flaws = reader.check(depth, SystemTime::now()).await;
+    let flaws = reader.check(depth).await;
     progress.finish_and_clear();
     Ok(flaws?.into_iter().map(Damage::from).collect())
 }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 use std::thread;
-use std::time::SystemTime;
 
 use heygen_inbox::sqlite::{CheckLevel, SqliteInbox};
 use heygen_inbox::{InboxAdmin as _, InboxErrorKind, Query, State};
@@ -134,7 +133,7 @@ fn contents(inbox: &Path, when: &str) -> Option<BTreeMap<String, usize>> {
         Err(error) if error.kind() == InboxErrorKind::Outdated || !inbox.exists() => return None,
         Err(error) => panic!("{when}: {error:?}"),
     };
-    let flaws = block_on(reader.check(CheckLevel::Full, SystemTime::now())).expect("a check");
+    let flaws = block_on(reader.check(CheckLevel::Full)).expect("a check");
     assert!(flaws.is_empty(), "{when}: {flaws:?}");
     let mut counts = BTreeMap::new();
     for summary in block_on(reader.list(Query::default())).expect("a list") {
