@@ -63,6 +63,7 @@ fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 3]> {
     last.extend(elsewhere(root, members)?);
     last.extend(serde_json());
     last.push(Step::new(&["xtask", "package"]));
+    last.push(Step::new(&["xtask", "dist"]));
     Ok([
         Phase {
             steps: look(),

@@ -209,7 +209,8 @@ mod tests {
                 "apt-get update",
                 &format!(
                     "{install} gcc libc6-dev python3 python3-venv bash zsh fish chromium chromium-driver nodejs npm \
-                     openssl systemd default-jdk-headless golang-go php-cli puma ruby-rack debootstrap lintian"
+                     openssl systemd default-jdk-headless golang-go php-cli puma ruby-rack debootstrap buildah iproute2 \
+                     lintian"
                 ),
                 "rustup target add wasm32-unknown-unknown",
                 &format!(
