@@ -126,10 +126,10 @@ fn is_agreed(commands: &[String]) -> Result<bool> {
     print!("Run `{}`? [Y/n] ", commands.join("; "));
     io::stdout().flush().context("ask")?;
     let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .context("read the answer")?;
-    Ok(["", "y", "yes"].contains(&&*answer.trim().to_lowercase()))
+    let read = io::stdin().read_line(&mut answer);
+    // Nothing at all is the end of the input, and no answer.
+    let is_answer = read.context("read the answer")? > 0;
+    Ok(is_answer && ["", "y", "yes"].contains(&&*answer.trim().to_lowercase()))
 }
 
 fn shell(command: &str) -> Command {
