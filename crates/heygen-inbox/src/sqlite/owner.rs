@@ -127,7 +127,7 @@ impl Owner {
                     self.lock = lock;
                 }
                 Err(error) if error.kind() == InboxErrorKind::InUse => {
-                    self.detach(FileChange::Lock)
+                    self.detach(FileChange::Lock);
                 }
                 // The inbox itself is intact; the next commit tries again.
                 Err(_) => {}

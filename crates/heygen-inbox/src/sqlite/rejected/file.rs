@@ -8,14 +8,6 @@ use rusqlite::Connection;
 use crate::InboxError;
 use crate::sqlite::kind::FileKind;
 
-/// Opens for writing; creates the file, readable by its owner alone, if there is none.
-pub(super) fn open_for_writing(
-    path: &Path,
-    lock_timeout: Duration,
-) -> Result<Connection, InboxError> {
-    REJECTED.open_for_writing(path, lock_timeout)
-}
-
 /// Opens an existing file, to read it and to remove requests; `None` when there is none, or it is
 /// still empty.
 pub(super) fn open_existing(path: &Path) -> Result<Option<Connection>, InboxError> {
@@ -37,11 +29,7 @@ pub(super) fn has_traffic(connection: &Connection, path: &Path) -> Result<bool, 
     Ok(REJECTED.version(connection, path)? > 1)
 }
 
-pub(super) fn cannot(step: &str, path: &Path, error: rusqlite::Error) -> InboxError {
-    REJECTED.cannot(step, path, error)
-}
-
-const REJECTED: FileKind = FileKind {
+pub(super) const REJECTED: FileKind = FileKind {
     application_id: i32::from_be_bytes(*b"HyRj"),
     migrations: &[include_str!("schema_1.sql"), include_str!("schema_2.sql")],
     pragmas: &[
@@ -52,9 +40,9 @@ const REJECTED: FileKind = FileKind {
         ("journal_size_limit", "2097152"),
         ("cache_size", "-2048"),
     ],
-    object: "the rejected posts in",
+    object: "the rejected requests in",
     title: "",
-    mismatch: "does not hold rejected posts",
+    mismatch: "does not hold rejected requests",
     if_newer: "use the version that made it, or remove the file",
 };
 

@@ -24,20 +24,23 @@ pub struct RingOptions {
 /// A limit in requests and bytes, or how much of it is used.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Quota {
-    pub(super) posts: u64,
+    pub(super) requests: u64,
     pub(super) bytes: u64,
 }
 
 impl Quota {
-    pub(super) fn new(posts: u64, bytes: u64) -> Self {
-        Self { posts, bytes }
+    pub(super) fn new(requests: u64, bytes: u64) -> Self {
+        Self { requests, bytes }
     }
 
     /// A quarter for requests without a well-formed signature, the rest for those with one. Neither
     /// class evicts the other.
     pub(super) fn shares(self) -> [Self; 2] {
-        let unsigned = Self::new(self.posts / 4, self.bytes / 4);
-        let signed = Self::new(self.posts - unsigned.posts, self.bytes - unsigned.bytes);
+        let unsigned = Self::new(self.requests / 4, self.bytes / 4);
+        let signed = Self::new(
+            self.requests - unsigned.requests,
+            self.bytes - unsigned.bytes,
+        );
         [unsigned, signed]
     }
 }

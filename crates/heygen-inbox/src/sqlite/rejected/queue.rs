@@ -57,13 +57,13 @@ impl Queue {
         let quota = self.quota[class];
         let mut state = self.state();
         let used = &mut state.used[class];
-        if used.posts >= quota.posts || used.bytes + bytes > quota.bytes {
+        if used.requests >= quota.requests || used.bytes + bytes > quota.bytes {
             state.dropped += 1;
             drop(state);
-            self.drop_posts(1);
+            self.drop_requests(1);
             return;
         }
-        used.posts += 1;
+        used.requests += 1;
         used.bytes += bytes;
         state.queued.push_back(rejected);
         drop(state);
@@ -106,8 +106,8 @@ impl Queue {
         drop(waited);
     }
 
-    fn drop_posts(&self, posts: usize) {
-        self.dropped.fetch_add(posts as u64, Ordering::Relaxed);
+    fn drop_requests(&self, requests: usize) {
+        self.dropped.fetch_add(requests as u64, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,7 +134,7 @@ impl Writer {
                 // Opened again before the next batch: the file may have been moved, or the disk
                 // have room again.
                 self.store = None;
-                self.queue.drop_posts(batch.len());
+                self.queue.drop_requests(batch.len());
                 self.log_error(&error, batch.len());
             }
             drop(batch);
@@ -153,12 +153,12 @@ impl Writer {
     }
 
     /// Logs at most once a minute, because strangers decide how often this happens.
-    fn log_error(&mut self, error: &InboxError, posts: usize) {
+    fn log_error(&mut self, error: &InboxError, requests: usize) {
         if !self.log_throttle.passes(Instant::now()) {
             return;
         }
         let cause = error.source().map(ToString::to_string);
-        tracing::warn!(%error, cause, posts, "rejected requests were not recorded; deliveries are still stored");
+        tracing::warn!(%error, cause, requests, "rejected requests were not recorded; deliveries are still stored");
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 use serde::Serialize;
 
-use super::file::{cannot, has_traffic, open_existing};
+use super::file::{REJECTED, has_traffic, open_existing};
 use super::traffic;
 use crate::sqlite::row;
 use crate::time::from_micros;
@@ -137,7 +137,7 @@ impl RejectedFile {
     }
 
     fn done<T>(&self, step: &str, result: rusqlite::Result<T>) -> Result<T, InboxError> {
-        result.map_err(|error| cannot(step, &self.path, error))
+        result.map_err(|error| REJECTED.cannot(step, &self.path, error))
     }
 }
 

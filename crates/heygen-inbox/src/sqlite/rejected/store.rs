@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
-use super::file::{cannot, open_for_writing};
+use super::file::REJECTED;
 use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use super::traffic;
@@ -19,13 +19,13 @@ pub(super) struct Store {
     connection: Connection,
     files: OpenFiles,
     path: PathBuf,
-    /// For posts without and with a well-formed signature.
+    /// For requests without and with a well-formed signature.
     quota: [Quota; 2],
 }
 
 impl Store {
     pub(super) fn open(path: &Path, options: &RingOptions) -> Result<Self, InboxError> {
-        let connection = open_for_writing(path, options.lock_timeout)?;
+        let connection = REJECTED.open_for_writing(path, options.lock_timeout)?;
         Ok(Self {
             connection,
             files: OpenFiles::of(path)?,
@@ -57,7 +57,7 @@ impl Store {
             traffic::add(&transaction, counted.chain(last))?;
             transaction.commit()
         };
-        write().map_err(|error| cannot("write", &self.path, error))
+        write().map_err(|error| REJECTED.cannot("write", &self.path, error))
     }
 }
 
@@ -86,7 +86,7 @@ struct Entry {
 
 impl Contents {
     fn add(&mut self, reason: String, entry: Entry) {
-        self.used.posts += 1;
+        self.used.requests += 1;
         self.used.bytes += entry.cost;
         self.by_reason.entry(reason).or_default().push(entry);
     }
@@ -102,9 +102,9 @@ impl Contents {
     /// except those that came first and use up to half of the quota. So a flood evicts requests
     /// like its own, and not those stored before it.
     fn evict(&mut self, quota: &Quota) -> Option<i64> {
-        let is_full_of_posts = self.used.posts >= quota.posts;
+        let is_full_of_requests = self.used.requests >= quota.requests;
         let reasons = self.by_reason.values_mut();
-        let entries = reasons.max_by_key(|entries| match is_full_of_posts {
+        let entries = reasons.max_by_key(|entries| match is_full_of_requests {
             true => entries.len() as u64,
             false => entries.iter().map(|entry| entry.cost).sum(),
         })?;
@@ -116,7 +116,7 @@ impl Contents {
         let later = entries.iter().enumerate().skip(first);
         let (index, _) = later.min_by_key(|(_, entry)| (entry.last_at, entry.id))?;
         let entry = entries.remove(index);
-        self.used.posts -= 1;
+        self.used.requests -= 1;
         self.used.bytes = self.used.bytes.saturating_sub(entry.cost);
         Some(entry.id)
     }
@@ -129,7 +129,7 @@ fn protected_len(entries: &[Entry], quota: &Quota) -> usize {
         bytes += entry.cost;
         bytes <= quota.bytes / 2
     });
-    let most = usize::try_from(quota.posts / 2).unwrap_or(usize::MAX);
+    let most = usize::try_from(quota.requests / 2).unwrap_or(usize::MAX);
     fit.take(most).count()
 }
 
@@ -180,10 +180,10 @@ fn record(
         stored.body = None;
     }
     let cost = stored.cost();
-    if quota.posts == 0 || cost > quota.bytes {
+    if quota.requests == 0 || cost > quota.bytes {
         return Ok(());
     }
-    while contents.used.posts + 1 > quota.posts || contents.used.bytes + cost > quota.bytes {
+    while contents.used.requests + 1 > quota.requests || contents.used.bytes + cost > quota.bytes {
         let Some(id) = contents.evict(quota) else {
             break;
         };
