@@ -1,6 +1,6 @@
-//! A store of one's own, with nothing but the public API: a folder with a file for each delivery.
+//! A custom store, with the public API alone: a folder with a file for each delivery.
 //!
-//! It is small and slow: it keeps everything in memory too, goes through all of it, and blocks while it
+//! It is small and slow: it holds everything in memory too, scans all of it, and blocks while it
 //! writes. `cargo test --all-features --example custom_inbox` runs the conformance suite on it.
 
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
@@ -42,14 +42,14 @@ pub struct FolderInbox {
     appended: Notify,
 }
 
-/// A delivery, and what its file does not hold: after a restart a retry is due at once.
+/// A delivery, and what its file lacks: after a restart a retry is due at once.
 #[derive(Debug)]
 struct Entry {
     delivery: NewDelivery,
     /// The second form of the same event.
     linked: Option<NewDelivery>,
     matched: Option<String>,
-    kept: StoredDelivery,
+    stored: StoredDelivery,
     due_at: SystemTime,
     first_attempt: u32,
     uncounted: u32,
@@ -57,7 +57,7 @@ struct Entry {
     is_live: bool,
 }
 
-/// Every id of such an inbox has it. One that may be copied draws it at random and keeps it.
+/// The tag of every id. A store whose data may be copied should draw it at random, once.
 const TAG: u32 = 0xf01de;
 
 impl FolderInbox {
@@ -71,7 +71,7 @@ impl FolderInbox {
         for file in fs::read_dir(folder).map_err(failed)? {
             let path = file.map_err(failed)?.path();
             let name = path.file_stem().and_then(|name| name.to_str());
-            // A bookmark, or what was being written when the process ended.
+            // A bookmark, or a file that was being written when the process ended.
             let Some(id) = name.and_then(|name| name.parse().ok()) else {
                 continue;
             };
@@ -81,11 +81,11 @@ impl FolderInbox {
             let was_claimed = imported.state == State::Claimed;
             let mut entry = Entry::imported(id, imported);
             if was_claimed {
-                let number = entry.kept.summary.attempts;
+                let number = entry.stored.summary.attempts;
                 let (now, result) = (SystemTime::now(), AttemptOutcome::Interrupted);
                 entry.uncounted = 1;
                 let attempt = Attempt::new(number, now, Duration::ZERO, result);
-                entry.kept.attempts.push(attempt);
+                entry.stored.attempts.push(attempt);
             }
             entries.insert(id, entry);
         }
@@ -100,7 +100,7 @@ impl FolderInbox {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes a file whole or not at all, and returns when it is on the disk.
+    /// Writes a file atomically and durably.
     fn write(&self, name: &str, content: &[u8]) -> Result<(), InboxError> {
         let written = || {
             let temporary = self.folder.join("new");
@@ -114,15 +114,15 @@ impl FolderInbox {
     }
 
     fn save(&self, entry: &Entry) -> Result<(), InboxError> {
-        let line = serde_json::to_vec(&to_record(&entry.kept)).map_err(failed)?;
-        self.write(&format!("{}.json", entry.kept.summary.id), &line)
+        let line = serde_json::to_vec(&to_record(&entry.stored)).map_err(failed)?;
+        self.write(&format!("{}.json", entry.stored.summary.id), &line)
     }
 
     fn bookmark_path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.bookmark"))
     }
 
-    /// Stores one that is not stored yet; else links it, where it is the second form of the event.
+    /// Stores a new delivery, or links the second form of an event.
     fn store(&self, imported: Imported, is_live: bool) -> Result<Appended, InboxError> {
         let mut entries = self.entries();
         let delivery = &imported.delivery;
@@ -152,9 +152,9 @@ impl Inbox for FolderInbox {
             && is_received
             && let Some(entry) = self.entries().get_mut(&id)
         {
-            entry.kept.redeliveries.count += 1;
-            entry.kept.redeliveries.last_at = Some(delivery.received_at());
-            entry.kept.redeliveries.last_headers = delivery.headers().to_vec();
+            entry.stored.redeliveries.count += 1;
+            entry.stored.redeliveries.last_at = Some(delivery.received_at());
+            entry.stored.redeliveries.last_headers = delivery.headers().to_vec();
             self.save(entry)?;
         }
         Ok(appended)
@@ -171,12 +171,12 @@ impl Inbox for FolderInbox {
         let mut entries = self.entries();
         let pending = entries
             .values()
-            .filter(|entry| entry.kept.summary.state == State::Pending);
+            .filter(|entry| entry.stored.summary.state == State::Pending);
         let (mut due, waiting): (Vec<_>, Vec<_>) =
             pending.partition(|entry| entry.is_due(&request));
-        due.sort_by_key(|entry| (entry.due_at, entry.kept.summary.id));
+        due.sort_by_key(|entry| (entry.due_at, entry.stored.summary.id));
         let due = due.iter().map(|entry| {
-            let summary = &entry.kept.summary;
+            let summary = &entry.stored.summary;
             (summary.id, summary.event_type.as_deref(), entry.is_live)
         });
         let is_all = due.len() <= request.limit();
@@ -213,7 +213,7 @@ impl Inbox for FolderInbox {
 impl InboxAdmin for FolderInbox {
     async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
         let entries = self.entries();
-        let all = entries.values().map(|entry| &entry.kept.summary);
+        let all = entries.values().map(|entry| &entry.stored.summary);
         let mut found: Vec<_> = all
             .filter(|summary| query.matches(summary))
             .cloned()
@@ -226,7 +226,7 @@ impl InboxAdmin for FolderInbox {
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
-        Ok(self.entries().get(&id).map(|entry| entry.kept.clone()))
+        Ok(self.entries().get(&id).map(|entry| entry.stored.clone()))
     }
 
     async fn count(&self, mut query: Query) -> Result<u64, InboxError> {
@@ -237,14 +237,14 @@ impl InboxAdmin for FolderInbox {
     async fn counts(&self) -> Result<Counts, InboxError> {
         let entries = self.entries();
         let mut counts = Counts::default();
-        for Entry { kept, .. } in entries.values() {
-            counts.bytes += kept.body.len() as u64;
-            match kept.summary.state {
+        for Entry { stored, .. } in entries.values() {
+            counts.bytes += stored.body.len() as u64;
+            match stored.summary.state {
                 State::Pending => {
                     counts.pending += 1;
                     counts
                         .oldest_pending
-                        .get_or_insert(kept.summary.received_at);
+                        .get_or_insert(stored.summary.received_at);
                 }
                 State::Claimed => counts.claimed += 1,
                 State::DeadLettered => counts.dead_lettered += 1,
@@ -256,10 +256,10 @@ impl InboxAdmin for FolderInbox {
 
     async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let mut stats = Stats::default();
-        for Entry { kept, .. } in self.entries().values() {
-            let attempts = kept.attempts.iter();
+        for Entry { stored, .. } in self.entries().values() {
+            let attempts = stored.attempts.iter();
             let since = attempts.filter(|attempt| attempt.started_at >= attempts_since);
-            stats.add(&kept.summary, since);
+            stats.add(&stored.summary, since);
         }
         Ok(stats)
     }
@@ -288,7 +288,9 @@ impl InboxAdmin for FolderInbox {
         for id in ids {
             match entries.get_mut(&id) {
                 None => replayed.missing += 1,
-                Some(entry) if entry.kept.summary.state == State::Claimed => replayed.claimed += 1,
+                Some(entry) if entry.stored.summary.state == State::Claimed => {
+                    replayed.claimed += 1;
+                }
                 Some(entry) => {
                     entry.replay(now);
                     self.save(entry)?;
@@ -309,8 +311,9 @@ impl InboxAdmin for FolderInbox {
         let mut report = DeadLetterReport::default();
         for id in ids {
             let entry = entries.get_mut(&id);
-            report.add(entry.as_ref().map(|entry| entry.kept.summary.state));
-            if let Some(entry) = entry.filter(|entry| entry.kept.summary.state == State::Pending) {
+            report.add(entry.as_ref().map(|entry| entry.stored.summary.state));
+            if let Some(entry) = entry.filter(|entry| entry.stored.summary.state == State::Pending)
+            {
                 let (claimed, result) = (entry.claim(), AttemptOutcome::DeadLettered);
                 let completion = Completion::new(&claimed, now, Duration::ZERO, result);
                 entry.complete(completion.detail(Some("dead-lettered by hand".to_owned())));
@@ -324,7 +327,7 @@ impl InboxAdmin for FolderInbox {
         let mut entries = self.entries();
         let mut report = DeleteReport::default();
         for id in ids {
-            let state = entries.get(&id).map(|entry| entry.kept.summary.state);
+            let state = entries.get(&id).map(|entry| entry.stored.summary.state);
             report.add(state);
             if state.is_some_and(|state| state != State::Claimed) {
                 fs::remove_file(self.folder.join(format!("{id}.json"))).map_err(failed)?;
@@ -342,17 +345,17 @@ impl InboxAdmin for FolderInbox {
                 state,
                 received_at,
                 ..
-            } = entry.kept.summary;
+            } = entry.stored.summary;
             let is_finished = matches!(state, State::Acknowledged | State::DeadLettered);
             is_finished && received_at < step.before && step.after.is_none_or(|after| after < id)
         };
         let old = entries.values().filter(is_old).take(step.limit);
-        let old: Vec<_> = old.map(|entry| entry.kept.summary.id).collect();
+        let old: Vec<_> = old.map(|entry| entry.stored.summary.id).collect();
         for id in &old {
             fs::remove_file(self.folder.join(format!("{id}.json"))).map_err(failed)?;
             entries.remove(id);
         }
-        let bytes = entries.values().map(|entry| entry.kept.body.len() as u64);
+        let bytes = entries.values().map(|entry| entry.stored.body.len() as u64);
         let next = old.last().copied().filter(|_| old.len() == step.limit);
         Ok(PruneReport::new(old.len(), next, bytes.sum()))
     }
@@ -377,7 +380,7 @@ impl Entry {
     fn imported(id: DeliveryId, imported: Imported) -> Self {
         let state = imported.initial_state();
         let mut entry = Self {
-            kept: StoredDelivery::new(id, &imported.delivery),
+            stored: StoredDelivery::new(id, &imported.delivery),
             due_at: imported.delivery.received_at(),
             first_attempt: 1,
             uncounted: 0,
@@ -401,15 +404,15 @@ impl Entry {
                 body,
             ));
         }
-        if entry.kept.event_id.is_none() {
-            entry.kept.event_id.clone_from(&entry.matched);
+        if entry.stored.event_id.is_none() {
+            entry.stored.event_id.clone_from(&entry.matched);
         }
         if imported.is_replayed {
             entry.first_attempt = imported.attempt_count + 1;
         }
-        entry.kept.summary.attempts = imported.attempt_count;
-        entry.kept.attempts = imported.attempts;
-        entry.kept.redeliveries = imported.redeliveries;
+        entry.stored.summary.attempts = imported.attempt_count;
+        entry.stored.attempts = imported.attempts;
+        entry.stored.redeliveries = imported.redeliveries;
         entry.set_state(state);
         entry
     }
@@ -429,24 +432,24 @@ impl Entry {
         match other.source() {
             Source::Backfill => {
                 let event_id = other.dedup_key().event_id().map(str::to_owned);
-                self.kept.event_id = self.kept.event_id.take().or(event_id);
+                self.stored.event_id = self.stored.event_id.take().or(event_id);
             }
-            _ => self.kept.signed = Some(SignedPost::new(other)),
+            _ => self.stored.signed = Some(SignedPost::new(other)),
         }
         self.linked = Some(other.clone());
     }
 
     fn is_due(&self, request: &ClaimRequest) -> bool {
-        let last = self.kept.attempts.last();
+        let last = self.stored.attempts.last();
         request.is_due(self.due_at, last.map(|last| last.started_at))
     }
 
     fn claim(&mut self) -> ClaimedDelivery {
-        self.kept.summary.attempts += 1;
+        self.stored.summary.attempts += 1;
         self.set_state(State::Claimed);
-        let id = self.kept.summary.id;
-        let mut claimed = ClaimedDelivery::new(id, &self.delivery, self.kept.summary.attempts);
-        let attempts = self.kept.attempts.iter();
+        let id = self.stored.summary.id;
+        let mut claimed = ClaimedDelivery::new(id, &self.delivery, self.stored.summary.attempts);
+        let attempts = self.stored.attempts.iter();
         let interrupted = attempts
             .filter(|attempt| attempt.number >= self.first_attempt)
             .filter(|attempt| attempt.result == AttemptOutcome::Interrupted);
@@ -460,7 +463,7 @@ impl Entry {
     }
 
     fn complete(&mut self, completion: Completion) {
-        let summary = &mut self.kept.summary;
+        let summary = &mut self.stored.summary;
         let is_current = summary.state == State::Claimed && summary.attempts == completion.attempt;
         if completion.is_released {
             if is_current {
@@ -472,7 +475,7 @@ impl Entry {
             }
             return;
         }
-        self.kept
+        self.stored
             .attempts
             .retain(|known| known.number != completion.attempt);
         let mut attempt = Attempt::new(
@@ -482,8 +485,8 @@ impl Entry {
             completion.result,
         );
         attempt.detail = completion.detail;
-        self.kept.attempts.push(attempt);
-        self.kept.attempts.sort_by_key(|attempt| attempt.number);
+        self.stored.attempts.push(attempt);
+        self.stored.attempts.sort_by_key(|attempt| attempt.number);
         let is_uncounted =
             completion.result == AttemptOutcome::Interrupted || !completion.is_counted;
         self.uncounted += u32::from(is_current && is_uncounted);
@@ -500,7 +503,7 @@ impl Entry {
 
     fn replay(&mut self, now: SystemTime) {
         self.due_at = now;
-        self.first_attempt = self.kept.summary.attempts + 1;
+        self.first_attempt = self.stored.summary.attempts + 1;
         self.elapsed = Duration::ZERO;
         self.uncounted = 0;
         self.set_state(State::Pending);
@@ -508,17 +511,17 @@ impl Entry {
 
     fn set_state(&mut self, state: State) {
         let last = self
-            .kept
+            .stored
             .attempts
             .last()
             .filter(|_| state == State::DeadLettered);
-        self.kept.summary.dead_lettered_at = last.map(|last| last.started_at + last.duration);
-        self.kept.summary.state = state;
-        self.kept.due_at = (state == State::Pending).then_some(self.due_at);
+        self.stored.summary.dead_lettered_at = last.map(|last| last.started_at + last.duration);
+        self.stored.summary.state = state;
+        self.stored.due_at = (state == State::Pending).then_some(self.due_at);
     }
 }
 
-/// The newest first, as the rule asks for them.
+/// The newest first, as [`find_duplicate`] expects.
 fn find(
     entries: &BTreeMap<DeliveryId, Entry>,
     delivery: &NewDelivery,

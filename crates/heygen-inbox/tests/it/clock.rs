@@ -38,7 +38,7 @@ async fn finish_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcom
 }
 
 async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
-    // The clock was a year ahead when these came in and when the second was tried.
+    // The clock was a year ahead when these were received, and at the attempt of the second.
     const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
     finish_one(&inbox, YEAR, AttemptOutcome::Retry).await;
@@ -46,7 +46,7 @@ async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
     let claim = inbox.claim(ClaimRequest::due(10, at(5))).await.unwrap();
     assert_eq!(claim.deliveries.len(), 2);
 
-    // A wait that was asked for by the right clock stays.
+    // A retry that was scheduled by the right clock stays.
     for claimed in &claim.deliveries {
         let finish = Completion::new(claimed, at(5), Duration::ZERO, AttemptOutcome::Retry);
         inbox.complete(finish.due_at(at(500))).await.unwrap();

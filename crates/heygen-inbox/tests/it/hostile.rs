@@ -69,7 +69,7 @@ mod import {
     use super::*;
     use crate::invariants_of_import;
 
-    /// Whatever a body holds, a line can carry it, and what is kept of it is every byte.
+    /// A line can carry any body, and every byte of it is stored.
     #[test]
     fn named_bodies_come_in_whole() {
         for named in bodies::named() {

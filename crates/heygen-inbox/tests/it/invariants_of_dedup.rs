@@ -1,4 +1,5 @@
-//! What holds for every body, whoever wrote it: what makes two of them the same event. The fuzz target `event` holds the same.
+//! What holds for every body: when two of them are the same event. The fuzz target `event` checks
+//! the same.
 
 use std::time::SystemTime;
 
@@ -77,7 +78,8 @@ fn has_repeated_keys(json: &str, value: &Value) -> bool {
     outside_strings(json).matches(':').count() > count(value)
 }
 
-/// Whether every number in it certainly keeps its digits; one that does not makes the inbox compare the text as it came.
+/// Whether every number in it certainly keeps its digits; one that does not makes the inbox compare
+/// the text as it came.
 fn is_exact(json: &str) -> bool {
     outside_strings(json)
         .split(|char: char| !(char.is_ascii_digit() || "+-.eE".contains(char)))
@@ -87,13 +89,13 @@ fn is_exact(json: &str) -> bool {
             let digits = number.split(['e', 'E']).next().unwrap_or_default();
             let is_short = digits.chars().filter(char::is_ascii_digit).count() <= 15;
             let is_middling = value == 0.0 || (1e-300..9e15).contains(&value.abs());
-            // Of what is read as zero nobody knows whether it is.
+            // A number that is read as zero may not be zero.
             let is_zero = value != 0.0 || digits.chars().all(|digit| "0.-".contains(digit));
             is_whole || (is_short && is_middling && is_zero)
         })
 }
 
-/// The text, with spaces in the place of all strings.
+/// The text, with spaces instead of all strings.
 fn outside_strings(json: &str) -> String {
     let mut is_string = false;
     let mut is_escaped = false;

@@ -1,4 +1,4 @@
-//! What holds for every line that is to be imported, whoever wrote it. The fuzz target `import` holds the same.
+//! What holds for every line to import. The fuzz target `import` checks the same.
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
@@ -81,7 +81,7 @@ fn check(kept: &StoredDelivery, imported: &Imported) {
     }
 }
 
-/// What is kept of a time.
+/// A time as it is stored.
 fn micros(time: SystemTime) -> u128 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_micros()
@@ -107,7 +107,7 @@ impl Inbox {
         }
     }
 
-    /// As it is kept; `None` when the same event was in an earlier line.
+    /// As it is stored; `None` when an earlier line had the same event.
     fn import(&mut self, imported: &Imported) -> Option<StoredDelivery> {
         self.taken_in += 1;
         let appended = self.inbox.import(vec![imported.clone()]);

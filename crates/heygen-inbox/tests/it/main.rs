@@ -1,4 +1,5 @@
-//! Every inbox by the same rules, the SQLite one through restarts, faults and crowds, the one on JetStream with real servers.
+//! Every inbox by the same rules, the SQLite one through restarts, faults and crowds, the one on
+//! JetStream with real servers.
 
 #![expect(clippy::unwrap_used, reason = "a panic in a test is its report")]
 

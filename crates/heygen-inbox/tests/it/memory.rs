@@ -1,4 +1,4 @@
-//! What is [`MemoryInbox`]'s own: its bound, and what it knows of what came in lately.
+//! What only [`MemoryInbox`] has: its capacity, and what it counts as live.
 
 use std::time::Duration;
 

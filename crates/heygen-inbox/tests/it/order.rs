@@ -83,7 +83,8 @@ async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> D
     new(inbox.append(delivery).await.unwrap())
 }
 
-/// An inbox of a version that kept the order across sources: a signed event waits for a callback about its subject.
+/// An inbox of a version whose order held across sources: a signed event waits for a callback about
+/// its subject.
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn upgrade_unblocks_deliveries_that_waited_for_another_source() {

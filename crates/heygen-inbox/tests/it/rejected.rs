@@ -1,4 +1,4 @@
-//! What was turned away: bounded, fair, readable beside the server and after its end.
+//! Rejected requests: bounded, fair, readable while the server runs and afterwards.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -226,7 +226,7 @@ fn file_of_rejected_requests_stays_within_its_limit() {
     // A page or two for the header and the schema, and the indexes.
     let bytes = std::fs::metadata(&path).unwrap().len();
     assert!(bytes <= (1 << 20) + (64 << 10), "{bytes}");
-    // Longer than all there is room for: told of, without the body, and nothing else goes for it.
+    // Longer than the quota: recorded without its body, and nothing is evicted for it.
     write(&path, small, [unsigned(1000, "x".repeat(1 << 19))]);
     let after = file.counts().unwrap();
     let newest = &file.list(Some(1)).unwrap()[0];

@@ -13,7 +13,8 @@ use crate::support::{append_new, at, body, delivery, duplicate, file};
 
 const MILLION: u64 = 1_000_000;
 
-/// Rows as appends would have left them, except that no run of the index was written: the harder case for an open.
+/// Rows as appends would have left them, except that no run of the index was written: the harder
+/// case for an open.
 fn fill(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection
@@ -62,7 +63,7 @@ async fn a_million_pending_events_are_worked_off_like_ten() {
             }
         }
     }
-    // What comes in meanwhile is kept at once, and an old one is known.
+    // A new delivery is stored at once, and an old one is a duplicate.
     append_new(&inbox, 20, &body("new")).await;
     let again = inbox.append(delivery(21, body("first"))).await.unwrap();
     assert_eq!(duplicate(again), first);

@@ -1,4 +1,4 @@
-//! Many at once: appending tasks, and readers beside them.
+//! Concurrency: many tasks append while others read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ async fn readers_work_while_the_inbox_grows() {
         tokio::spawn(async move {
             let mut seen = 0;
             while !is_over.load(Ordering::Relaxed) {
-                // Opened anew each time, as by somebody who runs `inbox list` again and again.
+                // Opened again each time, as by repeated runs of `inbox list`.
                 let reader = SqliteInbox::open_read_only(&path).unwrap();
                 let listed = reader.list(Query::default()).await.unwrap();
                 assert!(listed.len() >= seen, "nothing goes away");

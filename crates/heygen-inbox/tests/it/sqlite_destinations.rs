@@ -1,4 +1,4 @@
-//! A destination that hangs, with a hundred thousand deliveries waiting for it, beside one that works.
+//! One destination hangs, with a hundred thousand deliveries waiting for it, while another works.
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{ClaimRequest, DispatchOrder, Inbox as _, Room};

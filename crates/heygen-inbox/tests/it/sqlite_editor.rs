@@ -1,4 +1,4 @@
-//! Two processes at one inbox: a server that appends and hands out, and an editor beside it.
+//! Two processes at one inbox: a server that appends and dispatches, and an editor.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -48,7 +48,8 @@ async fn owner_and_editor_recognise_duplicates_of_each_other() {
     assert_eq!(claimed, [by_inbox, later, by_editor]);
 }
 
-/// Whoever keeps an event first, everybody knows it: over runs of the index, restarts and pruning by both.
+/// An event that either stored is a duplicate for both, across runs of the index, restarts and
+/// pruning.
 #[tokio::test]
 async fn every_event_is_stored_once_by_owner_and_editors() {
     let (_folder, path) = file();
@@ -194,7 +195,7 @@ async fn imports_keep_their_history() {
     assert_eq!((next.id, next.attempt), (claimed_id, 2));
 }
 
-/// As another inbox tells of them: one to be repeated, and one that ended well.
+/// Attempts in another inbox: one to be retried, and one that was acknowledged.
 async fn attempts_elsewhere() -> Vec<Attempt> {
     let inbox = MemoryInbox::new();
     let id = append_new(&inbox, 0, &body("elsewhere")).await;
@@ -358,7 +359,7 @@ async fn editor_creates_a_missing_inbox_and_rejects_other_files() {
     assert!(SqliteInbox::open_beside(&other).is_err());
     let beside = SqliteInbox::open_beside(&path).unwrap();
     append_new(&beside, 0, &body("a")).await;
-    // It leaves the file to whoever comes to serve it.
+    // It leaves the file to a process that serves it.
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(claim_one(&inbox, 1).await.attempt, 1);
 }
@@ -596,7 +597,7 @@ async fn read_only_inbox_changes_nothing() {
     let later = append_new(&inbox, 1, &body("b")).await;
     assert_eq!(reader.count(Query::default()).await.unwrap(), 2);
     for number in 3..5 {
-        // What came since it looked last is found too.
+        // A delivery that was appended since its last lookup is found too.
         let newest = append_new(&inbox, number, &body(&number.to_string())).await;
         let asked = ["b", &number.to_string(), "new"].map(|name| delivery(9, body(name)));
         let found = reader.find(asked.into()).await.unwrap();

@@ -25,7 +25,7 @@ fn open(lock_timeout: Duration) -> (TempDir, PathBuf, SqliteInbox) {
     (folder, path, inbox)
 }
 
-/// Another program that keeps everybody else from writing until it is dropped.
+/// Another program that holds the write lock until it is dropped.
 fn hold_lock(path: &Path) -> Connection {
     let other = Connection::open(path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -72,7 +72,7 @@ async fn full_queue_is_busy_at_once_and_loses_nothing() {
             }
         }
     }
-    // One may be in the writer's hands beside those in the queue.
+    // The writer may have taken one from the queue.
     assert!(
         (QUEUE..=QUEUE + 1).contains(&waiting.len()),
         "{} wait",
@@ -153,7 +153,8 @@ async fn unreadable_row_in_a_batch_is_dead_lettered_alone() {
         .execute_batch("UPDATE content SET headers = 'none'")
         .unwrap();
 
-    // While the lock is held all three gather in the queue; the first may go alone, the others share a transaction.
+    // While the lock is held all three gather in the queue; the first may go alone, the others
+    // share a transaction.
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let first = inbox.append(delivery(1, body("b")));
     let claim = inbox.claim(ClaimRequest::due(10, at(9)));

@@ -1,4 +1,5 @@
-//! A file that may not grow: a child process under a limit of the shell's, so that the failures are the system's own.
+//! A file that may not grow: a child process under a limit of the shell's, so that the failures are
+//! the system's own.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -39,7 +40,8 @@ async fn child() {
     };
     let mut failed = None;
     for event in 0..10_000 {
-        // After a failure the file is opened anew and its log brought in, which may make room for the second try.
+        // After a failure the file is opened again and checkpointed, which may make room for the
+        // second try.
         for is_again in [false, true] {
             match inbox.append(large(event)).await {
                 Ok(appended) => {
@@ -68,7 +70,7 @@ async fn child() {
         "{appended:?}"
     );
     say(&format!("kept {}", appended.id()));
-    // It was in hand all the time, and is not handed out anew because the file was.
+    // It was in flight all the time, and is not dispatched again because the file was reopened.
     let claim = inbox
         .claim(ClaimRequest::due(usize::MAX, SystemTime::now()))
         .await
@@ -114,7 +116,8 @@ async fn full_disk_rejects_appends_until_there_is_room() {
             done = Some(id.parse().unwrap());
         } else if line == "> full" {
             assert!(!kept.is_empty());
-            // Room: the log goes into the file by a process that may make it grow, and starts at its beginning.
+            // Room: the log goes into the file by a process that may make it grow, and starts at
+            // its beginning.
             let other = Connection::open(&path).unwrap();
             other
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))

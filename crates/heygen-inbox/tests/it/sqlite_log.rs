@@ -40,7 +40,7 @@ async fn pinned_write_ahead_log_is_counted_and_truncated_afterwards() {
         .unwrap();
     assert!(pruned.bytes > in_use + 30_000_000, "{pruned:?}");
 
-    // Nobody reads any more, and nobody writes: the room of the log is given back.
+    // No one reads or writes any more: the log is truncated.
     other.execute_batch("ROLLBACK").unwrap();
     let started = Instant::now();
     while inbox.counts().await.unwrap().log_bytes > 0 {
@@ -55,7 +55,7 @@ async fn pinned_write_ahead_log_is_counted_and_truncated_afterwards() {
     append_new(&inbox, last + 1, &large(last + 1)).await;
 }
 
-/// A file whose schema does what its maker wants in whoever opens it.
+/// A file whose schema would run code in programs that open it.
 fn make_hostile(path: &Path) {
     let other = Connection::open(path).unwrap();
     other

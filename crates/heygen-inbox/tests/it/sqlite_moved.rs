@@ -55,7 +55,7 @@ impl Rig {
         }
     }
 
-    /// Everything is refused: what is appended, whether it is ready, what is claimed.
+    /// Every request is rejected: appends, readiness, claims.
     #[track_caller]
     fn check_refused(&self, text: &str, results: [Option<(InboxErrorKind, String)>; 3]) {
         for result in results {
@@ -288,7 +288,7 @@ async fn replaced_inbox_is_opened_once_the_file_is_complete() {
 }
 
 impl Rig {
-    /// What happens to the file beside the inbox loses nothing, and it goes on.
+    /// A change of a file next to the inbox loses nothing, and the inbox continues.
     async fn check_beside(name: &str, happens: impl FnOnce(&Path)) {
         let mut rig = Self::new().await;
         happens(&rig.file(name));
@@ -331,7 +331,7 @@ async fn removed_lock_file_admits_no_second_process() {
     let error = SqliteInbox::open(&rig.path).unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::InUse);
 
-    // A second one that was faster has it from then on.
+    // Another process that was faster owns it from then on.
     rig.remove(&["inbox.db.lock"]);
     let second = SqliteInbox::open(&rig.path).unwrap();
     rig.is_refused("is served by another process").await;
@@ -420,7 +420,7 @@ mod names {
     }
 }
 
-/// As a crash leaves it: a log with what came in last, and no process that has the files open.
+/// As after a crash: a log with the last deliveries, and no process that has the files open.
 fn crashed(from: &Path, to: &Path) {
     for suffix in ["", "-wal"] {
         let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));

@@ -121,8 +121,9 @@ async fn captured_body_is_stored_once_whatever_its_headers() {
     assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
 
-/// Appends many different events to an inbox of short runs, opening it anew every `reopen_every` and letting `damage` at
-/// the closed file; in the end, and after one more opening, each has to be known.
+/// Appends many different events to an inbox of short runs, opening it anew every `reopen_every`
+/// and letting `damage` at the closed file; in the end, and after one more opening, each has to be
+/// known.
 async fn check_runs(body_of: impl Fn(u64) -> String, reopen_every: u64, damage: impl Fn(&Path)) {
     let (_folder, path) = file();
     let mut inbox = open_with_short_runs(&path);
@@ -184,7 +185,8 @@ async fn duplicates_are_found_through_runs() {
 
 #[tokio::test]
 async fn duplicates_are_found_after_an_end_in_the_middle_of_a_run() {
-    // As it is when the process ends after some rows of a run, and before the row that says the run is whole.
+    // As it is when the process ends after some rows of a run, and before the row that says the run
+    // is whole.
     let unfinished = |path: &Path| {
         let file = Connection::open(path).unwrap();
         file.execute_batch(

@@ -1,4 +1,4 @@
-//! What is read of one delivery is of one moment, whatever a server does with it meanwhile.
+//! One delivery is read in one snapshot, whatever a server does with it at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

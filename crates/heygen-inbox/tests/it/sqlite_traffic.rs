@@ -108,7 +108,7 @@ async fn imports_are_no_traffic() {
     }
 }
 
-/// One delivery with a clock that is wrong takes no history with it, and what is old still goes.
+/// One delivery with a wrong clock deletes no history, and old counts are still deleted.
 #[tokio::test]
 async fn clock_that_leaps_takes_no_history() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! An inbox file that version 2 wrote goes on recognising what it holds.
+//! Duplicates of what schema version 2 stored are still recognised.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A file that an earlier version of the program wrote opens, and goes on where it was. Version 2 has tests of its own.
+//! A file of an earlier version opens, and continues where it was. Version 2 has tests of its own.
 //!
 //! Each file is as `sqlite3` wrote it down after the program of that time had run, except version 3,
 //! at which no program stopped; a new version of the file brings another.
@@ -40,7 +40,7 @@ async fn files_of_every_version_are_migrated_and_continue() {
         let stored = inbox.get(done[0].id).await.unwrap().unwrap();
         assert_eq!(stored.redeliveries.count, 1);
 
-        // What it holds is recognised, whoever sends it again.
+        // Duplicates of what it holds are recognised.
         let now = SystemTime::now();
         let again = NewDelivery::new(now, Source::Webhook, Vec::new(), stored.body.clone());
         let appended = inbox.append(again).await.unwrap();

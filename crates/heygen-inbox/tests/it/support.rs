@@ -28,7 +28,7 @@ pub(crate) async fn on_server(
         .unwrap()
 }
 
-/// Begins what a future does, and lets go of it.
+/// Polls a future once, and drops it.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn poll_once_and_drop<T>(future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
