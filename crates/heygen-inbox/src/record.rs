@@ -367,7 +367,7 @@ impl DeleteReport {
     }
 }
 
-/// Which deliveries to list. Newest first unless [`oldest_first`](Self::oldest_first) is set.
+/// Which deliveries to list. Newest first unless [`oldest_first`](Self::oldest_first()) is set.
 ///
 /// # Examples
 ///
