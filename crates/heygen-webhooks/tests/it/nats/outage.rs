@@ -70,7 +70,7 @@ fn nats_outage_answers_503_and_recovers() {
         let (status, _, log) = process.wait();
         assert_eq!(status, 0, "{log:?}");
         assert_eq!(how_often(&log, what), 1, "{log:?}");
-        assert_eq!(how_often(&log, "connected to NATS"), 1, "{log:?}");
+        assert_eq!(how_often(&log, r#":"connected to NATS""#), 1, "{log:?}");
         let loud = how_often(&log, r#""level":"WARN""#) + how_often(&log, r#""level":"ERROR""#);
         assert!(loud <= 6, "{log:?}");
     }
