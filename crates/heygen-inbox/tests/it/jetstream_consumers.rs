@@ -39,7 +39,9 @@ async fn claim_in_spite_of_failures(inbox: &JetStreamInbox, seconds: u64) -> Cla
     in_time(async {
         loop {
             let claim = inbox.claim(ClaimRequest::due(10, at(seconds))).await;
-            if let Some(claimed) = claim.ok().and_then(|mut claim| claim.deliveries.pop()) {
+            let mut deliveries = claim.map_or(Vec::new(), |claim| claim.deliveries);
+            assert!(deliveries.len() <= 1, "{deliveries:?}");
+            if let Some(claimed) = deliveries.pop() {
                 return claimed;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -100,7 +102,7 @@ async fn worker_notices_that_another_process_created_the_consumer_again() {
         let mut fetched = consumer.fetch().max_messages(2).messages().await.unwrap();
         while let Some(message) = fetched.next().await {
             let nak = async_nats::jetstream::AckKind::Nak(None);
-            message.unwrap().ack_with(nak).await.unwrap();
+            message.unwrap().double_ack_with(nak).await.unwrap();
         }
     }
     // A worker looks at its consumer once a second.
