@@ -17,8 +17,10 @@ use serde_json::json;
 use tempfile::TempDir;
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
-use crate::jetstream_support::{claim_soon, end, in_time};
-use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate, new};
+use crate::jetstream_support::{claim_soon, in_time};
+use crate::support::{
+    all_ids, append_new, at, body, claim_one, complete, delivery, duplicate, new,
+};
 
 fn start(config: &str) -> Server {
     let options = Options::new().sync_interval("2m").config(config);
@@ -372,16 +374,13 @@ async fn example_account_has_all_permissions() {
     for result in [AttemptOutcome::Retry, AttemptOutcome::DeadLettered] {
         let claimed = claim_soon(&inbox, 1).await;
         assert_eq!(claimed.id, id);
-        inbox.complete(end(&claimed, result)).await.unwrap();
+        complete(&inbox, &claimed, 1, result).await;
     }
     inbox.ready().await.unwrap();
     assert_eq!(all_ids(&inbox).await, [id]);
     inbox.replay(vec![id], at(2)).await.unwrap();
     let claimed = claim_soon(&beside, 2).await;
-    beside
-        .complete(end(&claimed, AttemptOutcome::DeadLettered))
-        .await
-        .unwrap();
+    complete(&beside, &claimed, 1, AttemptOutcome::DeadLettered).await;
     // The server counts what was acknowledged over another connection a moment later.
     let counts = in_time(async {
         loop {

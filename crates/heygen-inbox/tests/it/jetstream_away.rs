@@ -12,7 +12,8 @@ use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_one, delivery, duplicate, new, server,
+    all_ids, append_new, at, body, body_with_id, claim_one, complete, delivery, duplicate, new,
+    server,
 };
 
 #[track_caller]
@@ -59,10 +60,7 @@ async fn goes_on_after_a_kill(program: Program) {
     until_ready(&inbox).await;
     let late = append_new(&inbox, 4, &body("lost")).await;
     assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
-    inbox
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     let stored = inbox.get(in_hand).await.unwrap().unwrap();
     assert_eq!(stored.summary.state, State::Acknowledged);
     let mut dispatched = Vec::new();

@@ -14,7 +14,7 @@ use crate::jetstream_support::{
     Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
 };
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_due, delivery, duplicate, new,
+    all_ids, append_new, at, body, body_with_id, claim_due, complete, delivery, duplicate, new,
 };
 
 /// After all that is due, also by the clock of the machine, which says when what is replayed while it is carried is due.
@@ -67,10 +67,7 @@ async fn imported_delivery_keeps_its_past() {
         .collect();
     assert_eq!(told, [(ids[2], 1, 3), (ids[3], 3, 3)]);
     for claimed in &due {
-        inbox
-            .complete(end(claimed, AttemptOutcome::Acknowledged))
-            .await
-            .unwrap();
+        complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
     }
     let stored = inbox.get(ids[2]).await.unwrap().unwrap();
     assert_eq!(
@@ -134,10 +131,7 @@ async fn interrupted_import_is_continued() {
         (claimed.id, claimed.first_attempt, claimed.attempt),
         (ids[1], 3, 3)
     );
-    inbox
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     import(&inbox, &all).await.into_iter().for_each(|again| {
         duplicate(again);
     });
@@ -230,10 +224,7 @@ async fn sync_does_not_wait_for_deleted_events() {
     }
     let claim = inbox.claim(ClaimRequest::due(10, at(1))).await.unwrap();
     for claimed in &claim.deliveries[1..] {
-        inbox
-            .complete(end(claimed, AttemptOutcome::Acknowledged))
-            .await
-            .unwrap();
+        complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
     }
     let pruned = inbox.prune(PruneStep::before(at(9))).await.unwrap();
     assert_eq!(pruned.deleted, 3);

@@ -12,8 +12,8 @@ use heygen_inbox::{
 };
 use xtask_nats::{PATIENCE, Program};
 
-use crate::jetstream_support::{Streams, end, fast_server, in_time, open, options};
-use crate::support::{append_new, at, body, claim_one, server};
+use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
+use crate::support::{append_new, at, body, claim_one, complete, server};
 
 type Change = fn(&mut Config);
 
@@ -22,15 +22,10 @@ async fn stream(url: &str, name: &str) -> Stream {
     context.get_stream(name).await.unwrap()
 }
 
-async fn acknowledge(inbox: &JetStreamInbox, claimed: &ClaimedDelivery) {
-    let completion = end(claimed, AttemptOutcome::Acknowledged);
-    inbox.complete(completion).await.unwrap();
-}
-
 async fn append_and_acknowledge(inbox: &JetStreamInbox, name: &str) -> DeliveryId {
     let id = append_new(inbox, 0, &body(name)).await;
     let claimed = claim_one(inbox, 0).await;
-    acknowledge(inbox, &claimed).await;
+    complete(inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     id
 }
 
@@ -61,11 +56,10 @@ async fn goes_on_without_its_consumers(program: Program) {
     let id = append_new(&inbox, 1, &body("new")).await;
     let claimed = claim_in_spite_of_failures(&inbox, 1).await;
     assert_eq!(claimed.id, id, "what was acknowledged stays so");
-    let retry = end(&claimed, AttemptOutcome::Retry);
-    inbox.complete(retry).await.unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Retry).await;
     let again = claim_in_spite_of_failures(&inbox, 2).await;
     assert_eq!((again.id, again.attempt), (id, 2));
-    acknowledge(&inbox, &again).await;
+    complete(&inbox, &again, 1, AttemptOutcome::Acknowledged).await;
     assert_eq!(inbox.ack_wait(), options().ack_wait);
 }
 
@@ -110,7 +104,7 @@ async fn worker_notices_that_another_process_created_the_consumer_again() {
     let new = append_new(&worker, 1, &body("new")).await;
     let claimed = claim_in_spite_of_failures(&worker, 1).await;
     assert_eq!(claimed.id, new, "nothing is dispatched again");
-    acknowledge(&worker, &claimed).await;
+    complete(&worker, &claimed, 1, AttemptOutcome::Acknowledged).await;
 }
 
 #[tokio::test]

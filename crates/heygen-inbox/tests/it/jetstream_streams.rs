@@ -14,7 +14,9 @@ use heygen_inbox::{
 use xtask_nats::{Cluster, Options, Program, Server};
 
 use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
-use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate, new, server};
+use crate::support::{
+    all_ids, append_new, at, body, claim_one, complete, delivery, duplicate, new, server,
+};
 
 async fn try_open(
     server: &Server,
@@ -224,10 +226,7 @@ async fn foreign_message_is_dispatched_as_unsigned() {
     assert!(claimed.headers.is_empty());
     // It does not suppress what HeyGen signed.
     append_new(&inbox, 0, &text).await;
-    inbox
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     let stored = inbox.get(claimed.id).await.unwrap().unwrap();
     assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(

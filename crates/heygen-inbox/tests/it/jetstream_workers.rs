@@ -13,7 +13,9 @@ use xtask_nats::{Options, PATIENCE, Program, Server};
 use crate::jetstream_support::{
     ACK_WAIT, Process, Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
 };
-use crate::support::{append_new, at, body, claim_due, claim_one, delivery, duplicate, new};
+use crate::support::{
+    append_new, at, body, claim_due, claim_one, complete, delivery, duplicate, new,
+};
 
 #[tokio::test]
 async fn delivery_is_claimed_by_one_worker() {
@@ -109,10 +111,7 @@ async fn delivery_in_progress_stays_with_its_worker() {
     let [new, again] = &claimed[..] else {
         panic!("two are due");
     };
-    first
-        .complete(end(again, AttemptOutcome::Retry))
-        .await
-        .unwrap();
+    complete(&first, again, 1, AttemptOutcome::Retry).await;
     let again = claim_soon(&first, 2).await;
     assert_eq!(again.attempt, 2);
     let begun_at = Instant::now();
@@ -122,10 +121,7 @@ async fn delivery_in_progress_stays_with_its_worker() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for claimed in [new, &again] {
-        first
-            .complete(end(claimed, AttemptOutcome::Acknowledged))
-            .await
-            .unwrap();
+        complete(&first, claimed, 1, AttemptOutcome::Acknowledged).await;
         let stored = second.get(claimed.id).await.unwrap().unwrap();
         assert_eq!(stored.summary.state, State::Acknowledged);
         assert_eq!(stored.summary.attempts, claimed.attempt);
@@ -396,10 +392,7 @@ async fn dead_letter_is_copied_until_it_is_replayed() {
     let reopened = claim_soon(&inbox, 5).await;
     assert_eq!((reopened.attempt, reopened.first_attempt), (2, 2));
     assert_eq!(reopened.body, odd);
-    inbox
-        .complete(end(&reopened, AttemptOutcome::DeadLettered))
-        .await
-        .unwrap();
+    complete(&inbox, &reopened, 1, AttemptOutcome::DeadLettered).await;
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
 
     // Done is done, also late.
@@ -458,10 +451,7 @@ async fn recreated_consumer_dispatches_only_what_is_unfinished() {
     let inbox = open(&server.url(), options()).await;
     append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
-    inbox
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     append_new(&inbox, 0, &body("postponed")).await;
     let postponed = claim_one(&inbox, 0).await;
     let retry = end(&postponed, AttemptOutcome::Retry).due_at(at(9));
@@ -475,16 +465,10 @@ async fn recreated_consumer_dispatches_only_what_is_unfinished() {
     let inbox = open(&server.url(), options()).await;
     let claimed = claim_soon(&inbox, 1).await;
     assert_eq!((claimed.id, claimed.attempt), (new, 1));
-    inbox
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
     let again = claim_soon(&inbox, 9).await;
     assert_eq!((again.id, again.attempt), (postponed.id, 2));
-    inbox
-        .complete(end(&again, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&inbox, &again, 1, AttemptOutcome::Acknowledged).await;
     streams.nothing_comes(&inbox, 99).await;
     duplicate(inbox.append(delivery(0, body("done"))).await.unwrap());
 }
@@ -504,10 +488,7 @@ async fn pause_by_another_process_is_noticed_and_ends() {
     })
     .await;
     // What was begun ends.
-    worker
-        .complete(end(&claimed, AttemptOutcome::Acknowledged))
-        .await
-        .unwrap();
+    complete(&worker, &claimed, 1, AttemptOutcome::Acknowledged).await;
     append_new(&worker, 1, &body("b")).await;
     let later = open(&server.url(), options()).await;
     assert!(is_paused(&later).await, "one that starts meanwhile");
