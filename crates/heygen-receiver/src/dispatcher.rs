@@ -1,5 +1,6 @@
 //! [`Dispatcher`]: claims due deliveries, calls the handler and records the result.
 
+use std::error::Error as _;
 use std::fmt;
 use std::future::{Future, pending, ready};
 use std::pin::pin;
@@ -242,7 +243,8 @@ impl ClaimLog {
             .as_ref()
             .is_some_and(|(logged, at)| *logged == text && at.elapsed() < BETWEEN_LINES);
         if !is_known {
-            tracing::error!(%error, "cannot claim deliveries from the inbox; retrying");
+            let cause = error.source().map(ToString::to_string);
+            tracing::error!(%error, cause, "cannot claim deliveries from the inbox; retrying");
             self.logged = Some((text, Instant::now()));
         }
     }
@@ -346,7 +348,8 @@ async fn record<I: Inbox>(inbox: &I, completion: Completion) {
             tracing::warn!(delivery = %completion.id, "inbox closed before the result was recorded; the delivery will be redelivered");
             return;
         }
-        tracing::error!(%error, delivery = %completion.id, "cannot record the result of an attempt; retrying");
+        let cause = error.source().map(ToString::to_string);
+        tracing::error!(%error, cause, delivery = %completion.id, "cannot record the result of an attempt; retrying");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

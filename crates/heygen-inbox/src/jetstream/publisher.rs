@@ -1,6 +1,7 @@
 //! [`Publisher`]: publishes deliveries, and waits for the stream's acknowledgement.
 
-use std::sync::Arc;
+use std::error::Error as _;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -41,7 +42,13 @@ pub(super) struct Publisher {
     queue_capacity: usize,
     publish_timeout: Duration,
     follower: Follower,
+    failures: FailureLog,
 }
+
+/// Logs once a minute why deliveries cannot be stored, and once that they are stored again. The
+/// receiver only answers 503.
+#[derive(Debug, Default)]
+struct FailureLog(Mutex<Option<Instant>>);
 
 /// The result of a publication.
 pub(super) enum Published {
@@ -63,6 +70,7 @@ impl Publisher {
             room: Semaphore::new(queue_capacity),
             queue_capacity,
             publish_timeout: options.publish_timeout,
+            failures: FailureLog::default(),
         }
     }
 
@@ -72,6 +80,17 @@ impl Publisher {
     }
 
     pub(super) async fn append(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
+        let appended = self.append_once(delivery).await;
+        match &appended {
+            Ok(_) => self.failures.over(),
+            // The receiver logs that it is overloaded.
+            Err(error) if error.kind() == InboxErrorKind::Busy => {}
+            Err(error) => self.failures.failed(error),
+        }
+        appended
+    }
+
+    async fn append_once(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
         let _turn = self.room.try_acquire().map_err(|_| {
             let capacity = self.queue_capacity;
             let message = format!("{capacity} deliveries wait for the stream already");
@@ -314,6 +333,25 @@ impl Publisher {
     }
 }
 
+impl FailureLog {
+    fn failed(&self, error: &InboxError) {
+        let now = Instant::now();
+        let mut logged_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|at| now - at >= LOG_INTERVAL) {
+            let cause = error.source().map(ToString::to_string);
+            tracing::error!(%error, cause, "deliveries cannot be stored, and are answered 503");
+            *logged_at = Some(now);
+        }
+    }
+
+    fn over(&self) {
+        let logged_at = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if logged_at.is_some() {
+            tracing::info!("deliveries are stored again");
+        }
+    }
+}
+
 /// An event and its record, as deduplication compares them.
 fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
     let key = DedupKey::of(&stored.body);
@@ -367,6 +405,8 @@ const MAX_OTHER_IDS: usize = 64;
 const ROOM_FOR_ONE_POST: usize = 4;
 
 const IN_FLIGHT_PAUSE: Duration = Duration::from_millis(50);
+
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

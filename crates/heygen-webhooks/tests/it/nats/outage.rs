@@ -65,11 +65,17 @@ fn nats_outage_answers_503_and_recovers() {
         [("before".into(), 1), ("meanwhile".into(), 1)]
     );
 
-    for (process, what) in [(serve, "is lost"), (worker, "cannot claim deliveries")] {
+    let of_serve = ["is lost", "deliveries cannot be stored", "stored again"];
+    for (process, what) in [
+        (serve, &of_serve[..]),
+        (worker, &["cannot claim deliveries"]),
+    ] {
         process.signal("TERM");
         let (status, _, log) = process.wait();
         assert_eq!(status, 0, "{log:?}");
-        assert_eq!(how_often(&log, what), 1, "{log:?}");
+        for what in what {
+            assert_eq!(how_often(&log, what), 1, "{what}: {log:?}");
+        }
         assert_eq!(how_often(&log, r#":"connected to NATS""#), 1, "{log:?}");
         let loud = how_often(&log, r#""level":"WARN""#) + how_often(&log, r#""level":"ERROR""#);
         assert!(loud <= 6, "{log:?}");
