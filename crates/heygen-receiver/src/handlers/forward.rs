@@ -75,6 +75,9 @@ use target::Target;
 /// were acknowledged waits alone. If it is missing or zero, the [schedule](crate::RetrySchedule)
 /// decides.
 ///
+/// A request whose reused connection is closed at once and without an answer is sent again on
+/// another one, within the same attempt: the application closed it as idle in that moment.
+///
 /// Connections are reused for up to [`connection_lifetime`](ForwardOptions::connection_lifetime).
 /// Proxy variables of the environment are ignored; [`ForwardOptions::proxy`] sets one.
 ///
@@ -286,9 +289,19 @@ impl Handler for Forward {
         let Some(request) = self.request(&delivery) else {
             return Disposition::retry("there is no secret to sign with yet");
         };
+        let (mut exchange, sending) = self.http.send(request);
+        let mut sent = tokio::time::timeout(self.options.timeout, sending).await;
+        if let Ok(Err(error)) = &sent
+            && exchange.was_idle_connection(error)
+            && let Some(request) = self.request(&delivery)
+        {
+            // No failure of the application's: it costs no attempt and no wait.
+            let (again, sending) = self.http.send(request);
+            exchange = again;
+            sent = tokio::time::timeout(self.options.timeout, sending).await;
+        }
         drop(delivery);
-        let (exchange, sending) = self.http.send(request);
-        let failure = match tokio::time::timeout(self.options.timeout, sending).await {
+        let failure = match sent {
             Ok(Ok(response)) => {
                 self.log_rejection(response.status());
                 return response::disposition(response, &self.target).await;

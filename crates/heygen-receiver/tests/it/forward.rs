@@ -308,6 +308,38 @@ async fn a_connection_that_is_reset_after_its_status_counts() {
     serving.await.unwrap();
 }
 
+/// An application that closes each connection after its first answer and does not say so: the close
+/// meets the next request on its way.
+#[tokio::test]
+async fn connection_closed_as_idle_costs_no_attempt() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            requests.push(stream.read(&mut buffer).await.unwrap() > 0);
+            stream.write_all(&answer("200 OK", "", "")).await.unwrap();
+            // Without an answer to the next.
+            requests.push(stream.read(&mut buffer).await.unwrap() > 0);
+            if requests.len() == 6 {
+                return requests;
+            }
+        }
+    });
+    let run = HandlerRun::start(Forward::new(&url, secret()).unwrap());
+    for number in 0..3 {
+        let (result, said) = run.ends(body(&number.to_string()).as_bytes()).await;
+        assert_eq!(result, AttemptOutcome::Acknowledged, "{said}");
+    }
+    // The application ends with it: no other connection can be opened.
+    let (result, said) = run.ends(body("last").as_bytes()).await;
+    assert_eq!(result, AttemptOutcome::Retry, "{said}");
+    assert_eq!(serving.await.unwrap(), [true; 6]);
+}
+
 #[tokio::test]
 async fn connection_is_replaced_after_its_lifetime() {
     for (lifetime, expected) in [

@@ -42,6 +42,7 @@ pub(super) struct HttpClient {
 /// One request in progress.
 pub(super) struct Exchange {
     connection: CaptureConnection,
+    sent_at: Instant,
 }
 
 /// Why there is no response.
@@ -127,7 +128,10 @@ impl HttpClient {
         impl Future<Output = Result<Response<Incoming>, SendError>> + Send + use<>,
     ) {
         let connection = capture_connection(&mut request);
-        let exchange = Exchange { connection };
+        let exchange = Exchange {
+            connection,
+            sent_at: Instant::now(),
+        };
         let (client, connection) = (self.client.clone(), exchange.connection.clone());
         let lifetime = self.connection_lifetime;
         let sending = async move {
@@ -154,6 +158,16 @@ impl Exchange {
     pub(super) fn status(&self) -> Option<StatusCode> {
         opened(&self.connection)?.status.get()
     }
+
+    /// Whether the connection was open before the request, and closed right after it without an
+    /// answer: the application probably closed it as idle in the same moment.
+    pub(super) fn was_idle_connection(&self, error: &SendError) -> bool {
+        let was_open = opened(&self.connection).is_some_and(|opened| opened.at < self.sent_at);
+        was_open
+            && self.status().is_none()
+            && error.is_closed()
+            && self.sent_at.elapsed() < CLOSING_TIME
+    }
 }
 
 impl SendError {
@@ -169,6 +183,28 @@ impl SendError {
             source = cause.source();
         }
         Self::Connect(error)
+    }
+
+    /// Whether the connection was closed before an answer.
+    fn is_closed(&self) -> bool {
+        let Self::Response(error) = self else {
+            return false;
+        };
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let by_http = cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
+            let by_system = cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
+                use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+                [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&error.kind())
+            });
+            if by_http || by_system {
+                return true;
+            }
+            source = cause.source();
+        }
+        false
     }
 }
 
@@ -360,5 +396,8 @@ impl Error for ConnectTimeout {}
 /// Shorter than the 5 s after which Node.js closes an idle connection: a connection that is closed
 /// while a delivery is being sent costs an attempt.
 const IDLE: Duration = Duration::from_secs(4);
+
+/// An application that closes a connection later than this has probably begun with the request.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 const MAX_HEADERS: usize = 512;
