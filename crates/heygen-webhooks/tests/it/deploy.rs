@@ -151,3 +151,20 @@ fn a_wrong_argument_is_found_wherever_it_stands() {
     check(&["serve", "--concurrency", "many"], false);
     check(&["server"], false);
 }
+
+/// systemd gives up a unit that fails five times within ten seconds, for good.
+#[test]
+fn units_are_started_again_however_often_they_fail() {
+    let mut restarting = 0;
+    for entry in fs::read_dir(folder().join("systemd")).expect("the units") {
+        let path = entry.expect("a unit").path();
+        let text = fs::read_to_string(&path).expect("a unit");
+        if text.lines().any(|line| line == "Restart=always") {
+            restarting += 1;
+            let (unit, _) = text.split_once("[Service]").expect("its sections");
+            let is_unlimited = unit.lines().any(|line| line == "StartLimitIntervalSec=0");
+            assert!(is_unlimited, "{}", path.display());
+        }
+    }
+    assert_eq!(restarting, 4);
+}
