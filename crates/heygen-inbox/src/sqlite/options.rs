@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
+use crate::setters::setters;
+
 /// Options of an inbox; the defaults suit a server.
+///
+/// # Examples
+///
+/// ```
+/// use heygen_inbox::sqlite::SqliteOptions;
+///
+/// let options = SqliteOptions::default().with_queue_capacity(1024);
+/// assert_eq!(options.queue_capacity, 1024);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SqliteOptions {
@@ -19,6 +30,16 @@ pub struct SqliteOptions {
     /// A warning is logged when other programs that read the inbox keep its write-ahead log longer
     /// than this, in bytes. Default: 256 MiB.
     pub log_warn_bytes: u64,
+}
+
+setters! {
+    SqliteOptions {
+        with_queue_capacity sets queue_capacity: usize;
+        with_batch_len sets batch_len: usize;
+        with_run_len sets run_len: usize;
+        with_lock_timeout sets lock_timeout: Duration;
+        with_log_warn_bytes sets log_warn_bytes: u64;
+    }
 }
 
 impl Default for SqliteOptions {

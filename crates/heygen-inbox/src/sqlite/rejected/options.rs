@@ -2,7 +2,18 @@
 
 use std::time::Duration;
 
+use crate::setters::setters;
+
 /// Limits of a [`RejectedRing`](super::RejectedRing).
+///
+/// # Examples
+///
+/// ```
+/// use heygen_inbox::sqlite::RingOptions;
+///
+/// let options = RingOptions::default().with_max_posts(100).with_max_bytes(1 << 20);
+/// assert_eq!((options.max_posts, options.max_bytes), (100, 1 << 20));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingOptions {
@@ -19,6 +30,17 @@ pub struct RingOptions {
     pub commit_pause: Duration,
     /// How long to wait for a lock that another program holds on the file. Default: 5 s.
     pub lock_timeout: Duration,
+}
+
+setters! {
+    RingOptions {
+        with_max_posts sets max_posts: usize;
+        with_max_bytes sets max_bytes: u64;
+        with_queue_capacity sets queue_capacity: usize;
+        with_queue_bytes sets queue_bytes: usize;
+        with_commit_pause sets commit_pause: Duration;
+        with_lock_timeout sets lock_timeout: Duration;
+    }
 }
 
 /// A limit in requests and bytes, or how much of it is used.
