@@ -29,6 +29,7 @@ pub(crate) mod help;
 mod inbox;
 mod management;
 mod nats;
+mod number;
 mod program;
 mod sandbox;
 mod screen;
@@ -80,6 +81,7 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
         Err(mut error) => {
             let words: Vec<_> = arguments().skip(1).collect();
             suggestion::correct(&mut error, &definition, &words);
+            let error = number::explained(error, &definition);
             match error.use_stderr() && !io::stderr().is_terminal() {
                 true => stderr::say(error.render().to_string()),
                 // In colour. A closed pipe, as in `--help | head`, is not a failure.

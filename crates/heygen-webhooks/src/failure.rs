@@ -29,6 +29,14 @@ impl Failure {
         Self::Usage(message.into())
     }
 
+    /// The end of a command that has printed its answer: whether that is yes.
+    pub(crate) fn unless(is_yes: bool) -> Result<(), Self> {
+        match is_yes {
+            true => Ok(()),
+            false => Err(Self::Said),
+        }
+    }
+
     /// A delivery that could not be sent: a wrong address or header is a mistake on the command line; the rest is the system's.
     #[expect(
         clippy::needless_pass_by_value,
@@ -116,22 +124,65 @@ fn is_told(text: &str, message: &str) -> bool {
 
 /// An error with all its causes, in one line.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        next = error.source();
+        let message = match error.to_string() {
+            message if message == NOT_TLS => IS_NOT_TLS.to_owned(),
+            message => message,
+        };
         // Some errors tell their cause themselves, and SQLite's twice, the second time with a number.
-        let message = error.to_string();
-        if !text.ends_with(&message) && !is_told(&text, &message) {
-            text = format!("{text}: {message}");
+        let is_known = text.ends_with(&message) || is_told(&text, &message);
+        let is_layer = next.is_some() && LAYERS.contains(&message.as_str());
+        match text.is_empty() {
+            _ if is_layer => {}
+            true => text = message,
+            false if is_known => {}
+            false => text = format!("{text}: {message}"),
         }
-        cause = error.source();
     }
     text
 }
 
+/// What an HTTP client says before the cause, and tells no one anything.
+const LAYERS: [&str; 3] = [
+    "error sending request",
+    "client error (Connect)",
+    "tcp connect error",
+];
+
+/// How rustls reads an answer of plain HTTP.
+const NOT_TLS: &str = "received corrupt message of type InvalidContentType";
+const IS_NOT_TLS: &str = "what answers there does not speak TLS; if it speaks HTTP, use http://";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connection_that_fails_says_only_why() {
+        #[track_caller]
+        fn check(causes: &[&str], expected: &str) {
+            let (last, before) = causes.split_last().expect("a cause");
+            let error = before
+                .iter()
+                .rev()
+                .fold(anyhow::Error::msg((*last).to_owned()), |error, context| {
+                    error.context((*context).to_owned())
+                });
+            assert_eq!(error_chain(error.as_ref()), expected);
+        }
+        let [request, client, tcp] = LAYERS;
+        check(
+            &["no answer", request, client, tcp, "refused"],
+            "no answer: refused",
+        );
+        check(&[request, client, "dns error"], "dns error");
+        check(&[request, client, NOT_TLS], IS_NOT_TLS);
+        check(&["a", "b: c", "c"], "a: b: c");
+        check(&[tcp], tcp);
+    }
 
     #[test]
     fn error_of_sqlite_is_told_once() {

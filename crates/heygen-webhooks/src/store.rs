@@ -120,6 +120,11 @@ fn impatient(nats: &Nats) -> JetStreamOptions {
 
 /// Why there is nothing to look into.
 pub(crate) fn cannot_open(location: &InboxLocation, error: InboxError) -> Failure {
+    if let InboxLocation::File(path) = location
+        && path.is_dir()
+    {
+        return InboxLocation::of_folder(path);
+    }
     match location.may_exist() {
         true => anyhow::Error::from(error)
             .context("cannot open the inbox")
@@ -141,8 +146,11 @@ fn others_beside(location: &InboxLocation) -> String {
         .map(|name| folder.join(name))
         .into_iter()
         .filter(|path| path.is_file())
-        .map(|path| format!("; there is one at {}", path.display()));
-    found.collect()
+        .map(|path| path.display().to_string());
+    match found.collect::<Vec<_>>().join(" and ") {
+        found if found.is_empty() => found,
+        found => format!("; there is one at {found}"),
+    }
 }
 
 /// Where that takes too long, a disk that hangs for instance, the process ends all the same.

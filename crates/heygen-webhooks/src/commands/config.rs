@@ -54,9 +54,9 @@ fn show(options: &ShowConfig) -> Result<(), Failure> {
 }
 
 const COLUMNS: [Column; 3] = [
-    Column::new("setting"),
-    Column::new("value").cut_middle(16),
-    Column::new("source").cut_end(8),
+    Column::new("SETTING"),
+    Column::new("VALUE").cut_middle(16),
+    Column::new("SOURCE").cut_end(8),
 ];
 
 fn settings(options: &ShowConfig, file: &File) -> Result<Vec<Setting>, Failure> {

@@ -58,10 +58,7 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
         }))?,
         false => output::write(text(&findings))?,
     }
-    match is_healthy {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(is_healthy)
 }
 
 async fn examine(inputs: &Inputs) -> Vec<Finding> {

@@ -204,6 +204,11 @@ fn millis(time: std::time::Duration) -> f64 {
 
 /// The requests that are made by then would be for nothing.
 fn check_folder(file: &Path) -> Result<(), Failure> {
+    if file == Path::new("-") {
+        return Err(Failure::usage(
+            "--junit: standard output has the scorecard: name a file",
+        ));
+    }
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     match folder.is_none_or(Path::is_dir) && !file.is_dir() {
         true => Ok(()),

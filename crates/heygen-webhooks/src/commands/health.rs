@@ -54,7 +54,7 @@ async fn ask(client: &reqwest::Client, url: &str, place: &str) -> Result<(), Fai
     let answer = client.get(url).timeout(TIME).send().await;
     let answer = answer.map_err(|error| {
         anyhow::anyhow!(
-            "no answer from {place}: {}: is the server running, with this --admin?",
+            "no answer from {place}: {}; is the server running, with this --admin?",
             error_chain(&error.without_url())
         )
     })?;

@@ -2,16 +2,17 @@
 
 use anyhow::Context as _;
 use heygen_events::{Event, EventType};
-use heygen_testkit::{Attempt, EventBuilder, Sender};
+use heygen_testkit::{Attempt, AttemptErrorKind, EventBuilder, Sender};
 use serde_json::{Value, json};
 
 use crate::cli::Trigger;
 use crate::commands::input;
+use crate::commands::management::{self, note};
 use crate::failure::{Failure, error_chain};
 use crate::output::notice;
 use crate::output::screen::Screen;
 use crate::output::table::end;
-use crate::output::{self, tame};
+use crate::output::{self, tame, without_query};
 use crate::secrets::secret;
 use crate::settings::event_name;
 use crate::settings::file::File;
@@ -44,18 +45,59 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
         None => EventType::KNOWN.to_vec(),
     };
     let own_body = options.body.as_deref().map(input::read).transpose()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let all_accepted = runtime.block_on(async {
+    let refusal = management::run(async {
         match own_body {
             Some(body) => send_body(options, &sender, body).await,
             None => send_all(options, &sender, &event_types, &fields).await,
         }
     })?;
-    match all_accepted {
-        true => Ok(()),
-        false => Err(Failure::Said),
+    let Some(refusal) = refusal else {
+        return Ok(());
+    };
+    if let Some(advice) = refusal.advice(options, &without_query(&to)) {
+        note(&advice);
+    }
+    Err(Failure::Said)
+}
+
+/// Why a delivery was not accepted, as far as that says what to do.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Unreachable,
+    Unauthorized,
+    NotFound,
+    Other,
+}
+
+impl Refusal {
+    fn of(attempt: &Attempt) -> Option<Self> {
+        if attempt.accepted() {
+            return None;
+        }
+        Some(match &attempt.result {
+            Err(error) if error.kind() == AttemptErrorKind::Connect => Self::Unreachable,
+            Err(_) => Self::Other,
+            Ok(answer) => match answer.status.as_u16() {
+                401 | 403 => Self::Unauthorized,
+                404 => Self::NotFound,
+                _ => Self::Other,
+            },
+        })
+    }
+
+    fn advice(self, options: &Trigger, to: &str) -> Option<String> {
+        match self {
+            Self::Unreachable => Some(format!(
+                "{to} cannot be reached: start `serve`, or give another address with --to"
+            )),
+            Self::Unauthorized if !options.unsigned && !options.tamper => Some(
+                "the receiver does not know this secret: give both the same HEYGEN_WEBHOOK_SECRET or --secret-file".to_owned(),
+            ),
+            Self::NotFound => Some(format!(
+                "nothing is served at the path of {to}: give another address with --to"
+            )),
+            Self::Unauthorized | Self::Other => None,
+        }
     }
 }
 
@@ -81,19 +123,24 @@ async fn send_all(
     sender: &Sender,
     event_types: &[EventType],
     fields: &[Field],
-) -> Result<bool, Failure> {
-    let mut all_accepted = true;
+) -> Result<Option<Refusal>, Failure> {
+    let mut refusal = None;
     for event_type in event_types {
         for _ in 0..options.count {
             let body = body(options, event_type, fields)?;
-            all_accepted &= deliver(options, sender, Some(event_type.as_str()), body).await?;
+            let refused = deliver(options, sender, Some(event_type.as_str()), body).await?;
+            refusal = refusal.or(refused);
         }
     }
-    Ok(all_accepted)
+    Ok(refusal)
 }
 
 /// Sends a body as it is, and says which event a receiver will find in it.
-async fn send_body(options: &Trigger, sender: &Sender, body: Vec<u8>) -> Result<bool, Failure> {
+async fn send_body(
+    options: &Trigger,
+    sender: &Sender,
+    body: Vec<u8>,
+) -> Result<Option<Refusal>, Failure> {
     let event = Event::from_slice(&body);
     let event_type = match &event {
         Ok(event) => Some(event.event_name()),
@@ -113,14 +160,14 @@ async fn deliver(
     sender: &Sender,
     event_type: Option<&str>,
     body: Vec<u8>,
-) -> Result<bool, Failure> {
+) -> Result<Option<Refusal>, Failure> {
     let report = sender.deliver(body).await.map_err(Failure::of_sending)?;
-    let mut all_accepted = true;
+    let mut refusal = None;
     for attempt in report.attempts().iter().chain(report.duplicates()) {
         output::write(line(options, event_type, attempt))?;
-        all_accepted &= attempt.accepted();
+        refusal = refusal.or(Refusal::of(attempt));
     }
-    Ok(all_accepted)
+    Ok(refusal)
 }
 
 fn body(options: &Trigger, event_type: &EventType, fields: &[Field]) -> anyhow::Result<Vec<u8>> {

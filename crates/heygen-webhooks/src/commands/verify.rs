@@ -24,10 +24,7 @@ pub(super) fn run(options: &Verify) -> Result<(), Failure> {
     } else {
         output::write(describe(&diagnosis))?;
     }
-    match diagnosis.is_verified() {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(diagnosis.is_verified())
 }
 
 fn describe(diagnosis: &Diagnosis) -> String {

@@ -64,11 +64,7 @@ impl InboxLocation {
         };
         let option = origin::name("inbox");
         if path.is_dir() {
-            return Err(Failure::usage(format!(
-                "{option}: {0} is a folder: name a file in it, such as {1}",
-                path.display(),
-                path.join("heygen-inbox.db").display()
-            )));
+            return Err(Self::of_folder(path));
         }
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
@@ -77,12 +73,19 @@ impl InboxLocation {
         if folder.is_dir() {
             return match is_writable(folder) && (!path.exists() || is_writable(path)) {
                 true => Ok(()),
-                false => Err(anyhow::anyhow!(
-                    "{option}: this user may not write to {0}, or to the folder {1}: run as the user that {0} belongs to, or give it \
-                     to this one",
-                    path.display(),
-                    folder.display()
-                )
+                false => Err(anyhow::anyhow!(match path.exists() {
+                    true => format!(
+                        "{option}: this user may not write to {0}, or to the folder {1}: run as the user that {0} belongs to, \
+                         or give it to this one",
+                        path.display(),
+                        folder.display()
+                    ),
+                    false => format!(
+                        "{option}: this user may not create {} in the folder {}: run as one that may, or name a file elsewhere",
+                        path.display(),
+                        folder.display()
+                    ),
+                })
                 .into()),
             };
         }
@@ -98,6 +101,16 @@ impl InboxLocation {
             "{option}: the folder {} {problem}",
             folder.display()
         )))
+    }
+
+    /// The error of one that is a folder.
+    pub(crate) fn of_folder(path: &Path) -> Failure {
+        Failure::usage(format!(
+            "{}: {} is a folder: name a file in it, such as {}",
+            origin::name("inbox"),
+            path.display(),
+            path.join("heygen-inbox.db").display()
+        ))
     }
 
     /// Whether there may be an inbox; on NATS only the servers know.

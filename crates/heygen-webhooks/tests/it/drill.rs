@@ -295,4 +295,9 @@ fn mistakes_are_told() {
         1,
         "cannot write no/such/folder.xml",
     );
+    check(
+        &workdir.run(&["drill", url, "--junit", "-"]),
+        2,
+        "name a file",
+    );
 }

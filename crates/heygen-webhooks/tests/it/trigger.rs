@@ -247,3 +247,28 @@ fn unknown_event_gets_a_fresh_id_each_time() {
     assert_eq!(count(&["--set", "id=1"]), 1);
     assert_eq!(count(&["--keep-ids"]), 1);
 }
+
+#[test]
+fn what_was_not_accepted_says_what_to_do() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    #[track_caller]
+    fn check(workdir: &Workdir, arguments: &[&str], secret: &str, expected: Option<&str>) {
+        let trigger = [&["trigger", "batch.finished", "--to"], arguments].concat();
+        let ended = workdir.run_with(&trigger, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)]);
+        assert_eq!(ended.status, 1, "{}", ended.stderr);
+        match expected {
+            Some(expected) => assert!(ended.stderr.contains(expected), "{}", ended.stderr),
+            None => assert_eq!(ended.stderr, ""),
+        }
+    }
+    let wrong = "the receiver does not know this secret";
+    check(&workdir, &[&serve.url], "whsec_wrong", Some(wrong));
+    check(&workdir, &[&serve.url, "--unsigned"], SECRET, None);
+    check(&workdir, &[&serve.url, "--tamper"], SECRET, None);
+    let elsewhere = format!("{}/elsewhere?a=b", serve.url);
+    let path = format!("at the path of {}/elsewhere?…:", serve.url);
+    check(&workdir, &[&elsewhere], SECRET, Some(&path));
+    let nowhere = "start `serve`, or give another address with --to";
+    check(&workdir, &["127.0.0.1:1"], SECRET, Some(nowhere));
+}

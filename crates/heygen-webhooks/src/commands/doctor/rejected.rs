@@ -82,11 +82,14 @@ fn item(file: &RejectedFile, post: &RejectedSummary) -> Result<String, InboxErro
         1 => String::new(),
         count => format!(", {count} times"),
     };
+    let headers = match headers.is_empty() {
+        true => String::new(),
+        false => format!(" (headers: {})", headers.join(", ")),
+    };
     Ok(format!(
-        "{} {} (headers: {}){times}",
+        "{} {}{headers}{times}",
         when::short(post.last_at),
         post.reason,
-        headers.join(", ")
     ))
 }
 

@@ -40,10 +40,7 @@ pub(super) async fn run(options: &Check) -> Result<(), Failure> {
         let lines: String = damage.iter().map(Damage::line).collect();
         output::write(format!("{lines}\n{WHAT_TO_DO}"))?;
     }
-    match damage.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(damage.is_empty())
 }
 
 /// What is damage. A file that is damaged too badly to be opened is damage too, and no failure to look.

@@ -19,7 +19,10 @@ fn a_flood_of_strangers_hides_nothing_of_heygen() {
     let look = || heygen.examine(&workdir, &["--no-sample"], Some(SECRET));
     serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
     eventually(|| listed(&workdir).len() == 1);
-    look().is("rejected", "ok", "only unsigned requests");
+    let seen = look();
+    seen.is("rejected", "ok", "only unsigned requests");
+    let item = seen.finding("rejected")["items"][0].as_str();
+    assert!(!item.expect("a text").contains("headers: "), "{item:?}");
 
     serve.trigger(&workdir, &["avatar_video.fail", "--tamper"]);
     let flood = ["batch.finished", "--unsigned", "--count", "60"];

@@ -183,10 +183,7 @@ fn report(options: &cli::Reverify, outcome: &Outcome) -> Result<(), Failure> {
         true => output::json(&outcome.json(options.dry_run))?,
         false => output::write(outcome.text(options.dry_run))?,
     }
-    match outcome.missing.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(outcome.missing.is_empty())
 }
 
 /// Stands beside the labels of a diagnosis.
