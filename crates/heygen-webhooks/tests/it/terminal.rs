@@ -308,6 +308,7 @@ fn filled() -> Workdir {
         serve.trigger(&workdir, &[event_type]).ok();
         serve.line();
     }
+    serve.trigger(&workdir, &["batch.finished", "--tamper"]);
     serve.signal("TERM");
     serve.wait();
     workdir
@@ -331,7 +332,11 @@ fn tables_fit_the_terminal() {
         assert!(text.contains("avatar_video.success "), "{text}");
         assert_eq!(text.contains("ATTEMPTS"), width >= 100, "{text}");
         assert_eq!(text.contains('…'), width < 200, "{text}");
-        for more in [&["inbox", "attempts", "last"][..], &["inbox", "stats"]] {
+        for more in [
+            &["inbox", "attempts", "last"][..],
+            &["inbox", "stats"],
+            &["inbox", "rejected", "list"],
+        ] {
             let terminal = Terminal::new(width);
             for line in show(&workdir, &terminal, more).lines() {
                 assert!(line.chars().count() <= usize::from(width), "{line}");

@@ -1,5 +1,6 @@
 //! `inbox rejected`: lists rejected requests, and accepts them once the secret is fixed.
 
+use heygen_testkit::Sender;
 use serde_json::{Value, json};
 
 use super::{ids, post};
@@ -284,4 +285,45 @@ fn list_diagnoses_what_serve_did_not() {
     let people = [&list[..3], &list[4..]].concat();
     let people = workdir.run_with(&people, b"", &[]).ok().stdout;
     assert!(people.contains("verifies now"), "{people}");
+}
+
+/// Posts something with these headers and no others of a signature.
+fn post_with(url: &str, headers: &[(&str, &str)], body: &'static str) {
+    let sender = headers
+        .iter()
+        .fold(Sender::new(url).unsigned(), |sender, (name, value)| {
+            sender.header(*name, *value)
+        });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let report = runtime.block_on(sender.deliver(body)).expect("a request");
+    assert_eq!(report.answer().expect("an answer").status.as_u16(), 401);
+}
+
+/// What is wrong with a header is told without a secret, under one name, once.
+#[test]
+fn list_names_each_broken_header_once() {
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
+    let broken = [("Signature", "zz")];
+    let twice = [("Signature", "a"), ("Signature", "b")];
+    for body in ["1", "2", "3"] {
+        post_with(&serve.url, &broken, body);
+        post_with(&serve.url, &twice, body);
+        post_with(&serve.url, &[], body);
+    }
+    let reasons: Vec<_> = rejected(&workdir, 9)
+        .iter()
+        .map(|one| one["reason"].as_str().expect("a word").to_owned())
+        .collect();
+    let expected = ["no-signature-header", "ambiguous-signature", "not-hex"];
+    assert_eq!(reasons, expected.repeat(3));
+    let list = ["inbox", "rejected", "list"];
+    let people = workdir.run_with(&list, b"", &[]).ok().stdout;
+    for reason in expected {
+        let said = format!("{reason}: ");
+        assert_eq!(people.matches(&said).count(), 1, "{people}");
+    }
 }

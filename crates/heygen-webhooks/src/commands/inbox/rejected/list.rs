@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use heygen_inbox::sqlite::{RejectedFile, RejectedSummary};
-use heygen_signature::{Secrets, VerifyErrorKind, diagnose};
+use heygen_signature::VerifyErrorKind::{self, Ambiguous, Malformed, Mismatch, Missing};
+use heygen_signature::{Secret, Secrets, diagnose};
 
 use super::file::{NOTHING, open, secrets};
 use super::json::summary_json;
 use super::show::pairs;
 use crate::cli::ListRejected;
 use crate::commands::inbox::size;
+use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::rejected;
 use crate::output::screen::{PLAIN, Screen, WARN};
@@ -22,9 +24,8 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
     if let Some(file) = open(&options.file.location()?)? {
         found = file.list(limit)?;
         // To list them takes no secret: `show` tells of one that cannot be read.
-        if let Ok(Some(secrets)) = secrets(&options.file, &options.secrets) {
-            diagnose_all(&file, &secrets, &mut found)?;
-        }
+        let secrets = secrets(&options.file, &options.secrets).ok().flatten();
+        diagnose_all(&file, secrets, &mut found)?;
     }
     if options.json {
         output::json_array(found.iter().map(summary_json))?;
@@ -35,10 +36,13 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
         return Ok(());
     }
     let rows: Vec<_> = found.iter().map(row).collect();
+    // Where it is no terminal, an explanation stays one line.
+    let width = prose::width();
     output::write_bytes(format!(
-        "{}\n{}\n{ADVICE}",
+        "{}\n{}\n{}\n",
         table(&COLUMNS, &rows, Screen::stdout()),
-        tame_lines(&reasons(&found))
+        tame_lines(&reasons(&found, width)),
+        prose::broken(ADVICE, 0, width.or(Some(80)))
     ))?;
     Ok(())
 }
@@ -46,18 +50,30 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
 /// A running server diagnoses only some of those that come in a flood: the others are told apart here.
 fn diagnose_all(
     file: &RejectedFile,
-    secrets: &Secrets,
+    secrets: Option<Secrets>,
     found: &mut [RejectedSummary],
 ) -> Result<(), Failure> {
-    let undiagnosed = found
-        .iter_mut()
-        .filter(|summary| summary.reason == VerifyErrorKind::Mismatch.label());
-    for summary in undiagnosed {
+    let has_secrets = secrets.is_some();
+    // What is wrong with a header is the same under any secret.
+    let secrets = match secrets {
+        Some(secrets) => secrets,
+        None => Secret::new("any")?.into(),
+    };
+    for summary in found.iter_mut().filter(|one| one.explanation.is_none()) {
+        let is = |kind: VerifyErrorKind| summary.reason == kind.label();
+        let is_about_header = [Missing, Malformed, Ambiguous].into_iter().any(is);
+        if !is_about_header && !(is(Mismatch) && has_secrets) {
+            continue;
+        }
         let Some(post) = file.get(summary.id)? else {
             continue;
         };
-        let Some(body) = &post.body else { continue };
-        let diagnosis = diagnose(pairs(&post), body, secrets);
+        let body = match &post.body {
+            Some(body) => &body[..],
+            None if is_about_header => &[],
+            None => continue,
+        };
+        let diagnosis = diagnose(pairs(&post), body, &secrets);
         if diagnosis.is_verified() {
             let verifies = "the signature verifies now: `inbox rejected reverify` accepts it";
             summary.explanation = Some(verifies.to_owned());
@@ -95,17 +111,25 @@ fn row(summary: &RejectedSummary) -> Vec<Cell> {
 }
 
 /// What each reason in the list means, once.
-fn reasons(found: &[RejectedSummary]) -> String {
+fn reasons(found: &[RejectedSummary], width: Option<usize>) -> String {
     let reasons: BTreeSet<_> = found
         .iter()
         .map(|summary| (tame(&summary.reason), tame(rejected::explanation(summary))))
         .collect();
-    let line = |(reason, explanation): &(String, String)| format!("{reason}: {explanation}\n");
-    reasons.iter().map(line).collect()
+    // Of one that was not read, whose cause others show, the explanation is the beginning of theirs.
+    let is_said = |(reason, explanation): &&(String, String)| {
+        let says_more = |(other, more): &(String, String)| {
+            other == reason && more != explanation && more.starts_with(explanation.as_str())
+        };
+        !reasons.iter().any(says_more)
+    };
+    let line = |(reason, explanation): &(String, String)| {
+        let text = format!("{reason}: {explanation}");
+        format!("{}\n", prose::broken(&text, 0, width))
+    };
+    reasons.iter().filter(is_said).map(line).collect()
 }
 
-const ADVICE: &str = "\
-Signed requests may be HeyGen's: `doctor` and `inbox rejected show ID` tell why
-they do not verify. Once the secret is fixed, `inbox rejected reverify` accepts
-those that verify. Unsigned requests usually come from strangers.
-";
+const ADVICE: &str = "Signed requests may be HeyGen's: `doctor` and `inbox rejected show ID` tell why they do not \
+    verify. Once the secret is fixed, `inbox rejected reverify` accepts those that verify. Unsigned requests usually come from \
+    strangers.";

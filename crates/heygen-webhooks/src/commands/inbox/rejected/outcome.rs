@@ -49,7 +49,7 @@ impl Outcome {
             (0, _) if parts.is_empty() => parts.push(NOTHING.to_owned()),
             (0, _) => {}
             (_, true) => parts.push(format!(
-                "{} would be accepted (or are already in the inbox); nothing was changed (dry run)\n",
+                "{} would be accepted, unless already in the inbox; nothing was changed (dry run)\n",
                 size::requests(self.verified)
             )),
             (_, false) => parts.push(self.taken()),
