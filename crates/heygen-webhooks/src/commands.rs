@@ -10,6 +10,7 @@ pub(crate) mod input;
 
 mod backfill;
 mod config;
+mod confirm;
 mod dashboard;
 mod dev;
 mod doctor;

@@ -17,7 +17,6 @@ mod by_hand;
 mod check;
 mod chosen;
 mod chunks;
-mod confirm;
 mod drift;
 mod export;
 mod id;

@@ -1,7 +1,6 @@
 //! `inspect`: parses an event body and shows its fields.
 
-use heygen_events::{Event, ParseError};
-use serde_json::Value;
+use heygen_events::Event;
 
 use crate::cli::Inspect;
 use crate::commands::input;
@@ -13,11 +12,14 @@ pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
     let body = input::read(&options.file)?;
     let parsed = Event::from_slice(&body);
     if options.json {
-        let (view, error) = match &parsed {
-            Ok(event) => (view::json(event), event.payload_error()),
-            Err(error) => (view::unreadable_json(), Some(error)),
+        let error = match &parsed {
+            Ok(event) => event.payload_error(),
+            Err(error) => Some(error),
         };
-        output::json(&with_reason(view, error))?;
+        // Why it is not well formed, as text and `verify` say too.
+        let mut view = view::json(parsed.as_ref().ok());
+        view["reason"] = error.map(view::explain).into();
+        output::json(&view)?;
     }
     match parsed {
         Ok(event) if !options.json => output::write(view::text(&event, options.full))?,
@@ -25,10 +27,4 @@ pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
         Err(error) => return Err(anyhow::Error::from(error).context("not an event").into()),
     }
     Ok(())
-}
-
-/// Why it is not well formed, as text and `verify` say too.
-fn with_reason(mut view: Value, error: Option<&ParseError>) -> Value {
-    view["reason"] = error.map(view::explain).into();
-    view
 }

@@ -109,24 +109,15 @@ impl Handler for Printer {
 
 /// The typed view, and around it what is known of the delivery; `event` is the body.
 fn line_json(delivery: &Delivery) -> Value {
-    let (mut line, event) = match delivery.event() {
-        // What no value can hold is not shown as JSON; its facts are.
-        Ok(event) => (
-            view::json(event),
-            serde_json::to_value(event).unwrap_or_default(),
-        ),
-        Err(_) => (view::unreadable_json(), Value::Null),
-    };
+    let event = delivery.event();
     let around = json!({
         "id": delivery.id().to_string(),
         "received_at": when::exact(delivery.received_at()),
         "attempt": delivery.attempt(),
         "source": delivery.source().as_str(),
-        "event": event,
-        "error": delivery.event().err().as_ref().map(view::explain),
+        // What no value can hold is not shown as JSON; its facts are.
+        "event": event.as_ref().ok().map(|event| serde_json::to_value(event).unwrap_or_default()),
+        "error": event.as_ref().err().map(view::explain),
     });
-    if let (Value::Object(line), Value::Object(around)) = (&mut line, around) {
-        line.extend(around);
-    }
-    line
+    output::extended(view::json(event.ok()), around)
 }

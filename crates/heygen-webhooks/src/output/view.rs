@@ -5,37 +5,21 @@ use serde_json::{Value, json};
 
 use crate::output::{tame, without_query};
 
-/// The typed view, for programs. Absent is null.
-pub(crate) fn json(event: &Event) -> Value {
+/// The typed view, for programs: the same keys for a body that is no event. Absent is null.
+pub(crate) fn json(event: Option<&Event>) -> Value {
+    let unknown_fields = event.map(|event| event.unknown_fields().keys().collect::<Vec<_>>());
     json!({
-        "event_type": event.event_name(),
-        "known": event.is_known(),
-        "well_formed": event.is_well_formed(),
-        "outcome": event.outcome().as_str(),
-        "subject_id": event.subject_id(),
-        "callback_id": event.callback_id(),
-        "callback_url": event.callback_url(),
-        "media_url": event.media_url(),
-        "media_kind": event.media_kind().map(|kind| kind.as_str()),
-        "failure_message": event.failure_message(),
-        "unknown_fields": event.unknown_fields().keys().collect::<Vec<_>>(),
-    })
-}
-
-/// The same keys for a body that is no event.
-pub(crate) fn unreadable_json() -> Value {
-    json!({
-        "event_type": null,
-        "known": false,
-        "well_formed": false,
-        "outcome": null,
-        "subject_id": null,
-        "callback_id": null,
-        "callback_url": null,
-        "media_url": null,
-        "media_kind": null,
-        "failure_message": null,
-        "unknown_fields": [],
+        "event_type": event.map(Event::event_name),
+        "known": event.is_some_and(Event::is_known),
+        "well_formed": event.is_some_and(Event::is_well_formed),
+        "outcome": event.map(|event| event.outcome().as_str()),
+        "subject_id": event.and_then(Event::subject_id),
+        "callback_id": event.and_then(Event::callback_id),
+        "callback_url": event.and_then(Event::callback_url),
+        "media_url": event.and_then(Event::media_url),
+        "media_kind": event.and_then(Event::media_kind).map(|kind| kind.as_str()),
+        "failure_message": event.and_then(Event::failure_message),
+        "unknown_fields": unknown_fields.unwrap_or_default(),
     })
 }
 

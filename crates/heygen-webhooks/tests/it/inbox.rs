@@ -200,9 +200,10 @@ fn empty_lists_say_what_to_do_and_leave_a_pipe_alone() {
     let serve = workdir.serve(&["--inbox", inbox]);
     serve.signal("TERM");
     serve.wait();
+    workdir.file("heygen-sandbox.db", "");
     let beside = workdir.run(&["inbox", "list"]);
     assert_eq!(beside.status, 1);
-    let message = "there is one at ./heygen-dev.db";
+    let message = "there is one at ./heygen-dev.db and ./heygen-sandbox.db";
     assert!(beside.stderr.contains(message), "{}", beside.stderr);
     for (more, message) in [
         (&[][..], "`trigger` sends a signed sample"),
@@ -273,6 +274,50 @@ pub(crate) fn post(url: &str, body: &[u8]) -> Value {
         .block_on(sender.deliver(body.to_vec()))
         .expect("a request");
     serde_json::from_str(&report.answer().expect("an answer").text()).expect("JSON")
+}
+
+#[test]
+fn list_says_that_there_are_more() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    serve
+        .trigger(&workdir, &["batch.finished", "--count", "3"])
+        .ok();
+    for (limit, shown, more) in [("2", 2, true), ("3", 3, false), ("0", 3, false)] {
+        let list = ["inbox", "list", "--limit", limit];
+        let text = workdir.run(&list).ok();
+        assert_eq!(text.stdout.lines().count(), shown + 1, "{}", text.stdout);
+        let json = workdir.run(&[&list[..], &["--json"]].concat()).ok();
+        assert_eq!(json.json().as_array().expect("an array").len(), shown);
+        for ended in [text, json] {
+            let told = ended.stderr.contains("there are more: use --limit");
+            assert_eq!(told, more, "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_between_two_moments_in_the_wrong_order() {
+    let workdir = Workdir::new();
+    workdir.serve(&[]).kill();
+    for command in ["list", "export", "replay"] {
+        let ended = workdir.run(&["inbox", command, "--since", "1h", "--until", "2h"]);
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        let message = "nothing is between them";
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn folder_is_no_inbox() {
+    let workdir = Workdir::new();
+    let ended = workdir.run(&["inbox", "list", "--inbox", "."]);
+    assert_eq!(ended.status, 2);
+    assert!(
+        ended.stderr.contains(". is a folder: name a file in it"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

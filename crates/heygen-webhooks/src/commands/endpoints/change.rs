@@ -1,6 +1,6 @@
 //! `endpoints create`, `update` and `delete`.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use super::new_secret::{self, NewSecret, WHAT_TO_DO};
 use super::show;
 use crate::api;
 use crate::cli::{CreateEndpoint, DeleteEndpoint, UpdateEndpoint};
+use crate::commands::confirm::{can_ask, confirm};
 use crate::commands::management::{self, Api, note};
 use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame, without_query};
@@ -166,7 +167,7 @@ async fn change(
 
 pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     let is_asked = !options.yes;
-    if is_asked && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if is_asked && !can_ask() {
         return Err(Failure::usage(
             "no terminal to ask on: give --yes to delete without confirmation",
         ));
@@ -176,9 +177,12 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     let url = management::run(async {
         // Its address is what a person knows it by.
         let endpoint = api.endpoint(&id).await?.ok_or_else(|| no_such(&api, &id))?;
-        if is_asked && !is_confirmed(&endpoint)? {
-            note("not deleted");
-            return Err(Failure::Said);
+        if is_asked {
+            confirm(&format!(
+                "Delete endpoint {} permanently? HeyGen then sends nothing more to {}.",
+                tame(endpoint.endpoint_id.as_str()),
+                tame(&without_query(&endpoint.url))
+            ))?;
         }
         match api.version() {
             ApiVersion::V1 => api.ask(api.client().v1().delete_endpoint(&id)).await?,
@@ -207,22 +211,6 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
         tame(&without_query(&url))
     ))?;
     Ok(())
-}
-
-/// Only a clear yes deletes.
-fn is_confirmed(endpoint: &Endpoint) -> Result<bool, Failure> {
-    let mut stderr = io::stderr().lock();
-    write!(
-        stderr,
-        "Delete endpoint {} permanently? HeyGen then sends nothing more to {}. [y/N] ",
-        tame(endpoint.endpoint_id.as_str()),
-        tame(&without_query(&endpoint.url))
-    )?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    let answer = answer.trim();
-    Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
 }
 
 /// Whether a secret of the endpoint was kept beside the inbox and is no more. The endpoint is gone in any case.

@@ -6,13 +6,12 @@ use heygen_inbox::{BoxInbox, DeadLetterReport, DeleteReport, DeliveryId, InboxAd
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::chosen::{Chosen, check_use};
-use super::confirm::confirm;
-use super::{open_beside, open_existing, progress, size};
+use super::chosen::Chosen;
+use super::{open_beside, progress, size};
 use crate::cli::ChangeByHand;
+use crate::commands::confirm::confirm;
 use crate::failure::Failure;
 use crate::output;
-use crate::output::screen::Screen;
 
 /// What is done with the chosen deliveries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,13 +30,8 @@ struct Outcome {
 }
 
 pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Failure> {
-    check_use(&options.ids, &options.selection, None)?;
-    let inbox = open_existing(&options.file).await?;
-    let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
-    drop(inbox);
-    if !options.json {
-        output::write_bytes(chosen.text(Screen::stdout()))?;
-    }
+    let choice = (&*options.ids, &options.selection, None);
+    let chosen = Chosen::show(&options.file, choice, options.json).await?;
     let mut outcome = Outcome::default();
     if !options.dry_run && !chosen.ids.is_empty() {
         // `last` may be another than the one that was looked at.
@@ -66,10 +60,7 @@ pub(super) async fn run(options: &ChangeByHand, change: Change) -> Result<(), Fa
     // As for a replay, a chosen delivery that is gone is no failure; a named one that was left is.
     let is_done = chosen.missing.is_empty()
         && (options.ids.is_empty() || outcome.claimed + outcome.acknowledged == 0);
-    match is_done {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(is_done)
 }
 
 impl Change {

@@ -6,11 +6,13 @@ use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, State
 use serde_json::{Value, json};
 
 use super::chunks::Chunks;
-use super::{id, size};
+use super::{id, open_existing, size};
 use crate::cli::Selection;
 use crate::failure::Failure;
+use crate::output;
 use crate::output::screen::{Screen, of_word};
 use crate::output::table::{Column, table};
+use crate::settings::location::InboxFile;
 
 /// What was asked for, and what it is.
 #[derive(Debug, Default)]
@@ -25,15 +27,30 @@ pub(super) struct Chosen {
 }
 
 impl Chosen {
+    /// Finds what a command is to change, and shows it unless JSON is asked for. Never everything by accident: either ids, or options
+    /// that choose, or `all`, which a command may not have.
+    pub(super) async fn show(
+        file: &InboxFile,
+        (ids, selection, all): (&[String], &Selection, Option<bool>),
+        json: bool,
+    ) -> Result<Self, Failure> {
+        check_use(ids, selection, all)?;
+        let chosen = Self::find(&open_existing(file).await?, ids, selection).await?;
+        if !json {
+            output::write_bytes(chosen.text(Screen::stdout()))?;
+        }
+        Ok(chosen)
+    }
+
     /// Those with these ids; without any, those that `selection` chooses.
-    pub(super) async fn find(
+    async fn find(
         inbox: &BoxInbox,
         ids: &[String],
         selection: &Selection,
     ) -> Result<Self, Failure> {
         let mut chosen = Self::default();
         if ids.is_empty() {
-            let mut chunks = Chunks::new(inbox, selection.query()).await?;
+            let mut chunks = Chunks::new(inbox, selection.query()?).await?;
             loop {
                 let chunk = chunks.next().await?;
                 if chunk.is_empty() {
@@ -91,7 +108,7 @@ impl Chosen {
         text
     }
 
-    pub(super) fn text(&self, screen: Screen) -> String {
+    fn text(&self, screen: Screen) -> String {
         let name =
             |event_type: &Option<String>| event_type.as_deref().unwrap_or("(unreadable)").into();
         let rows: Vec<_> = self
@@ -133,12 +150,7 @@ const KINDS: [Column; 3] = [
     Column::new("COUNT"),
 ];
 
-/// Never everything by accident: either ids, or options that choose, or `all`, which a command may not have.
-pub(super) fn check_use(
-    ids: &[String],
-    selection: &Selection,
-    all: Option<bool>,
-) -> Result<(), Failure> {
+fn check_use(ids: &[String], selection: &Selection, all: Option<bool>) -> Result<(), Failure> {
     let ways = [
         !ids.is_empty(),
         !selection.is_everything(),

@@ -17,15 +17,16 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
         output::json_array(found.iter().map(to_json))?;
         return Ok(());
     }
+    let Some(newest) = found.first() else {
+        note("no drift: this version knows every event received so far");
+        return Ok(());
+    };
     let rows: Vec<_> = found.iter().map(row).collect();
     output::write_table(&COLUMNS, &rows)?;
-    match found.first() {
-        None => note("no drift: this version knows every event received so far"),
-        Some(newest) => note(&format!(
-            "`inbox show {}` shows one of these deliveries, while it is stored",
-            newest.example
-        )),
-    }
+    note(&format!(
+        "`inbox show {}` shows one of these deliveries, while it is stored",
+        newest.example
+    ));
     Ok(())
 }
 

@@ -31,7 +31,9 @@ struct Written {
 pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     let location = options.file.location()?;
     let inbox = open_existing(&options.file).await?;
-    let written = match &options.output {
+    // `-` is standard output, as it is standard input of `inbox import`.
+    let output = options.output.as_deref();
+    let written = match output.filter(|output| *output != Path::new("-")) {
         None => write(&inbox, options, io::stdout(), &ProgressBar::hidden()).await?,
         Some(output) if matches!(&location, InboxLocation::File(path) if is_same_file(path, output)) =>
         {
@@ -65,7 +67,7 @@ fn is_file_with_content(path: &Path) -> bool {
 
 async fn write_file(inbox: &BoxInbox, options: &Export, output: &Path) -> Result<Written, Failure> {
     let file = NewFile::create(output)?;
-    let progress = progress::deliveries(inbox.count(options.selection.query()).await?)?;
+    let progress = progress::deliveries(inbox.count(options.selection.query()?).await?)?;
     let written = write(inbox, options, file.file(), &progress).await;
     progress.finish_and_clear();
     let written = written?;
@@ -92,12 +94,12 @@ async fn write(
     to: impl Write,
     progress: &ProgressBar,
 ) -> Result<Written, Failure> {
+    let mut chunks = Chunks::new(inbox, options.selection.query()?).await?;
     let mut to = BufWriter::with_capacity(BUFFER, to);
     if options.format == Format::Csv {
         to.write_all(csv::head().as_bytes())?;
     }
     let mut written = Written::default();
-    let mut chunks = Chunks::new(inbox, options.selection.query()).await?;
     loop {
         let chunk = chunks.next().await?;
         if chunk.is_empty() {

@@ -16,7 +16,7 @@ pub(super) fn to_json(shown: impl Serialize) -> Value {
 pub(super) fn kept_json(kept: &StoredDelivery) -> Value {
     let mut value = to_json(kept);
     value["event"] = match Event::from_slice(&kept.body) {
-        Ok(event) => view::json(&event),
+        Ok(event) => view::json(Some(&event)),
         Err(_) => Value::Null,
     };
     value

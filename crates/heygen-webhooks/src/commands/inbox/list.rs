@@ -13,17 +13,19 @@ use crate::output::table::{Cell, Column};
 use crate::settings::when;
 
 pub(super) async fn run(options: &List) -> Result<(), Failure> {
-    let mut query = options.selection.query();
-    query.limit = (options.limit > 0).then_some(options.limit);
-    let found = open_existing(&options.file).await?.list(query).await?;
+    let mut query = options.selection.query()?;
+    let limit = (options.limit > 0).then_some(options.limit);
+    // One more tells whether there are more.
+    query.limit = limit.map(|limit| limit.saturating_add(1));
+    let mut found = open_existing(&options.file).await?.list(query).await?;
+    let there_are_more = limit.is_some_and(|limit| found.len() > limit);
+    found.truncate(limit.unwrap_or(found.len()));
     if found.is_empty() {
         options.selection.found_nothing();
     }
     if options.json {
         output::json_array(found.iter().map(to_json))?;
-        return Ok(());
-    }
-    if found.is_empty() {
+    } else if found.is_empty() {
         note(&match options.selection.is_everything() {
             true => format!(
                 "no deliveries yet in {}: `trigger` sends a signed sample to a running `serve`",
@@ -31,10 +33,16 @@ pub(super) async fn run(options: &List) -> Result<(), Failure> {
             ),
             false => "no deliveries match".to_owned(),
         });
-        return Ok(());
+    } else {
+        let rows: Vec<_> = found.iter().map(row).collect();
+        output::write_table(&COLUMNS, &rows)?;
     }
-    let rows: Vec<_> = found.iter().map(row).collect();
-    output::write_table(&COLUMNS, &rows)?;
+    if there_are_more {
+        note(&format!(
+            "showing the newest {}, there are more: use --limit, 0 for all",
+            found.len()
+        ));
+    }
     Ok(())
 }
 

@@ -6,9 +6,9 @@ use heygen_inbox::{InboxAdmin as _, PruneStep};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::confirm::confirm;
 use super::{open_beside, open_existing, progress, size};
 use crate::cli;
+use crate::commands::confirm::confirm;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::when;

@@ -7,25 +7,19 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::chosen::{Chosen, check_use};
+use super::chosen::Chosen;
 use super::chunks::CHUNK;
-use super::confirm::confirm;
-use super::{open_beside, open_existing, progress, size};
+use super::{open_beside, progress, size};
 use crate::cli::Replay;
+use crate::commands::confirm::confirm;
 use crate::failure::Failure;
 use crate::output;
-use crate::output::screen::Screen;
 use crate::process::signals::{interrupted, until_true};
 use crate::settings::span::Rate;
 
 pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
-    check_use(&options.ids, &options.selection, Some(options.all))?;
-    let inbox = open_existing(&options.file).await?;
-    let chosen = Chosen::find(&inbox, &options.ids, &options.selection).await?;
-    drop(inbox);
-    if !options.json {
-        output::write_bytes(chosen.text(Screen::stdout()))?;
-    }
+    let choice = (&*options.ids, &options.selection, Some(options.all));
+    let chosen = Chosen::show(&options.file, choice, options.json).await?;
     if options.dry_run {
         return report(options, &chosen, &Outcome::default());
     }
@@ -145,10 +139,7 @@ fn report(options: &Replay, chosen: &Chosen, outcome: &Outcome) -> Result<(), Fa
     } else {
         output::write(outcome_text(options, outcome, missing))?;
     }
-    match chosen.missing.is_empty() && *left == 0 {
-        true => Ok(()),
-        false => Err(Failure::Said),
-    }
+    Failure::unless(chosen.missing.is_empty() && *left == 0)
 }
 
 fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {

@@ -3,10 +3,12 @@
 use heygen_inbox::{Query, State};
 
 use crate::cli::Selection;
+use crate::failure::Failure;
 use crate::settings::event_name;
+use crate::settings::when;
 
 impl Selection {
-    pub(super) fn query(&self) -> Query {
+    pub(super) fn query(&self) -> Result<Query, Failure> {
         let mut query = Query::default();
         event_name::choose(&mut query, self.event_type.as_deref());
         query.subject_id.clone_from(&self.subject);
@@ -14,7 +16,14 @@ impl Selection {
         query.state = self.state.map(State::from);
         query.since = self.since.map(|since| since.system_time());
         query.until = self.until.map(|until| until.system_time());
-        query
+        match (query.since, query.until) {
+            (Some(since), Some(until)) if since >= until => Err(Failure::usage(format!(
+                "--since {} is not before --until {}: nothing is between them",
+                when::short(since),
+                when::short(until)
+            ))),
+            _ => Ok(query),
+        }
     }
 
     /// Nothing was found: that may be for a name that was mistyped.

@@ -6,10 +6,14 @@ use crate::commands::management::note;
 use crate::failure::Failure;
 use crate::output::tame_lines;
 
-/// Only a clear yes passes. Without a terminal `--yes` is required.
+/// Whether there is someone to ask. If not, `--yes` is required.
+pub(super) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Only a clear yes passes.
 pub(super) fn confirm(question: &str) -> Result<(), Failure> {
-    let is_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    if !is_terminal {
+    if !can_ask() {
         return Err(Failure::usage(format!(
             "{question} There is no terminal to ask on: give --yes to continue without confirmation, or --dry-run to change nothing"
         )));
