@@ -165,6 +165,25 @@ impl DispatchConfig {
         self.options.order == DispatchOrder::PerSubject
     }
 
+    /// What becomes of which deliveries, in words.
+    pub(crate) fn described(&self) -> Result<String, Failure> {
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| (rule.pattern.as_str(), &rule.action));
+        let otherwise = match self.rules.is_empty() {
+            true => "every delivery",
+            false => "any other",
+        };
+        let dead = self.on_dead_letter.iter();
+        let dead = dead.map(|action| ("dead-lettered", action));
+        let parts = rules
+            .chain([(otherwise, &self.otherwise)])
+            .chain(dead)
+            .map(|(what, action)| Ok(format!("{}: {}", tame(what), described(action)?)));
+        Ok(parts.collect::<Result<Vec<_>, Failure>>()?.join("; "))
+    }
+
     fn forwards(&self) -> bool {
         let mut actions = self.rules.iter().map(|rule| &rule.action);
         let forwards = |action: &Action| matches!(action, Action::Forward(_));
@@ -425,6 +444,20 @@ fn forward(
     Forward::with(url, secrets, options)
         .with_context(|| format!("cannot forward to {}", without_query(url)))
         .map_err(|error| Failure::usage(format!("{error:#}")))
+}
+
+fn described(action: &Action) -> Result<String, Failure> {
+    Ok(match action {
+        Action::Print => "print a line".to_owned(),
+        Action::Ignore => "ignore".to_owned(),
+        Action::Forward(url) => {
+            let url = destination("forward", url)?;
+            format!("POST to {}", tame(&without_query(&url)))
+        }
+        Action::Exec(command) => {
+            format!("run {}", tame(command.first().map_or("", String::as_str)))
+        }
+    })
 }
 
 fn program(command: &[String], timeout: Duration) -> Result<Command, Failure> {

@@ -49,8 +49,8 @@ fn check_reports_a_valid_start_and_leaves_no_files() {
     for expected in [
         "secrets        1 known",
         "tls            chain.pem",
-        "callbacks      1 tokens",
-        "handlers       2 destinations",
+        "callbacks      1 token\n",
+        "handlers       *.fail: run /bin/cat; any other: POST to http://127.0.0.1:1/x\n",
         "inbox          ./heygen-inbox.db would be created",
         "`serve` can start with this",
     ] {
@@ -59,6 +59,22 @@ fn check_reports_a_valid_start_and_leaves_no_files() {
             "{expected:?}: {}",
             ended.stdout
         );
+    }
+    assert!(
+        !ended.stderr.contains("admin listener serves"),
+        "{}",
+        ended.stderr
+    );
+    // What was left out is shown, what may give access is not.
+    for (written, read) in [
+        ("3000/x", "http://localhost:3000/x"),
+        ("http://127.0.0.1/x?c=d", "http://127.0.0.1/x?…"),
+    ] {
+        let json = check(&workdir, &["--json", "--forward", written])
+            .ok()
+            .json();
+        let expected = format!("every delivery: POST to {read}");
+        assert_eq!(json["checked"]["handlers"], expected, "{json}");
     }
     let json = check(&workdir, &["--json"]).ok().json();
     assert_eq!(json["ready"], true, "{json}");

@@ -1,6 +1,5 @@
 //! `serve --check`: whether a start would succeed. Does what a start does before it opens the inbox, and undoes it.
 
-use heygen_receiver::Handler as _;
 use serde_json::json;
 
 use super::prepared::Prepared;
@@ -14,7 +13,6 @@ use crate::store;
 /// Reports what a start has found to be right, once nothing was found to be wrong.
 pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failure> {
     let inbox = store::check(&config.inbox, &config.nats, &config.promise).await?;
-    prepared.admin.tell()?;
     let secrets = prepared.sources.active().get();
     let secrets = match secrets.map_or(0, |secrets| secrets.len()) {
         0 => "none: deliveries would be answered with 503".to_owned(),
@@ -41,19 +39,27 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
             "admin",
             match &config.admin {
                 AdminAddress::Off => "off".to_owned(),
-                AdminAddress::Default => format!("{ADMIN}, if free"),
+                AdminAddress::Default if prepared.admin.is_there() => format!("{ADMIN} is free"),
+                AdminAddress::Default => {
+                    prepared.admin.tell()?;
+                    format!("none: {ADMIN} is taken")
+                }
                 AdminAddress::At(address) => listen::checked(address),
             },
         ),
         ("secrets", secrets),
         (
             "callbacks",
-            format!("{} tokens", prepared.callbacks.tokens().len()),
+            match prepared.callbacks.tokens().len() {
+                0 => "none".to_owned(),
+                1 => "1 token".to_owned(),
+                count => format!("{count} tokens"),
+            },
         ),
         (
             "handlers",
             match config.is_working {
-                true => format!("{} destinations", prepared.built.handler.destinations()),
+                true => config.dispatch.described()?,
                 false => "none: `work` dispatches".to_owned(),
             },
         ),
