@@ -35,6 +35,8 @@ mod hostile;
 mod identity;
 mod inbox;
 #[cfg(unix)]
+mod json_keys;
+#[cfg(unix)]
 mod leaks;
 mod management;
 #[cfg(unix)]
