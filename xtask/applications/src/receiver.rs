@@ -33,6 +33,7 @@ enum Runtime {
     Next(&'static str),
     Php,
     Go,
+    Java,
     Ruby,
 }
 
@@ -51,6 +52,7 @@ pub(crate) const RECEIVERS: &[Receiver] = &[
     receiver("next_package.ts", Runtime::Next("/heygen-package")),
     receiver("php_plain.php", Runtime::Php),
     receiver("go_plain.go", Runtime::Go),
+    receiver("java_plain.java", Runtime::Java),
     receiver("ruby_plain.ru", Runtime::Ruby),
 ];
 
@@ -134,6 +136,7 @@ impl Receiver {
                     .env("GOFLAGS", "-mod=mod"))
                 .map(drop)
             }
+            Runtime::Java => needed("java", "--version"),
             Runtime::Ruby => needed("puma", "--version"),
         }
     }
@@ -174,8 +177,15 @@ impl Receiver {
                 command
             }
             Runtime::Go => Command::new(places.target.join("go_plain")),
+            Runtime::Java => {
+                let mut command = Command::new("java");
+                command.arg(self.file);
+                command
+            }
             Runtime::Ruby => {
                 let mut command = Command::new("puma");
+                // By default five, each of which waits for the next request of a connection for 0.2 s: a probe may be late.
+                command.args(["--threads", "16:16"]);
                 command.args(["--bind", &format!("tcp://{listen}"), self.file]);
                 command
             }
@@ -426,5 +436,14 @@ mod tests {
         let mut checked: Vec<_> = RECEIVERS.iter().map(|receiver| receiver.file).collect();
         checked.sort_unstable();
         assert_eq!(files, checked);
+    }
+
+    #[test]
+    fn page_says_how_to_start_every_file() {
+        let page = fs::read_to_string(crate::root().join("docs/applications.md")).unwrap();
+        for receiver in RECEIVERS {
+            let file = receiver.file.replace("_package", "_plain");
+            assert!(page.contains(&format!("\n| `{file}` |")), "{file}");
+        }
     }
 }
