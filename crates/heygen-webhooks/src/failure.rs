@@ -146,10 +146,12 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
 }
 
 /// What an HTTP client says before the cause, and tells no one anything.
-const LAYERS: [&str; 3] = [
+const LAYERS: [&str; 5] = [
     "error sending request",
     "client error (Connect)",
     "tcp connect error",
+    "dns error",
+    "error resolving DNS",
 ];
 
 /// How rustls reads an answer of plain HTTP.
@@ -173,12 +175,15 @@ mod tests {
                 });
             assert_eq!(error_chain(error.as_ref()), expected);
         }
-        let [request, client, tcp] = LAYERS;
+        let [request, client, tcp, dns, resolving] = LAYERS;
         check(
             &["no answer", request, client, tcp, "refused"],
             "no answer: refused",
         );
-        check(&[request, client, "dns error"], "dns error");
+        check(
+            &[request, client, dns, resolving, "no such name"],
+            "no such name",
+        );
         check(&[request, client, NOT_TLS], IS_NOT_TLS);
         check(&["a", "b: c", "c"], "a: b: c");
         check(&[tcp], tcp);

@@ -24,6 +24,9 @@ pub(super) fn run(options: &Inspect) -> Result<(), Failure> {
     match parsed {
         Ok(event) if !options.json => output::write(view::text(&event, options.full))?,
         Ok(_) => {}
+        Err(_) if body.trim_ascii().is_empty() => {
+            return Err(anyhow::anyhow!("not an event: the body is empty").into());
+        }
         Err(error) => return Err(anyhow::Error::from(error).context("not an event").into()),
     }
     Ok(())

@@ -411,3 +411,26 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     let wrong = workdir.run(&[&LIST[..], &["--color", "red"]].concat());
     assert_eq!(wrong.status, 2, "{}", wrong.stderr);
 }
+
+#[test]
+fn command_that_waits_for_input_says_so() {
+    let workdir = Workdir::new();
+    for command in [
+        &["inspect"][..],
+        &["verify", "--signature", "abc"],
+        &["trigger", "--body", "-"],
+    ] {
+        let terminal = Terminal::new(80);
+        let child = workdir
+            .command(command)
+            .env("HEYGEN_WEBHOOK_SECRET", SECRET)
+            .stdin(terminal.stream())
+            .stderr(terminal.stream())
+            .spawn();
+        let _running = Running(child.expect("the binary starts"));
+        terminal.shows("end it with Ctrl-D");
+    }
+    let empty = workdir.run(&["inspect"]);
+    assert_eq!(empty.status, 1);
+    assert_eq!(empty.stderr, "error: not an event: the body is empty\n");
+}
