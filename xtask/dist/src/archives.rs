@@ -127,6 +127,7 @@ fn cargo_deb(root: &Path) -> Result<PathBuf> {
             .args([
                 "install",
                 "--quiet",
+                "--debug",
                 "--locked",
                 "cargo-deb",
                 "--version",
@@ -140,7 +141,8 @@ fn cargo_deb(root: &Path) -> Result<PathBuf> {
 
 const CARGO_DEB: &str = "=3.8.0";
 
-/// By maturin, which builds with cargo and finds the release build done.
+/// By maturin, which builds with cargo and finds the release build done: it passes no option that
+/// would make another.
 fn wheel(stage: &Stage) -> Result<PathBuf> {
     run(
         without_package(stage.root.join("target/dist-tools/python/bin/maturin"))

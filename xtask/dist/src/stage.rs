@@ -40,10 +40,10 @@ impl Stage {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             target: String::from_utf8(target)?.trim().to_owned(),
         };
-        folder(&stage.path("bin"))?;
-        run(Command::new("strip")
-            .arg("-o")
-            .args([stage.program(), root.join("target/release/heygen-webhooks")]))?;
+        copy(
+            &root.join("target/release/heygen-webhooks"),
+            &stage.program(),
+        )?;
         for (shell, name) in [
             ("bash", "heygen-webhooks.bash"),
             ("zsh", "_heygen-webhooks"),
@@ -77,16 +77,23 @@ impl Stage {
     pub(crate) fn check(&self) -> Result<()> {
         let size = fs::metadata(self.program()).context("the program")?.len();
         println!("the program has {:.1} MB", size as f64 / 1e6);
-        if size > MOST {
-            println!("WARNING: that is more than {} MB", MOST / 1_000_000);
-        }
-        let starts = (0..20).map(|_| {
+        ensure!(
+            size <= MOST,
+            "the program is larger than {} MB",
+            MOST / 1_000_000
+        );
+        // Other work on the machine only delays: one start that no one disturbs will do.
+        let mut fastest = Duration::MAX;
+        for attempt in 0..200 {
             let started = Instant::now();
-            output(Command::new(self.program()).arg("-V")).map(|_| started.elapsed())
-        });
-        let fastest = starts.collect::<Result<Vec<Duration>>>()?.into_iter().min();
-        let fastest = fastest.context("it was started")?;
+            output(Command::new(self.program()).arg("-V"))?;
+            fastest = fastest.min(started.elapsed());
+            if attempt >= 20 && fastest <= SLOWEST {
+                break;
+            }
+        }
         println!("it starts in {:.1} ms", fastest.as_secs_f64() * 1e3);
+        ensure!(fastest <= SLOWEST, "it takes longer than {SLOWEST:?}");
         Ok(())
     }
 
@@ -103,6 +110,8 @@ pub(crate) const LICENSES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// What a user waits for when it is downloaded.
 const MOST: u64 = 25_000_000;
+/// What a user waits for with each command.
+const SLOWEST: Duration = Duration::from_millis(20);
 const UNIT: &str = "deploy/systemd/heygen-webhooks.service";
 
 /// The unit as a package has it: its configuration names the secret, so that the service can start without one.
