@@ -69,7 +69,7 @@ enum Command {
     Applications(Rest),
     /// The nats-server programs that tests start
     Nats,
-    /// What users install: tarball, .deb, wheel and npm packages in target/dist, each installed and tried
+    /// What users install: tarball, .deb, wheel, npm packages and image, each installed and tried
     #[command(disable_help_flag = true)]
     Dist(Rest),
     /// The axe-core that tests check the dashboard with
@@ -174,8 +174,8 @@ fn run(command: Command) -> Result<()> {
             not_run::note(
                 &root,
                 InCi::Passes,
-                "the build of deploy/Dockerfile",
-                "its base images come from a registry of images",
+                "the stage of deploy/Dockerfile that compiles",
+                "its base image comes from a registry of images",
             )
         }
         Command::Faults(rest) => separate::run(&root, separate::FAULTS, &rest.words()),

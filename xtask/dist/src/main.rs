@@ -1,7 +1,7 @@
 //! What users install, made from one release build and installed again: `cargo xtask dist`.
 //!
 //! [`stage`] builds the program and gathers what goes with it; [`archives`] packs that for each way to install; [`trials`]
-//! installs every archive where nothing else of this repository is, and receives an event with it.
+//! installs every archive where nothing else of this repository is, builds the image, and receives an event with each.
 
 #![expect(
     clippy::print_stderr,
@@ -17,14 +17,14 @@ mod trials;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Parser;
 
-/// Makes the tarball, .deb, wheel and npm packages in target/dist, with checksums and an SBOM, and installs each
+/// Makes the tarball, .deb, wheel and npm packages in target/dist, with checksums and an SBOM; installs each, and builds the image
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask dist")]
 struct Options {
-    /// Install nothing
+    /// Install nothing, and build no image
     #[arg(long)]
     no_trials: bool,
 }
@@ -45,17 +45,10 @@ fn run(options: &Options) -> Result<()> {
     let stage = stage::Stage::build(&root)?;
     stage.check()?;
     let archives = archives::Archives::pack(&stage)?;
-    let mut not_run = None;
     if !options.no_trials {
-        not_run = trials::run_all(&stage, &archives)?;
+        trials::run_all(&stage, &archives)?;
     }
     println!("\nin {}:", stage.out.display());
     print!("{}", archives.checksums);
-    if let Some(reason) = not_run {
-        println!("NOT RUN: {reason}");
-        if std::env::var_os("CI").is_some() {
-            bail!("what was not run fails in CI");
-        }
-    }
     Ok(())
 }

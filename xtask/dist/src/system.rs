@@ -2,7 +2,8 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -56,6 +57,25 @@ pub(crate) fn has(program: &str) -> bool {
         .stderr(Stdio::null())
         .status();
     status.is_ok_and(|status| status.success())
+}
+
+pub(crate) fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))?.trim_ascii() == b"0")
+}
+
+/// Says that something was not tried, also where `cargo xtask ci` lists it at its end. In CI it is
+/// an error.
+pub(crate) fn note(root: &Path, what: &str, why: &str) -> Result<()> {
+    let line = format!("NOT RUN: {what}, because {why}");
+    println!("{line}");
+    let file = root.join("target/not-run.txt");
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    writeln!(file.context("open target/not-run.txt")?, "{line}")?;
+    let is_ci = env::var("CI").is_ok_and(|value| !["", "false", "0"].contains(&&*value));
+    if is_ci {
+        bail!("in CI nothing may be left out");
+    }
+    Ok(())
 }
 
 /// Writes a file, with the folders to it.
