@@ -4,13 +4,12 @@
 //! (`msg`, `message`). Only the id is required; everything else may be missing or `null`. A text
 //! that was sent as a number is given as its digits.
 //! [`Event::unknown_fields`](crate::Event::unknown_fields) has the fields that a struct lacks.
-//! Constructors take the id:
+//! Constructors take the id, setters the rest:
 //!
 //! ```
 //! use heygen_events::{Event, Payload, payload::AvatarVideoFail};
 //!
-//! let mut video = AvatarVideoFail::new("2541b1cb8c604ec09ae49f47ab36df90");
-//! video.msg = Some("the script is empty".into());
+//! let video = AvatarVideoFail::new("2541b1cb8c604ec09ae49f47ab36df90").with_msg("the script is empty");
 //! let event = Event::new(Payload::AvatarVideoFail(video));
 //! assert_eq!(
 //!     serde_json::to_string(&event)?,
@@ -45,6 +44,25 @@ use crate::document::{Document, EVENT_DATA};
 use crate::error::ParseError;
 use crate::event_type::{EventType, event_types};
 use crate::reader::{Mismatch, read};
+
+/// Writes a setter for each optional field named: it takes the payload, sets the field and returns
+/// it.
+macro_rules! setters {
+    ($($payload:ident { $($with:ident sets $field:ident: $type:ty;)+ })+) => {$(
+        impl $payload {
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
+                #[must_use]
+                pub fn $with(mut self, $field: impl Into<$type>) -> Self {
+                    self.$field = Some($field.into());
+                    self
+                }
+            )+
+        }
+    )+};
+}
+
+pub(crate) use setters;
 
 macro_rules! payloads {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {

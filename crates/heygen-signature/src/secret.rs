@@ -87,6 +87,16 @@ impl TryFrom<String> for Secret {
     }
 }
 
+/// From text, as in a configuration file. There is no `Serialize`: a secret is not written by
+/// accident.
+#[cfg(feature = "serde")]
+impl<'de> serde::Deserialize<'de> for Secret {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")
@@ -223,6 +233,17 @@ mod tests {
             assert_eq!(error.kind(), SecretErrorKind::Empty, "{text:?}");
             assert!(Secret::try_from(text.to_owned()).is_err(), "{text:?}");
         }
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn secret_is_read_from_a_configuration() {
+        let read = |text| serde_json::from_str::<Secret>(text);
+        assert_eq!(read(r#""whsec_abc==""#).unwrap().expose(), "whsec_abc==");
+        let error = read(r#""whsec_""#).unwrap_err();
+        let expected = Secret::new("whsec_").unwrap_err().to_string();
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert!(read("7").is_err());
     }
 
     #[test]

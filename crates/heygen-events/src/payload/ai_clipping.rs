@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use crate::id::{CallbackId, ClipId, ClippingJobId, Text};
+use crate::payload::setters;
 
 /// A clipping job that ended: data of `ai_clipping.success` and `ai_clipping.fail`.
 ///
@@ -98,4 +99,30 @@ pub struct Clip {
     /// Why the clip was not made; so far always `null`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_message: Option<Text>,
+}
+
+setters! {
+    AiClipping {
+        with_status sets status: Text;
+        with_title sets title: Text;
+        with_callback_id sets callback_id: CallbackId;
+        with_created_at sets created_at: Value;
+        with_failure_message sets failure_message: Text;
+        with_input_language sets input_language: Text;
+        with_progress sets progress: Number;
+        with_source_duration sets source_duration: Number;
+        with_output_settings sets output_settings: Value;
+        with_clips sets clips: Vec<Clip>;
+    }
+    Clip {
+        with_id sets id: ClipId;
+        with_status sets status: Text;
+        with_title sets title: Text;
+        with_video_url sets video_url: Text;
+        with_thumbnail_url sets thumbnail_url: Text;
+        with_duration_seconds sets duration_seconds: Number;
+        with_aspect_ratio sets aspect_ratio: Text;
+        with_virality_score sets virality_score: Number;
+        with_failure_message sets failure_message: Text;
+    }
 }

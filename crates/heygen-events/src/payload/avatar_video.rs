@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallbackId, FolderId, Text, VideoId};
+use crate::payload::setters;
 
 /// A finished avatar video, or its animated preview: data of `avatar_video.success` and
 /// `avatar_video_gif.success`.
@@ -89,5 +90,21 @@ impl AvatarVideoFail {
             video_id: video_id.into(),
             ..Self::default()
         }
+    }
+}
+
+setters! {
+    AvatarVideoSuccess {
+        with_url sets url: Text;
+        with_gif_download_url sets gif_download_url: Text;
+        with_video_page_url sets video_page_url: Text;
+        with_video_share_page_url sets video_share_page_url: Text;
+        with_folder_id sets folder_id: FolderId;
+        with_callback_id sets callback_id: CallbackId;
+        with_callback_url sets callback_url: Text;
+    }
+    AvatarVideoFail {
+        with_msg sets msg: Text;
+        with_callback_id sets callback_id: CallbackId;
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallbackId, Text, VideoId};
+use crate::payload::setters;
 
 /// Finished captions: data of `avatar_video_caption.success`, which comes some seconds after
 /// `avatar_video.success`.
@@ -29,4 +30,13 @@ pub struct AvatarVideoCaptionSuccess {
     /// The `callback_id` given when starting the video.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub callback_id: Option<CallbackId>,
+}
+
+setters! {
+    AvatarVideoCaptionSuccess {
+        with_video_id sets video_id: VideoId;
+        with_caption_url sets caption_url: Text;
+        with_subtitle_url sets subtitle_url: Text;
+        with_callback_id sets callback_id: CallbackId;
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
 use crate::id::{CallbackId, RenderId, Text, VideoId};
+use crate::payload::setters;
 
 /// A HyperFrames render that ended: data of `hyperframes_video.success` and
 /// `hyperframes_video.fail`.
@@ -79,4 +80,29 @@ pub struct HyperframesVideo {
     /// Why it failed, under a third name (assumed).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Text>,
+}
+
+setters! {
+    HyperframesVideo {
+        with_render_id sets render_id: RenderId;
+        with_video_id sets video_id: VideoId;
+        with_status sets status: Text;
+        with_format sets format: Text;
+        with_title sets title: Text;
+        with_callback_id sets callback_id: CallbackId;
+        with_video_url sets video_url: Text;
+        with_url sets url: Text;
+        with_thumbnail_url sets thumbnail_url: Text;
+        with_duration sets duration: Number;
+        with_fps sets fps: Number;
+        with_quality sets quality: Text;
+        with_resolution sets resolution: Text;
+        with_aspect_ratio sets aspect_ratio: Text;
+        with_composition sets composition: Text;
+        with_created_at sets created_at: Value;
+        with_completed_at sets completed_at: Value;
+        with_failure_message sets failure_message: Text;
+        with_error_message sets error_message: Text;
+        with_message sets message: Text;
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::id::{ProjectId, Text, VideoId};
+use crate::payload::setters;
 
 /// A generated personalized video: data of `personalized_video`, the one event whose name has no
 /// outcome.
@@ -48,5 +49,16 @@ impl PersonalizedVideo {
             video_id: video_id.into(),
             ..Self::default()
         }
+    }
+}
+
+setters! {
+    PersonalizedVideo {
+        with_project_id sets project_id: ProjectId;
+        with_video_url sets video_url: Text;
+        with_landing_page_url sets landing_page_url: Text;
+        with_gif_url sets gif_url: Text;
+        with_gif_html sets gif_html: Text;
+        with_contact_info sets contact_info: Value;
     }
 }

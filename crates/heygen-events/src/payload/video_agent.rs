@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallbackId, FolderId, SessionId, Text, VideoId};
+use crate::payload::setters;
 
 /// A finished Video Agent video: data of `video_agent.success`.
 ///
@@ -87,5 +88,23 @@ impl VideoAgentFail {
             video_id: video_id.into(),
             ..Self::default()
         }
+    }
+}
+
+setters! {
+    VideoAgentSuccess {
+        with_session_id sets session_id: SessionId;
+        with_url sets url: Text;
+        with_video_url sets video_url: Text;
+        with_video_share_page_url sets video_share_page_url: Text;
+        with_folder_id sets folder_id: FolderId;
+        with_callback_id sets callback_id: CallbackId;
+        with_callback_url sets callback_url: Text;
+    }
+    VideoAgentFail {
+        with_session_id sets session_id: SessionId;
+        with_msg sets msg: Text;
+        with_callback_id sets callback_id: CallbackId;
+        with_callback_url sets callback_url: Text;
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{CallbackId, Text, VideoTranslateId};
+use crate::payload::setters;
 
 /// A finished translation: data of `video_translate.success`.
 ///
@@ -73,5 +74,19 @@ impl VideoTranslateFail {
             video_translate_id: video_translate_id.into(),
             ..Self::default()
         }
+    }
+}
+
+setters! {
+    VideoTranslateSuccess {
+        with_url sets url: Text;
+        with_video_url sets video_url: Text;
+        with_callback_id sets callback_id: CallbackId;
+        with_output_language sets output_language: Text;
+    }
+    VideoTranslateFail {
+        with_message sets message: Text;
+        with_callback_id sets callback_id: CallbackId;
+        with_output_language sets output_language: Text;
     }
 }
