@@ -146,6 +146,8 @@ fn elsewhere(root: &Path, members: &[Member]) -> Result<Vec<Step>> {
             not_run::note(root, InCi::Passes, &what, why)?;
         }
     }
+    // After the build that it continues.
+    steps.push(Step::new(&["xtask", "public-api"]));
     Ok(steps)
 }
 

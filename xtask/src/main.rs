@@ -13,6 +13,7 @@ mod ci;
 mod docs;
 mod fixtures;
 mod generated;
+mod public_api;
 mod schemas;
 mod separate;
 mod setup;
@@ -62,6 +63,8 @@ enum Command {
     Tidy(Accepted),
     /// Generators of other languages on the schemas, compilers and fixtures on their output
     Languages(Languages),
+    /// The public interface of each library, as listed in xtask/public-api/lists
+    PublicApi(PublicApi),
     /// Each package from its archive, and a crate outside of the workspace that uses them
     Package,
     /// The packages for other languages from their archives, and every receiver in docs/applications
@@ -116,6 +119,13 @@ struct Languages {
     write: bool,
 }
 
+#[derive(Debug, Args)]
+struct PublicApi {
+    /// Write the lists, instead of comparing them
+    #[arg(long)]
+    write: bool,
+}
+
 /// For commands that only check anyway.
 #[derive(Debug, Args)]
 struct Accepted {
@@ -157,6 +167,7 @@ fn run(command: Command) -> Result<()> {
             let Languages { prove, write } = options;
             languages::run(&root, xtask_languages::Mode { prove, write })
         }
+        Command::PublicApi(options) => public_api::run(&root, options.write),
         Command::Package => package::run(&root),
         Command::Deploy(_) => deploy::run(&root),
         Command::Deny => deny::run(&root),

@@ -23,6 +23,9 @@ pub(crate) const SCREENSHOTS: &[&str] = &["--package", "xtask-screenshots"];
 /// How cargo starts `faults`.
 pub(crate) const FAULTS: &[&str] = &["--package", "xtask-faults"];
 
+/// How cargo starts `public-api`.
+pub(crate) const PUBLIC_API: &[&str] = &["--package", "xtask-public-api"];
+
 /// How cargo starts `applications`.
 pub(crate) const APPLICATIONS: &[&str] = &["--package", "xtask-applications"];
 
