@@ -23,6 +23,7 @@ mod pressure;
 mod servers;
 mod serving;
 mod store;
+mod viewers;
 mod wrk;
 
 use std::path::PathBuf;

@@ -55,6 +55,11 @@ const MARKS: &[(&str, &str, Bound)] = &[
         AtLeast(1.0),
     ),
     (
+        "durable with ten pages of the dashboard open, of durable without, at 64 connections",
+        "watched/durable@64",
+        AtLeast(0.9),
+    ),
+    (
         "typed parse, of the time of `Value`, median of the fixtures",
         "typed/value",
         AtMost(1.0),

@@ -4,6 +4,7 @@
 //! `version` tells what was installed, `serve` becomes the server, `kept` tells how many requests are in its file.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -19,7 +20,7 @@ use crate::ground::Ground;
 
 /// What `--server` takes, and what it is. In the order in which they take turns; the limit comes first, because the others are
 /// compared with it.
-pub(super) const SERVERS: [(&str, &str); 8] = [
+pub(super) const SERVERS: [(&str, &str); 9] = [
     (
         "limit",
         "bare hyper 1 on tokio, with the runtime settings of `serve`: reads the body, answers 200",
@@ -32,6 +33,10 @@ pub(super) const SERVERS: [(&str, &str); 8] = [
         "durable",
         "`heygen-webhooks serve` with its default options: kept in a new inbox file before it is answered, and dispatched \
          meanwhile, printed to /dev/null",
+    ),
+    (
+        "watched",
+        "the same with ten pages of its dashboard open, which fetch themselves at each change",
     ),
     (
         "flask",
@@ -59,21 +64,27 @@ pub(super) const SERVERS: [(&str, &str); 8] = [
 
 /// Whether it is written here, and in Rust.
 pub(super) fn is_ours(name: &str) -> bool {
-    ["limit", "verified", "durable"].contains(&name)
+    ["limit", "verified", "durable", "watched"].contains(&name)
 }
 
 /// Whether a rate has to be audited.
 pub(super) fn keeps(name: &str) -> bool {
-    ["durable", "flask-durable"].contains(&name)
+    ["durable", "watched", "flask-durable"].contains(&name)
 }
 
-/// Starts it, and makes sure that it does what it is here for: a rightly signed request gets 2xx, another does not.
-pub(super) fn start(ground: &Ground, name: &str, home: &Home) -> Result<Server> {
+/// Starts it, and makes sure that it does what it is here for: a rightly signed request gets 2xx, another does not. The one that is
+/// watched has its dashboard at `admin`.
+pub(super) fn start(ground: &Ground, name: &str, home: &Home, admin: SocketAddr) -> Result<Server> {
     let address = free_address()?;
     let listen = address.to_string();
     let command = match name {
         "limit" | "verified" => ground.measured(&[name, &listen]),
         "durable" => ground.serve(home, &listen),
+        "watched" => {
+            let mut command = ground.serve(home, &listen);
+            command.args(["--admin", &admin.to_string()]);
+            command
+        }
         peer => {
             // What it has to install is no part of its start.
             said(peer, "version", home)?;

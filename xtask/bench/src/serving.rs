@@ -11,11 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use xtask_harness::process::{Cpu, cpu, memory_of_family};
 use xtask_harness::report::{Report, Table};
+use xtask_harness::server::free_address;
 
 use crate::found::{Found, Measured, WRONG};
 use crate::ground::Ground;
 use crate::includes;
 use crate::servers::{self, SERVERS};
+use crate::viewers::Viewers;
 use crate::wrk;
 
 pub(super) const WHAT: &str = "requests/s, latency, memory and CPU time of the receiver, of bare hyper and of what people use today, by \
@@ -88,7 +90,9 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
 
 fn measure(ground: &Ground, name: &str, connections: usize) -> Measured {
     let home = ground.home(name)?;
-    let server = servers::start(ground, name, &home)?;
+    let admin = free_address()?;
+    let server = servers::start(ground, name, &home, admin)?;
+    let viewers = (name == "watched").then(|| Viewers::start(admin, VIEWERS));
     let load = ground.load()?;
     let send = |seconds, part| match name {
         // To it all requests are alike.
@@ -101,6 +105,10 @@ fn measure(ground: &Ground, name: &str, connections: usize) -> Measured {
     let measured = send(ground.options.seconds(), load.measured());
     let after = cpu(server.id());
     let resident = watch.stop()?;
+    let fetched = viewers.map(Viewers::stop).transpose()?;
+    if let Some(fetched) = fetched {
+        eprintln!("{fetched} pages of the dashboard were fetched");
+    }
     let measured = measured?;
     server.end().context("after the load")?;
     if let Some(wrong) = warming.wrong().or_else(|| measured.wrong()) {
@@ -190,12 +198,16 @@ const USER: &str = "user µs a request";
 const SYSTEM: &str = "system µs a request";
 
 /// Whose ratios the marks are about.
-const COMPARED: [(&str, &str); 4] = [
+const COMPARED: [(&str, &str); 5] = [
     ("durable", "limit"),
     ("verified", "limit"),
     ("durable", "flask-durable"),
     ("durable", "node"),
+    ("watched", "durable"),
 ];
+
+/// Pages of the dashboard that are open.
+const VIEWERS: usize = 10;
 
 const CONNECTIONS: [usize; 4] = [1, 8, 64, 256];
 
