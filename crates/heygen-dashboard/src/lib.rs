@@ -174,7 +174,7 @@ impl Dashboard {
             true => "/".to_owned(),
             false => site.base.clone(),
         };
-        let live = || middleware::from_fn_with_state(Arc::clone(&site), live::share);
+        let live = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::share);
         let pages_of_inbox = || {
             Router::new()
                 .route(&home, get(overview::show))
@@ -207,7 +207,7 @@ impl Dashboard {
             .route(&at("/sandbox"), get(sandbox::page::show))
             .route(&at("/sandbox/send"), post(sandbox::page::send))
             .route(&at("/sandbox/misbehave"), post(sandbox::page::misbehave))
-            .route(&at("/changes"), get(live::stream))
+            .route(&at("/changes"), get(live::changes::stream))
             .route(&at("/login"), get(access::show_login).post(access::login))
             .route(&at("/logout"), post(access::logout))
             .route(&at("/assets/{name}"), get(asset::show));

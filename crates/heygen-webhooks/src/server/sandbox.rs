@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The sandbox, as the dashboard drives it.
 pub(crate) struct Control {
-    /// Whoever started it stops it, whatever pages are open.
+    /// The one who started it stops it, whatever pages are open.
     sandbox: Weak<Sandbox>,
     /// As it was written last.
     misbehaviour: Mutex<String>,
