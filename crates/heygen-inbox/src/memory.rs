@@ -16,8 +16,7 @@ use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
 use crate::record::{
-    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, State,
-    StoredDelivery,
+    Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, StoredDelivery,
 };
 use crate::stats::Stats;
 use crate::time::to_micros;
@@ -183,13 +182,7 @@ impl InboxAdmin for MemoryInbox {
         let mut entries = self.entries();
         let mut replayed = ReplayReport::default();
         for id in ids {
-            match entries.replay(id, to_micros(now)) {
-                Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1;
-                }
-                None => replayed.missing += 1,
-            }
+            replayed.add(entries.replay(id, to_micros(now)));
         }
         self.shared.appended.notify_one();
         Ok(replayed)

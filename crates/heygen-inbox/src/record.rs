@@ -344,6 +344,17 @@ pub struct DeleteReport {
     pub missing: usize,
 }
 
+impl ReplayReport {
+    /// Counts one by the state it was in before; `None` when it is not there.
+    pub fn add(&mut self, before: Option<State>) {
+        match before {
+            Some(State::Pending | State::Acknowledged | State::DeadLettered) => self.pending += 1,
+            Some(State::Claimed | State::Interrupted) => self.claimed += 1,
+            None => self.missing += 1,
+        }
+    }
+}
+
 impl DeadLetterReport {
     /// Counts one by its state before; `None` when it is missing.
     pub fn add(&mut self, before: Option<State>) {

@@ -38,13 +38,7 @@ impl Transfer<'_> {
     ) -> Result<ReplayReport, InboxError> {
         let mut replayed = ReplayReport::default();
         for id in ids {
-            match self.replay_one(*id, to_micros(now)).await? {
-                Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1;
-                }
-                None => replayed.missing += 1,
-            }
+            replayed.add(self.replay_one(*id, to_micros(now)).await?);
         }
         if replayed.pending > 0 {
             self.wake.notify();

@@ -53,13 +53,7 @@ impl Store {
     ) -> rusqlite::Result<ReplayReport> {
         let mut replayed = ReplayReport::default();
         for id in ids {
-            match self.replay_one(*id, now)? {
-                Some(State::Claimed | State::Interrupted) => replayed.claimed += 1,
-                Some(State::Pending | State::Acknowledged | State::DeadLettered) => {
-                    replayed.pending += 1;
-                }
-                None => replayed.missing += 1,
-            }
+            replayed.add(self.replay_one(*id, now)?);
         }
         Ok(replayed)
     }
