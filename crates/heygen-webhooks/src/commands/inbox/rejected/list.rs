@@ -62,7 +62,8 @@ fn diagnose_all(
     for summary in found.iter_mut().filter(|one| one.explanation.is_none()) {
         let is = |kind: VerifyErrorKind| summary.reason == kind.label();
         let is_about_header = [Missing, Malformed, Ambiguous].into_iter().any(is);
-        if !is_about_header && !(is(Mismatch) && has_secrets) {
+        let is_about_body = has_secrets && is(Mismatch);
+        if !is_about_header && !is_about_body {
             continue;
         }
         let Some(post) = file.get(summary.id)? else {
