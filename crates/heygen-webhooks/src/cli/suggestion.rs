@@ -14,6 +14,12 @@ pub(super) fn correct(error: &mut clap::Error, definition: &Command, words: &[St
     let Some(ContextValue::String(unknown)) = error.get(ContextKind::InvalidArg) else {
         return;
     };
+    if unknown == "-v" {
+        // Elsewhere it is that, or `--verbose`.
+        let version = ContextValue::String("--version".to_owned());
+        error.insert(ContextKind::SuggestedArg, version);
+        return;
+    }
     let Some(unknown) = unknown.strip_prefix("--").map(str::to_owned) else {
         return;
     };
@@ -90,5 +96,7 @@ mod tests {
         check("inbox list --type x", Some("--event-type"));
         check("inbox list --port x", None);
         check("inbox list --colr never", Some("--color"));
+        check("-v", Some("--version"));
+        check("inbox list -v", Some("--version"));
     }
 }

@@ -42,15 +42,22 @@ pub(crate) fn listen_address(option: &str, written: &str) -> Result<String, Fail
     if let Some(port) = port(written) {
         return Ok(format!("127.0.0.1:{port}"));
     }
-    let advice = meant_listen(written).map_or_else(
-        || "give both, as in 127.0.0.1:8080".to_owned(),
-        |meant| format!("did you mean {meant}?"),
-    );
+    let advice = match meant_listen(written) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None if has_too_large_port(written) => "a port is at most 65535".to_owned(),
+        None => "give both, as in 127.0.0.1:8080".to_owned(),
+    };
     Err(Failure::usage(format!(
         "{}: `{}` is not an address and a port: {advice}",
         origin::name(option),
         without_query(written)
     )))
+}
+
+fn has_too_large_port(written: &str) -> bool {
+    let digits = written.trim().rsplit(':').next().unwrap_or_default();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && digits.parse::<u16>().is_err()
 }
 
 fn read(written: &str) -> Result<Url, String> {
@@ -239,6 +246,21 @@ mod tests {
         check_meant("localhost", Some("localhost:8080"));
         check_meant("http://127.0.0.1:8080/x", Some("127.0.0.1:8080"));
         check_meant("127.0.0.1:99999", None);
+        for (written, is_too_large) in [
+            ("127.0.0.1:99999", true),
+            ("65536", true),
+            (":65536", true),
+            ("127.0.0.1:", false),
+            ("garbage", false),
+        ] {
+            let failure = listen_address("listen", written).expect_err("no address");
+            let text = failure.to_string();
+            assert_eq!(
+                text.ends_with("a port is at most 65535"),
+                is_too_large,
+                "{text}"
+            );
+        }
         check_meant("garbage", None);
         check_meant("", None);
     }
