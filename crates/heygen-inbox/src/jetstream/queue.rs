@@ -253,19 +253,19 @@ pub(super) async fn open(
 
 /// Why a consumer of that name would lose messages or dispatch them without their bodies; `None`
 /// when it is as this inbox needs it.
-pub(super) fn misfit(info: &Info) -> Option<String> {
+pub(super) fn incompatibility(info: &Info) -> Option<String> {
     let config = &info.config;
     let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
     if config.ack_policy != AckPolicy::Explicit {
         return Some(format!("its ack policy is {:?}", config.ack_policy));
     }
-    let misfits = [
+    let settings = [
         (is_filtered, "it has a filter"),
         (config.max_deliver > 0, "it has a max deliver"),
         (config.headers_only, "it delivers headers only"),
         (!config.backoff.is_empty(), "it has a backoff"),
     ];
-    let found = misfits.into_iter().find(|(is_so, _)| *is_so);
+    let found = settings.into_iter().find(|(is_so, _)| *is_so);
     found.map(|(_, why)| why.to_owned())
 }
 

@@ -280,7 +280,7 @@ impl Setup<'_> {
             let step = "open the consumers of";
             Failure::transient(cannot(step, self.address, error))
         })?;
-        if let Some(why) = queue::misfit(consumer.cached_info()) {
+        if let Some(why) = queue::incompatibility(consumer.cached_info()) {
             let name = &stream.cached_info().config.name;
             return Err(self.incompatible(format!(
                 "the consumer `{CONSUMER}` of {name} at {} would not dispatch every event: {why}",

@@ -58,8 +58,8 @@ impl Certificate {
         &self.tls
     }
 
-    /// Reads the files again on every SIGHUP, and when they have changed, at which it looks once a minute: whoever renews a
-    /// certificate may not know that this process has it. What cannot be used leaves the certificate in force.
+    /// Reads the files again on every SIGHUP, and looks once a minute whether they have changed, because not every renewal
+    /// sends a signal. Files that cannot be used leave the certificate in force.
     pub(super) async fn keep_fresh(self, hangups: watch::Receiver<u64>) {
         self.look_every(LOOK_EVERY, hangups).await;
     }
