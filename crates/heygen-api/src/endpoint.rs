@@ -167,7 +167,7 @@ impl fmt::Debug for Endpoint {
             .field("username", &self.username)
             .field("space_id", &self.space_id)
             .field("secret", &self.secret)
-            .field("extra", &self.extra.keys())
+            .field("extra", &self.extra.keys().collect::<Vec<_>>())
             .finish()
     }
 }
