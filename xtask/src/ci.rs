@@ -4,6 +4,7 @@
 //! of other languages, and the processes that tests start.
 
 use std::env;
+use std::io::{Read as _, Seek as _};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::process::Command;
@@ -54,9 +55,6 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 }
 
 fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 3]> {
-    let test = Step::new(&test::CARGO_TEST);
-    let mut build = Step::new(&test::CARGO_TEST);
-    build.arguments.push("--no-run".to_owned());
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     let published = members.iter().filter(|member| member.is_published());
     let mut last: Vec<Step> = published.flat_map(alone).collect();
@@ -75,14 +73,14 @@ fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 3]> {
                 Step::new(&["xtask", "deny"]),
             ],
         },
+        // Alone, because some tests watch the clock. The doctests are among them.
         Phase {
-            steps: vec![build],
+            steps: vec![Step::new(&test::CARGO_TEST)],
             beside: Vec::new(),
         },
-        // Tests wait for processes and disks, while compilers work. The doctests are among them.
         Phase {
             steps: last,
-            beside: vec![test, applications()],
+            beside: vec![applications()],
         },
     ])
 }
@@ -219,15 +217,21 @@ impl Phase {
     fn run(self, root: &Path, own: &Path) -> Result<Vec<(Step, Duration)>> {
         let Self { steps, beside } = self;
         let has_failed = AtomicBool::new(false);
+        let note_failure = |result: &Result<Duration>| {
+            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+        };
         thread::scope(|scope| {
             let beside = scope.spawn(|| {
-                let done = beside.into_iter().map(|step| {
-                    let duration = step.run_beside(root, own)?;
-                    Ok((step, duration))
-                });
-                let done = done.collect::<Result<Vec<_>>>();
-                has_failed.store(done.is_err(), Ordering::Relaxed);
-                done
+                let mut done = Vec::new();
+                for step in beside {
+                    if has_failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let result = step.run_beside(root, own);
+                    note_failure(&result);
+                    done.push((step, result?));
+                }
+                Ok(done)
             });
             let mut done = Vec::new();
             for step in steps {
@@ -235,11 +239,14 @@ impl Phase {
                     break;
                 }
                 println!("\n==> {step}");
-                let duration = step.run(root)?;
+                let result = step.run(root);
+                note_failure(&result);
+                let duration = result?;
                 println!("    done in {}", seconds(duration));
                 done.push((step, duration));
             }
-            done.extend(beside.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            let beside: Result<Vec<_>> = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+            done.extend(beside?);
             Ok(done)
         })
     }
@@ -275,12 +282,23 @@ impl Step {
             }
             _ => self.command(root),
         };
-        let output = command.output();
-        let output = output.with_context(|| format!("start `{self}`"))?;
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        println!("\n==> {self}, beside others\n{}", said.trim_end());
-        if !output.status.success() {
+        // A file, because a pipe would wait for whatever the step leaves behind.
+        let mut said = tempfile::tempfile().context("make a file for what a step says")?;
+        let also = said
+            .try_clone()
+            .context("make a file for what a step says")?;
+        let also_errors = said
+            .try_clone()
+            .context("make a file for what a step says")?;
+        let status = command.stdout(also).stderr(also_errors).status();
+        let status = status.with_context(|| format!("start `{self}`"))?;
+        let mut bytes = Vec::new();
+        said.rewind()
+            .and_then(|()| said.read_to_end(&mut bytes))
+            .context("read what a step said")?;
+        let text = String::from_utf8_lossy(&bytes);
+        println!("\n==> {self}, beside others\n{}", text.trim_end());
+        if !status.success() {
             bail!("a step failed; to repeat it: {self}");
         }
         let duration = started.elapsed();

@@ -2,8 +2,7 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -63,24 +62,6 @@ pub(crate) fn is_root() -> Result<bool> {
     Ok(output(Command::new("id").arg("-u"))?.trim_ascii() == b"0")
 }
 
-/// Says that something was not tried, also where `cargo xtask ci` lists it at its end. In CI it is
-/// an error.
-pub(crate) fn note(root: &Path, what: &str, why: &str) -> Result<()> {
-    let line = format!("NOT RUN: {what}, because {why}");
-    println!("{line}");
-    let file = root.join("target/not-run.txt");
-    let file = OpenOptions::new().create(true).append(true).open(file);
-    writeln!(file.context("open target/not-run.txt")?, "{line}")?;
-    if is_ci() {
-        bail!("in CI nothing may be left out");
-    }
-    Ok(())
-}
-
-fn is_ci() -> bool {
-    env::var("CI").is_ok_and(|value| !["", "false", "0"].contains(&&*value))
-}
-
 /// Writes a file, with the folders to it.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     folder(path.parent().context("a file is in a folder")?)?;
@@ -102,19 +83,4 @@ fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     words.join(" ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_not_tried_is_noted() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("target")).unwrap();
-        let noted = note(root.path(), "the image", "buildah is missing");
-        assert_eq!(noted.is_err(), is_ci());
-        let notes = fs::read_to_string(root.path().join("target/not-run.txt")).unwrap();
-        assert_eq!(notes, "NOT RUN: the image, because buildah is missing\n");
-    }
 }

@@ -7,11 +7,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+use xtask_checks::not_run::{InCi, note};
 
 use super::{SECRET, Serve, stored};
 use crate::archives::deb_of;
 use crate::stage::Stage;
-use crate::system::{has, is_root, note, output, run};
+use crate::system::{has, is_root, output, run};
 
 pub(super) fn trial(stage: &Stage, deb: &Path) -> Result<()> {
     if has("lintian") {
@@ -20,10 +21,16 @@ pub(super) fn trial(stage: &Stage, deb: &Path) -> Result<()> {
             .arg("--allow-root")
             .arg(deb))?;
     } else {
-        note(&stage.root, "lintian on the .deb", "it is missing")?;
+        note(
+            &stage.root,
+            InCi::Fails,
+            "lintian on the .deb",
+            "it is missing",
+        )?;
     }
-    let Some(archive) = Debian::archive(stage)? else {
-        return note(&stage.root, "installing the .deb", NO_DEBIAN);
+    let archive = match Debian::archive(stage)? {
+        Ok(archive) => archive,
+        Err((in_ci, why)) => return note(&stage.root, in_ci, "installing the .deb", &why),
     };
     let debian = Debian::unpack(stage, &archive)?;
     debian.install(deb)?;
@@ -71,18 +78,24 @@ pub(super) fn trial(stage: &Stage, deb: &Path) -> Result<()> {
 /// filed a bug to close.
 const LINTIAN: &str = "initial-upload-closes-no-bugs,no-manual-page,embedded-library";
 const INBOX: &str = "var/lib/heygen-webhooks/heygen-inbox.db";
-pub(super) const NO_DEBIAN: &str =
+const NO_DEBIAN: &str =
     "only root can make a Debian, with debootstrap, which `cargo xtask setup` brings";
+const NO_NAMESPACES: &str = "this machine refuses namespaces, as a container without rights does";
 
 pub(super) struct Debian {
     folder: TempDir,
 }
 
 impl Debian {
-    /// What debootstrap makes, made once. `None` where it cannot be made.
-    pub(super) fn archive(stage: &Stage) -> Result<Option<PathBuf>> {
+    /// What debootstrap makes, made once; or why it cannot be made here.
+    pub(super) fn archive(stage: &Stage) -> Result<Result<PathBuf, (InCi, String)>> {
         if !has("debootstrap") || !is_root()? {
-            return Ok(None);
+            return Ok(Err((InCi::Fails, NO_DEBIAN.to_owned())));
+        }
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--mount", "--pid", "--net", "--fork", "true"]);
+        if output(&mut unshare).is_err() {
+            return Ok(Err((InCi::Passes, NO_NAMESPACES.to_owned())));
         }
         let suite = suite()?;
         let archive = format!("target/dist-tools/{suite}.tar.gz");
@@ -93,10 +106,12 @@ impl Debian {
             let made = tempfile::Builder::new()
                 .prefix("new")
                 .tempdir_in(&stage.out)?;
-            run(Command::new("debootstrap")
-                .args(["--variant=minbase", include, &suite])
-                .arg(made.path())
-                .stdout(Stdio::null()))?;
+            let mut debootstrap = Command::new("debootstrap");
+            debootstrap.args(["--variant=minbase", include, &suite]);
+            if let Err(error) = run(debootstrap.arg(made.path()).stdout(Stdio::null())) {
+                let why = format!("debootstrap brings no Debian: {error:#}");
+                return Ok(Err((InCi::Passes, why)));
+            }
             let part = archive.with_extension("part");
             run(Command::new("tar")
                 .arg("-czf")
@@ -106,7 +121,7 @@ impl Debian {
                 .arg("."))?;
             fs::rename(part, &archive)?;
         }
-        Ok(Some(archive))
+        Ok(Ok(archive))
     }
 
     fn unpack(stage: &Stage, archive: &Path) -> Result<Self> {

@@ -11,19 +11,21 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
+use xtask_checks::not_run::{InCi, note};
 
-use super::debian::{self, Debian};
+use super::debian::Debian;
 use super::{SECRET, Serve, stored};
 use crate::stage::Stage;
-use crate::system::{folder, has, note, output, run, write};
+use crate::system::{folder, has, output, run, write};
 
 pub(super) fn trial(stage: &Stage) -> Result<()> {
     if !has("buildah") {
         let why = "buildah is missing; `cargo xtask setup` brings it";
-        return note(&stage.root, "the image", why);
+        return note(&stage.root, InCi::Fails, "the image", why);
     }
-    let Some(archive) = Debian::archive(stage)? else {
-        return note(&stage.root, "the image", debian::NO_DEBIAN);
+    let archive = match Debian::archive(stage)? {
+        Ok(archive) => archive,
+        Err((in_ci, why)) => return note(&stage.root, in_ci, "the image", &why),
     };
     let container = Container::build(stage, &archive)?;
     let serve = container.start()?;
