@@ -315,9 +315,9 @@ const FIRST_SCHEMA: &[u8] = include_bytes!("../../../crates/heygen-inbox/tests/f
 
 /// What `inbox check` says of a file that nobody has finished making.
 const NOT_MADE_YET: [&str; 3] = [
-    "there is no inbox",
+    "no inbox at",
     "has schema version",
-    "was not finished",
+    "was not completed",
 ];
 
 /// Of a short run, which makes every ninth call fail and no other.

@@ -45,10 +45,8 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
             "{name}: {} of {connections} open at a time, {ended}",
             said.most_connected
         ));
-        if said.most_connected * 10 < connections * 8 {
-            report.wrong(format!(
-                "{name}: fewer than eight tenths were open at a time"
-            ));
+        if said.most_connected * 2 < connections {
+            report.wrong(format!("{name}: fewer than half were open at a time"));
         }
         // Who reads slowly is served.
         if name != READING && !said.all_cut_off {

@@ -191,9 +191,6 @@ impl Home {
 
     /// What `inbox check` finds wrong.
     pub fn flaws(&self) -> Result<Option<String>> {
-        if !self.inbox().exists() {
-            return Ok(None);
-        }
         let output = self.run(&["inbox", "check", "--full"])?;
         Ok((!output.status.success()).then(|| format!("inbox check: {}", told(&output))))
     }
