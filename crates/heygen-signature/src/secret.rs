@@ -92,7 +92,9 @@ impl TryFrom<String> for Secret {
 #[cfg(feature = "serde")]
 impl<'de> serde::Deserialize<'de> for Secret {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        // The error of a number quotes it, and it may be the secret without its quotes.
+        let text = String::deserialize(deserializer)
+            .map_err(|_| serde::de::Error::custom("a secret is a text"))?;
         Self::new(text).map_err(serde::de::Error::custom)
     }
 }
@@ -243,7 +245,11 @@ mod tests {
         let error = read(r#""whsec_""#).unwrap_err();
         let expected = Secret::new("whsec_").unwrap_err().to_string();
         assert!(error.to_string().starts_with(&expected), "{error}");
-        assert!(read("7").is_err());
+        for other in ["123456", "-123456", "123456.5", "[123456]", "true", "null"] {
+            let error = read(other).unwrap_err().to_string();
+            assert!(error.starts_with("a secret is a text"), "{error}");
+            assert!(!error.contains("123456"), "{error}");
+        }
     }
 
     #[test]
