@@ -24,6 +24,8 @@ struct Bound {
     /// When it was last checked that the file is in its place.
     checked_at: Instant,
     logged_at: Option<Instant>,
+    /// Whether something else was in the place of the file when it was last checked.
+    is_replaced: bool,
 }
 
 /// The file of a socket that this process made.
@@ -51,6 +53,7 @@ impl UnixSocket {
             listener: Arc::new(listener),
             checked_at: Instant::now(),
             logged_at: None,
+            is_replaced: false,
         }))
     }
 
@@ -74,6 +77,8 @@ impl UnixSocket {
                 }
             };
             tokio::select! {
+                // With the listener that a check replaces, its queue would be lost.
+                biased;
                 accepted = listener.accept() => return accepted.map(|(stream, _)| stream),
                 () = checking => self.check().await,
             }
@@ -82,39 +87,49 @@ impl UnixSocket {
 
     /// Makes the file again if it was removed. Without it no client finds the socket, and nothing
     /// else would show that.
+    ///
+    /// What is there instead stays: another process serves it, or is about to, and one that was
+    /// meant to replace this one must not lose its socket to it.
     async fn check(&self) {
         let (path, mode) = {
             let mut bound = self.bound();
             bound.checked_at = Instant::now();
-            match &bound.file {
-                Some(file) if !file.is_in_place() => (file.path.clone(), file.mode),
-                Some(_) | None => return,
+            let Some(file) = &bound.file else {
+                return;
+            };
+            let found = device_and_inode(&file.path);
+            let (path, mode) = (file.path.clone(), file.mode);
+            match found {
+                Ok(found) if found == file.device_and_inode => {
+                    bound.is_replaced = false;
+                    return;
+                }
+                Ok(_) => {
+                    bound.replaced(&path);
+                    return;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => (path, mode),
+                Err(error) => {
+                    bound.failed(&path, &error);
+                    return;
+                }
             }
         };
         // The old listener stays open meanwhile, so that the new file has another inode.
-        match bind(&path, mode).await {
+        match make_again(&path, mode).await {
             Ok((file, listener)) => {
                 let mut bound = self.bound();
                 bound.file = Some(file);
                 bound.listener = Arc::new(listener);
                 bound.logged_at = None;
+                bound.is_replaced = false;
                 tracing::warn!(
                     socket = %path.display(),
                     "the file of the socket was removed; made again"
                 );
             }
-            Err(error) => {
-                let mut bound = self.bound();
-                let now = Instant::now();
-                if bound.logged_at.is_none_or(|at| now - at >= BETWEEN_LINES) {
-                    bound.logged_at = Some(now);
-                    tracing::error!(
-                        socket = %path.display(),
-                        %error,
-                        "no client can connect: the file of the socket was removed or replaced, and cannot be made again"
-                    );
-                }
-            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => self.bound().replaced(&path),
+            Err(error) => self.bound().failed(&path, &error),
         }
     }
 
@@ -124,10 +139,47 @@ impl UnixSocket {
     }
 }
 
+impl Bound {
+    /// Something else is at the path.
+    fn replaced(&mut self, path: &Path) {
+        if !self.is_replaced {
+            self.is_replaced = true;
+            tracing::error!(
+                socket = %path.display(),
+                "another process serves this path: no client can connect here until its file is removed"
+            );
+        }
+    }
+
+    /// Nothing is at the path, and it stays so.
+    fn failed(&mut self, path: &Path, error: &io::Error) {
+        self.is_replaced = false;
+        let now = Instant::now();
+        if self.logged_at.is_none_or(|at| now - at >= BETWEEN_LINES) {
+            self.logged_at = Some(now);
+            tracing::error!(
+                socket = %path.display(),
+                %error,
+                "no client can connect: the file of the socket was removed, and cannot be made again"
+            );
+        }
+    }
+}
+
 async fn bind(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
     // Two that start at once must not each remove what the other has just made.
     let _lock = lock_folder(path).await;
     remove_if_stale(path).await?;
+    listen(path, mode)
+}
+
+/// Where nothing is: what has come there meanwhile stays.
+async fn make_again(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
+    let _lock = lock_folder(path).await;
+    listen(path, mode)
+}
+
+fn listen(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
     let socket = tokio::net::UnixSocket::new_stream()?;
     socket.bind(path)?;
     let file = SocketFile::made_at(path, mode)?;
@@ -208,3 +260,39 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener as StdListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn socket_of_another_process_is_neither_asked_nor_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.sock");
+        let socket = UnixSocket::bind(&path, 0o600).await.unwrap();
+        fs::remove_file(&path).unwrap();
+        let other = StdListener::bind(&path).unwrap();
+        other.set_nonblocking(true).unwrap();
+        let its_file = device_and_inode(&path).unwrap();
+        for _ in 0..2 {
+            socket.check().await;
+            assert!(socket.bound().is_replaced);
+        }
+        let asked = other.accept().unwrap_err();
+        assert_eq!(asked.kind(), io::ErrorKind::WouldBlock);
+        // It ends without removing its file, which a start that follows finds stale.
+        drop(other);
+        socket.check().await;
+        assert_eq!(device_and_inode(&path).unwrap(), its_file);
+        fs::remove_file(&path).unwrap();
+        socket.check().await;
+        assert!(!socket.bound().is_replaced);
+        let (connected, accepted) = tokio::join!(UnixStream::connect(&path), socket.accept());
+        connected.unwrap();
+        accepted.unwrap();
+        drop(socket);
+        assert!(!path.exists());
+    }
+}
