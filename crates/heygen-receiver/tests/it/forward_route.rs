@@ -1,13 +1,19 @@
 //! How an application is reached: the certificates that are trusted, and the proxy between.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use heygen_inbox::{AttemptOutcome, InboxAdmin as _, MemoryInbox};
 use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions, ForwardProxy};
 use heygen_receiver::{Receiver, Server};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
 
 use crate::application::{Application, answer};
 use crate::handler_run::HandlerRun;
@@ -76,6 +82,53 @@ async fn application_with_a_certificate_of_a_private_authority_is_trusted_where_
     assert_eq!(result, AttemptOutcome::Retry);
     assert!(reason.contains("certificate"), "{reason}");
     assert_eq!(inbox.counts().await.unwrap().pending, 1);
+}
+
+/// As many do: a connection that ends so is closed as idle too.
+#[tokio::test]
+async fn connection_closed_as_idle_without_close_notify_costs_no_attempt() {
+    let identity = Identity::new();
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![identity.der.clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "https://localhost:{}/",
+        listener.local_addr().unwrap().port()
+    );
+    let serving = tokio::spawn(async move {
+        let mut half_open = Vec::new();
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let mut stream = acceptor.accept(tcp).await.unwrap();
+            read_json(&mut stream).await;
+            stream.write_all(&answer("200 OK", "", "")).await.unwrap();
+            // Without an answer to the next, nor a word of TLS.
+            read_json(&mut stream).await;
+            let (mut tcp, _) = stream.into_inner();
+            tcp.shutdown().await.unwrap();
+            half_open.push(tcp);
+        }
+    });
+    let run = HandlerRun::start(Forward::with(&url, secret(), trusting(&identity)).unwrap());
+    for number in 0..3 {
+        let (result, reason) = run.ends(body(&number.to_string()).as_bytes()).await;
+        assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
+    }
+    serving.abort();
+}
+
+/// Reads a request whose body is an object, to its end: what is left unread would reset the connection.
+async fn read_json(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut read = Vec::new();
+    while !read.ends_with(b"}") {
+        assert!(stream.read_buf(&mut read).await.unwrap() > 0);
+    }
 }
 
 /// As `openssl req -x509` makes it.

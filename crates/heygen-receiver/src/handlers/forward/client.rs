@@ -196,8 +196,17 @@ impl SendError {
                 .downcast_ref::<hyper::Error>()
                 .is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
             let by_system = cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
-                use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-                [BrokenPipe, ConnectionAborted, ConnectionReset].contains(&error.kind())
+                use std::io::ErrorKind::{
+                    BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof,
+                };
+                // The last one of TLS that was not closed as it should be (`close_notify`).
+                [
+                    BrokenPipe,
+                    ConnectionAborted,
+                    ConnectionReset,
+                    UnexpectedEof,
+                ]
+                .contains(&error.kind())
             });
             if by_http || by_system {
                 return true;
@@ -393,8 +402,8 @@ impl fmt::Display for ConnectTimeout {
 
 impl Error for ConnectTimeout {}
 
-/// Shorter than the 5 s after which Node.js closes an idle connection: a connection that is closed
-/// while a delivery is being sent costs an attempt.
+/// Shorter than the 5 s after which Node.js closes an idle connection: a delivery that meets the
+/// close is sent again, and may have been processed already.
 const IDLE: Duration = Duration::from_secs(4);
 
 /// An application that closes a connection later than this has probably begun with the request.
