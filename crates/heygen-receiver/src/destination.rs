@@ -22,7 +22,7 @@ struct Destination {
     /// than [`BACKLOG_TURN`].
     since_backlog: usize,
     paused_until: Option<Instant>,
-    /// How many deliveries are dispatched at a time: one after a pause, then gradually more.
+    /// How many deliveries are dispatched at a time: one after a refusal, then gradually more.
     window: usize,
     /// How many attempts ended without a pause since the window last grew.
     answered: usize,
@@ -128,7 +128,8 @@ impl Slot {
     /// then one delivery at a time. Returns whether it was not paused before.
     ///
     /// A delivery that meets one again after others were acknowledged is the only one to wait: the
-    /// destination refuses it alone, and would otherwise be silent for as long as it is retried.
+    /// destination refuses it alone, and would otherwise be silent for as long as it is retried. If
+    /// it refuses others as well, they find that out one at a time.
     pub(crate) fn pause(&self, id: DeliveryId, pause: Duration) -> bool {
         let destination = &mut self.destinations.all()[self.destination];
         let acknowledged = destination.acknowledged;
@@ -136,6 +137,8 @@ impl Slot {
             destination.refused.clear();
         }
         let before = destination.refused.insert(id, acknowledged);
+        destination.window = 1;
+        destination.answered = 0;
         if before.is_some_and(|before| before < acknowledged) {
             return false;
         }
@@ -146,8 +149,6 @@ impl Slot {
             .paused_until
             .map_or(until, |known| known.max(until));
         destination.paused_until = Some(longest);
-        destination.window = 1;
-        destination.answered = 0;
         is_new
     }
 
@@ -293,6 +294,23 @@ mod tests {
         }
         slot().acknowledged(id(0));
         assert!(slot().pause(id(0), PAUSE), "it was acknowledged meanwhile");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delivery_that_is_refused_again_narrows_the_window() {
+        const PAUSE: Duration = Duration::from_secs(60);
+        let destinations = Arc::new(Destinations::new(1, 2));
+        let slot = || destinations.enter(0, false);
+        slot().pause(id(0), PAUSE);
+        tokio::time::advance(PAUSE).await;
+        for number in 0..ANSWERS_TO_WIDEN {
+            assert_eq!(destinations.room()[0].free, 1, "{number}");
+            slot().acknowledged(id(1));
+        }
+        assert_eq!(destinations.room()[0].free, 2);
+        assert!(!slot().pause(id(0), PAUSE), "it is refused alone");
+        assert_eq!(destinations.resumes_in(), None);
+        assert_eq!(destinations.room()[0].free, 1);
     }
 
     fn id(number: u64) -> DeliveryId {
