@@ -1,7 +1,7 @@
 //! [`Publisher`]: publishes deliveries, and waits for the stream's acknowledgement.
 
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -45,10 +45,19 @@ pub(super) struct Publisher {
     failures: FailureLog,
 }
 
-/// Logs once a minute why deliveries cannot be stored, and once that they are stored again. The
-/// receiver only answers 503.
+/// Logs once a minute why deliveries cannot be stored, and that they are stored again. The receiver
+/// only answers 503.
 #[derive(Debug, Default)]
-struct FailureLog(Mutex<Option<Instant>>);
+struct FailureLog {
+    failing: Mutex<Failing>,
+}
+
+#[derive(Debug, Default)]
+struct Failing {
+    logged_at: Option<Instant>,
+    /// Whether it was logged that deliveries cannot be stored, and not yet that they are again.
+    is_told: bool,
+}
 
 /// The result of a publication.
 pub(super) enum Published {
@@ -229,11 +238,15 @@ impl Publisher {
         let mut id = plain_id.clone();
         let deadline = Instant::now() + self.publish_timeout;
         let mut is_tried = false;
+        let mut is_of_before = false;
         let mut other_ids = 0;
         loop {
             let message = publication(delivery, &id, imported);
             let acknowledged = events.stream.publish(subject.clone(), message).await;
             let was_tried = std::mem::replace(&mut is_tried, true);
+            if !was_tried {
+                is_of_before = matches!(acknowledged, Ok(PublishAck { sequence: 0, .. }));
+            }
             match acknowledged {
                 Ok(acknowledged) if !acknowledged.duplicate => {
                     return Ok(self.stored(delivery, acknowledged.sequence));
@@ -244,8 +257,9 @@ impl Publisher {
                     tokio::time::sleep(IN_FLIGHT_PAUSE).await;
                 }
                 // Servers before 2.11 may drop a message when a leader is elected, and call every
-                // retry its duplicate for the whole duplicate window.
-                Ok(PublishAck { sequence: 0, .. }) if id == plain_id => {
+                // retry its duplicate for the whole duplicate window. One that this append sent may
+                // still be stored: another id would store it twice.
+                Ok(PublishAck { sequence: 0, .. }) if is_of_before && id == plain_id => {
                     id = format!("{plain_id}-0");
                 }
                 Ok(PublishAck { sequence: 0, .. }) => {
@@ -335,20 +349,39 @@ impl Publisher {
 
 impl FailureLog {
     fn failed(&self, error: &InboxError) {
-        let now = Instant::now();
-        let mut logged_at = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged_at.is_none_or(|at| now - at >= LOG_INTERVAL) {
+        if self.failing().tells_failure(Instant::now()) {
             let cause = error.source().map(ToString::to_string);
-            tracing::error!(%error, cause, "deliveries cannot be stored, and are answered 503");
-            *logged_at = Some(now);
+            tracing::error!(%error, cause, "deliveries cannot be stored");
         }
     }
 
     fn over(&self) {
-        let logged_at = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if logged_at.is_some() {
+        if self.failing().tells_end() {
             tracing::info!("deliveries are stored again");
         }
+    }
+
+    fn failing(&self) -> MutexGuard<'_, Failing> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failing {
+    /// Whether to log a failure.
+    fn tells_failure(&mut self, now: Instant) -> bool {
+        let is_due = |at: Instant| now - at >= LOG_INTERVAL;
+        let is_told = self.logged_at.is_none_or(is_due);
+        if is_told {
+            self.logged_at = Some(now);
+            self.is_told = true;
+        }
+        is_told
+    }
+
+    /// Whether to log that it is over. The next failure still waits for its minute: where only some
+    /// fail, each would be logged.
+    fn tells_end(&mut self) -> bool {
+        std::mem::take(&mut self.is_told)
     }
 }
 
@@ -414,6 +447,19 @@ mod tests {
 
     use super::*;
     use crate::jetstream::setup::{IfMissing, Setup};
+
+    #[test]
+    fn failures_that_alternate_with_successes_are_logged_once_a_minute() {
+        let (mut failing, begin) = (Failing::default(), Instant::now());
+        let mut logged = Vec::new();
+        for second in 0..=120 {
+            let told = failing.tells_failure(begin + Duration::from_secs(second));
+            let is_over = failing.tells_end();
+            assert_eq!(told, is_over, "no end without a beginning");
+            logged.extend(told.then_some(second));
+        }
+        assert_eq!(logged, [0, 60, 120]);
+    }
 
     #[tokio::test]
     async fn events_of_others_are_followed_after_a_time_alone() {

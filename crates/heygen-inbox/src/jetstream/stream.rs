@@ -11,7 +11,7 @@ use async_nats::jetstream::stream::{
 
 use super::connection::Connection;
 use super::subject::Names;
-use crate::error::InboxError;
+use crate::error::{InboxError, InboxErrorKind};
 
 /// One of the streams of an inbox.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ impl Stream {
         self.connection.publish(subject, message).await
     }
 
-    /// The same, with every failure as an inbox error; gives the sequence.
+    /// The same, with every failure as an inbox error; gives the sequence. An error also where it is
+    /// not certain yet that an earlier try of the same message is stored.
     pub(super) async fn write(
         &self,
         subject: String,
@@ -53,9 +54,17 @@ impl Stream {
     ) -> Result<u64, InboxError> {
         self.connection.check_connected()?;
         let acknowledged = self.publish(subject, message).await;
-        acknowledged
-            .map(|acknowledgement| acknowledgement.sequence)
-            .map_err(|error| self.connection.cannot("write to", error))
+        let sequence = acknowledged
+            .map_err(|error| self.connection.cannot("write to", error))?
+            .sequence;
+        if sequence > 0 {
+            return Ok(sequence);
+        }
+        // An earlier try is still being replicated. Servers before 2.11 may have dropped it when a
+        // leader was elected, and say so until the duplicate window is over.
+        let name = &self.info().config.name;
+        let message = format!("the stream {name} is still storing the same message");
+        Err(InboxError::new(InboxErrorKind::Storage, message))
     }
 
     /// Writes the newest message of a subject unless another process wrote one since `revision`, the

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use async_nats::{Client, Subscriber};
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
@@ -218,6 +219,23 @@ async fn full_account_refuses_appends() {
     assert!(refused.to_string().contains("full"), "{refused:?}");
 }
 
+/// From here on the stream acknowledges nothing. Gives what is published, for the test to answer.
+async fn unacknowledged(
+    server: &Server,
+    stream: &str,
+    subjects: &'static str,
+) -> (Client, Subscriber) {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let published = client.subscribe(subjects).await.unwrap();
+    Streams::of(client.clone())
+        .change(stream, |config| config.no_ack = true)
+        .await;
+    // Once it has answered this, the server knows of the subscription.
+    let no_responder = client.request("no-one", "".into()).await;
+    no_responder.unwrap_err();
+    (client, published)
+}
+
 /// Servers before 2.11 may drop a message and call each retry its duplicate for the whole duplicate
 /// window. Here the stream acknowledges nothing, and the test does as such a server.
 #[tokio::test]
@@ -226,15 +244,7 @@ async fn message_that_stays_in_flight_is_stored_under_another_id() {
     let mut options = options();
     options.publish_timeout = Duration::from_millis(300);
     let inbox = open(&server.url(), options).await;
-    let streams = Streams::on(&server.url()).await;
-    streams
-        .change("HEYGEN", |config| config.no_ack = true)
-        .await;
-    let client = async_nats::connect(server.url()).await.unwrap();
-    let mut published = client.subscribe("heygen.events.>").await.unwrap();
-    // Once it has answered this, the server knows of the subscription.
-    let no_responder = client.request("no-one", "".into()).await;
-    no_responder.unwrap_err();
+    let (client, mut published) = unacknowledged(&server, "HEYGEN", "heygen.events.>").await;
     let answering = async {
         let mut ids = Vec::new();
         while let Some(message) = published.next().await {
@@ -261,4 +271,65 @@ async fn message_that_stays_in_flight_is_stored_under_another_id() {
     assert!(ids.len() > 2, "it was tried under its own id: {ids:?}");
     let (first, last) = (ids.first().unwrap(), ids.last().unwrap());
     assert_eq!(*last, format!("{first}-0"));
+}
+
+/// What this append sent without an answer may still be stored under its id.
+#[tokio::test]
+async fn own_message_in_flight_is_not_sent_under_another_id() {
+    let server = fast_server();
+    let mut options = options();
+    options.answer_timeout = Duration::from_millis(300);
+    options.publish_timeout = Duration::from_secs(1);
+    let inbox = open(&server.url(), options).await;
+    let (client, mut published) = unacknowledged(&server, "HEYGEN", "heygen.events.>").await;
+    let mut ids = Vec::new();
+    let mut appending = Box::pin(inbox.append(delivery(0, body("a"))));
+    let appended = in_time(async {
+        loop {
+            let message = tokio::select! {
+                appended = &mut appending => return appended,
+                message = published.next() => message.unwrap(),
+            };
+            let headers = message.headers.unwrap();
+            ids.push(headers.get("Nats-Msg-Id").unwrap().to_string());
+            if ids.len() > 1 {
+                let answer = r#"{"stream":"HEYGEN","seq":0,"duplicate":true}"#;
+                let reply = message.reply.unwrap();
+                client.publish(reply, answer.into()).await.unwrap();
+            }
+        }
+    });
+    check_storage(appended.await);
+    assert!(ids.len() > 2, "{ids:?}");
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+}
+
+/// Such servers would also lose the next attempt, or the dead letter: the attempt is not over before
+/// they are stored.
+#[tokio::test]
+async fn attempt_whose_reference_or_dead_letter_stays_in_flight_is_not_completed() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    for (stream, subjects, outcome) in [
+        ("HEYGEN_DEAD", "heygen.dead.>", AttemptOutcome::DeadLettered),
+        ("HEYGEN_AGAIN", "heygen.again.>", AttemptOutcome::Retry),
+    ] {
+        append_new(&inbox, 0, &body(stream)).await;
+        let claimed = claim_one(&inbox, 0).await;
+        let (client, mut published) = unacknowledged(&server, stream, subjects).await;
+        let answering = async {
+            let reply = published.next().await.unwrap().reply.unwrap();
+            let answer = format!(r#"{{"stream":"{stream}","seq":0,"duplicate":true}}"#);
+            client.publish(reply, answer.into()).await.unwrap();
+        };
+        let completing = inbox.complete(end(&claimed, outcome));
+        let (completed, ()) = in_time(async { tokio::join!(completing, answering) }).await;
+        check_storage(completed);
+        let streams = Streams::of(client);
+        streams.change(stream, |config| config.no_ack = false).await;
+        let completing = inbox.complete(end(&claimed, outcome));
+        in_time(completing).await.unwrap();
+        assert_eq!(streams.len(stream).await, 1, "{stream}");
+    }
+    assert_eq!(claim_soon(&inbox, 1).await.attempt, 2);
 }

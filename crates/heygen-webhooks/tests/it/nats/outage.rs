@@ -65,7 +65,11 @@ fn nats_outage_answers_503_and_recovers() {
         [("before".into(), 1), ("meanwhile".into(), 1)]
     );
 
-    let of_serve = ["is lost", "deliveries cannot be stored", "stored again"];
+    let of_serve = [
+        "disconnected from NATS",
+        "deliveries cannot be stored",
+        "deliveries are stored again",
+    ];
     for (process, what) in [
         (serve, &of_serve[..]),
         (worker, &["cannot claim deliveries"]),
