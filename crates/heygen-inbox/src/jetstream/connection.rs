@@ -152,6 +152,11 @@ impl Connection {
         self.liveness.unanswered(&self.client);
     }
 
+    /// Where the servers are, for messages.
+    pub(super) fn location(&self) -> &str {
+        &self.location
+    }
+
     /// A step that failed, perhaps because this server is cut off from the others.
     pub(super) fn cannot(
         &self,

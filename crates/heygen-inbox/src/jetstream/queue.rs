@@ -1,5 +1,6 @@
 //! [`Queue`]: a consumer that all workers share, and [`Fetched`]: a message that it delivered.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -34,7 +35,8 @@ struct State {
     ack_wait: Duration,
     /// The number of its newest delivery.
     delivery: u64,
-    checked_at: Instant,
+    /// `None` when it has to be looked at again.
+    checked_at: Option<Instant>,
 }
 
 /// A message that a consumer delivered.
@@ -109,10 +111,14 @@ impl Queue {
                 Ok(fetched) => fetched,
                 Err(error) => {
                     // The consumer may have been deleted.
-                    if let Err(error) = self.reopen().await {
-                        tracing::debug!(%error, "the consumer `{CONSUMER}` cannot be opened");
-                    }
-                    return Err(error);
+                    return Err(match self.reopen().await {
+                        Err(unfit) if unfit.kind() == InboxErrorKind::Version => unfit,
+                        Err(reason) => {
+                            tracing::debug!(error = %reason, "the consumer `{CONSUMER}` cannot be opened");
+                            error
+                        }
+                        Ok(()) => error,
+                    });
                 }
             };
             self.check(&fetched).await?;
@@ -163,16 +169,33 @@ impl Queue {
     }
 
     /// Notices once a second, and when its deliveries are numbered from the beginning, that the
-    /// consumer was created again or changed.
+    /// consumer was created again or changed. An error only when it is unfit now.
     async fn check(&self, fetched: &[Fetched]) -> Result<(), InboxError> {
         let known = *self.state();
         let newest = fetched.iter().map(|one| one.delivery).max().unwrap_or(0);
         let is_behind = fetched.iter().any(|one| one.delivery <= known.delivery);
-        if !is_behind && known.checked_at.elapsed() < CHECK_INTERVAL {
+        let is_checked = |at: Instant| at.elapsed() < CHECK_INTERVAL;
+        if !is_behind && known.checked_at.is_some_and(is_checked) {
             self.state().delivery = known.delivery.max(newest);
             return Ok(());
         }
-        let mut state = State::of(&self.info().await?);
+        let info = match self.info().await {
+            Ok(info) => info,
+            // What was fetched is ours, and would count as attempts. As it is not known whether the
+            // consumer remembers what it delivered, the records are read.
+            Err(error) => {
+                tracing::debug!(%error, "the consumer `{CONSUMER}` cannot be looked at");
+                let mut state = self.state();
+                state.created_at = SystemTime::now();
+                state.checked_at = None;
+                return Ok(());
+            }
+        };
+        if let Err(error) = self.check_fit(&info) {
+            self.state().checked_at = None;
+            return Err(error);
+        }
+        let mut state = State::of(&info);
         // A server that was killed may have forgotten its newest deliveries.
         if is_behind && state.created_at == known.created_at {
             state.created_at = SystemTime::now();
@@ -191,6 +214,7 @@ impl Queue {
         }
         let opened = open(&self.stream.inner, self.ack_wait()).await;
         let consumer = opened.map_err(|error| connection.cannot("fetch from", error))?;
+        self.check_fit(consumer.cached_info())?;
         let created_at: SystemTime = consumer.cached_info().created.into();
         if created_at > self.created_at() {
             let stream = &self.stream.info().config.name;
@@ -198,6 +222,11 @@ impl Queue {
             *self.state() = State::of(consumer.cached_info());
         }
         Ok(())
+    }
+
+    fn check_fit(&self, info: &Info) -> Result<(), InboxError> {
+        let location = self.stream.connection.location();
+        check_fit(info, &self.stream.info().config.name, location)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -212,7 +241,7 @@ impl State {
             created_at: info.created.into(),
             ack_wait: info.config.ack_wait,
             delivery: info.delivered.consumer_sequence,
-            checked_at: Instant::now(),
+            checked_at: Some(Instant::now()),
         }
     }
 }
@@ -251,9 +280,24 @@ pub(super) async fn open(
     stream.get_consumer(CONSUMER).await
 }
 
+/// Refuses a consumer that is not as this inbox needs it.
+pub(super) fn check_fit(
+    info: &Info,
+    stream: &str,
+    location: impl fmt::Display,
+) -> Result<(), InboxError> {
+    let Some(why) = incompatibility(info) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the consumer `{CONSUMER}` of {stream} at {location} would not dispatch every event: {why}"
+    );
+    Err(InboxError::new(InboxErrorKind::Version, message))
+}
+
 /// Why a consumer of that name would lose messages or dispatch them without their bodies; `None`
 /// when it is as this inbox needs it.
-pub(super) fn incompatibility(info: &Info) -> Option<String> {
+fn incompatibility(info: &Info) -> Option<String> {
     let config = &info.config;
     let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
     if config.ack_policy != AckPolicy::Explicit {

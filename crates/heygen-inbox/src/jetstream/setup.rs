@@ -19,7 +19,7 @@ use super::dead_letters::DeadLetters;
 use super::durability;
 use super::events::Events;
 use super::options::{JetStreamOptions, StreamOptions};
-use super::queue::{self, CONSUMER, Queue};
+use super::queue::{self, Queue};
 use super::records::Records;
 use super::references::References;
 use super::stream::Stream;
@@ -280,13 +280,8 @@ impl Setup<'_> {
             let step = "open the consumers of";
             Failure::transient(cannot(step, self.address, error))
         })?;
-        if let Some(why) = queue::incompatibility(consumer.cached_info()) {
-            let name = &stream.cached_info().config.name;
-            return Err(self.incompatible(format!(
-                "the consumer `{CONSUMER}` of {name} at {} would not dispatch every event: {why}",
-                self.address
-            )));
-        }
+        let name = &stream.cached_info().config.name;
+        queue::check_fit(consumer.cached_info(), name, self.address)?;
         Ok(consumer)
     }
 

@@ -164,6 +164,42 @@ async fn consumer_that_would_not_dispatch_every_event_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    append_and_acknowledge(&worker, "done").await;
+    let stream = stream(&server.url(), "HEYGEN").await;
+    let fit = Config {
+        durable_name: Some("workers".to_owned()),
+        max_ack_pending: -1,
+        ..Config::default()
+    };
+    let filtered = Config {
+        filter_subject: "heygen.events.a.>".to_owned(),
+        ..fit.clone()
+    };
+    stream.delete_consumer("workers").await.unwrap();
+    let _: PullConsumer = stream.create_consumer(filtered).await.unwrap();
+    let id = append_new(&worker, 1, &body("new")).await;
+    let refused = in_time(async {
+        loop {
+            let claim = worker.claim(ClaimRequest::due(10, at(1))).await;
+            match claim {
+                Err(error) if error.kind() == InboxErrorKind::Version => return error,
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    });
+    let refused = refused.await.to_string();
+    assert!(refused.contains("it has a filter"), "{refused}");
+    let claim = worker.claim(ClaimRequest::due(10, at(1))).await;
+    assert_eq!(claim.unwrap_err().kind(), InboxErrorKind::Version, "still");
+    stream.delete_consumer("workers").await.unwrap();
+    let _: PullConsumer = stream.create_consumer(fit).await.unwrap();
+    assert_eq!(claim_in_spite_of_failures(&worker, 1).await.id, id);
+}
+
 /// One of these who created the consumers decides, and all others see what it decided.
 #[tokio::test]
 async fn processes_that_start_at_once_agree() {
