@@ -262,8 +262,8 @@ impl Inbox for JetStreamInbox {
     /// Gives back the deliveries it holds, and flushes. A server that is not reached delivers them
     /// again after the ack wait.
     async fn close(&self) -> Result<(), InboxError> {
-        self.consumer.release_held().await?;
         self.publisher.drift.write().await;
+        self.consumer.release_held().await?;
         self.streams.connection.flush().await
     }
 }

@@ -5,6 +5,7 @@
 //! few seconds, not with each event.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,14 +69,22 @@ impl DriftTally {
                 example: id,
             });
         }
-        if !self.is_scheduled.swap(true, Ordering::Relaxed) {
-            let tally = Arc::clone(self);
-            tokio::spawn(async move {
-                tokio::time::sleep(WRITE_PAUSE).await;
-                tally.is_scheduled.store(false, Ordering::Relaxed);
-                tally.write().await;
-            });
+        self.write_later(Some(Arc::clone(self)));
+    }
+
+    /// `kept` keeps the tally until then; without, nothing is written once the inbox is dropped.
+    fn write_later(self: &Arc<Self>, kept: Option<Arc<Self>>) {
+        if self.is_scheduled.swap(true, Ordering::Relaxed) {
+            return;
         }
+        let tally = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(WRITE_PAUSE).await;
+            if let Some(tally) = kept.or_else(|| tally.upgrade()) {
+                tally.is_scheduled.store(false, Ordering::Relaxed);
+                tally.write_counted().await;
+            }
+        });
     }
 
     fn add(&self, one: DriftCount) {
@@ -92,7 +101,16 @@ impl DriftTally {
     }
 
     /// Writes what was counted. What cannot be written now is written later.
-    pub(super) async fn write(&self) {
+    pub(super) async fn write(self: &Arc<Self>) {
+        let tally = Arc::clone(self);
+        // A task of its own: a caller that gives up would take the counts with it.
+        let written = tokio::spawn(async move { tally.write_counted().await });
+        if let Err(error) = written.await {
+            tracing::warn!(%error, "counts of unknown event names and fields were not written");
+        }
+    }
+
+    async fn write_counted(self: &Arc<Self>) {
         let _turn = self.writing.lock().await;
         let mut counted = std::mem::take(&mut *self.counted());
         let mut rows = None;
@@ -103,6 +121,8 @@ impl DriftTally {
                 for one in counted.into_values() {
                     self.add(one);
                 }
+                // As long as the inbox is in use: the servers may be away for long.
+                self.write_later(None);
                 return;
             }
         }
@@ -155,11 +175,17 @@ impl DriftTally {
         let filter = stream.names.drift_filter();
         let subjects = stream.inner.info_with_subjects(filter).await;
         let subjects = subjects.map_err(|error| stream.connection.cannot("read from", error))?;
-        Ok(subjects.count().await)
+        let (mut subjects, mut rows) = (pin!(subjects), 0);
+        while let Some(one) = subjects.next().await {
+            // It must not be polled after an error.
+            one.map_err(|error| stream.connection.cannot("read from", error))?;
+            rows += 1;
+        }
+        Ok(rows)
     }
 
     /// Everything that was counted by this process and others, the newest first.
-    pub(super) async fn list(&self) -> Result<Vec<DriftCount>, InboxError> {
+    pub(super) async fn list(self: &Arc<Self>) -> Result<Vec<DriftCount>, InboxError> {
         self.write().await;
         let stream = self.stream();
         let last = stream.state().await?.last_sequence;

@@ -1,8 +1,10 @@
 //! Event names and fields that this version does not know, counted by several receivers.
 
+use std::time::Duration;
+
 use heygen_inbox::{Drift, Inbox as _, InboxAdmin as _};
 
-use crate::jetstream_support::{fast_server, open, options};
+use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
 use crate::support::{append_new, at};
 
 fn with_field(video: u64, field: &str) -> String {
@@ -73,4 +75,41 @@ async fn ever_new_names_do_not_fill_the_stream() {
     let drift = inbox.drift().await.unwrap();
     let known = drift.iter().find(|one| one.drift.name == "new0").unwrap();
     assert_eq!(known.count, 2);
+}
+
+#[tokio::test]
+async fn counts_survive_a_caller_that_gives_up() {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    append_new(&inbox, 0, &with_field(1, "mood")).await;
+    tokio::select! {
+        biased;
+        _ = inbox.drift() => panic!("a server answers later"),
+        () = std::future::ready(()) => {}
+    }
+    assert_eq!(inbox.drift().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn counts_that_could_not_be_written_are_written_later() {
+    let server = fast_server();
+    let streams = Streams::on(&server.url()).await;
+    let inbox = open(&server.url(), options()).await;
+    let beside = open(&server.url(), options()).await;
+    let refuse = async |most| {
+        let change = streams.change("HEYGEN_RECORDS", |config| config.max_message_size = most);
+        change.await;
+    };
+    refuse(1).await;
+    append_new(&inbox, 0, &with_field(1, "mood")).await;
+    // They are written after 5 seconds.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(beside.drift().await.unwrap(), []);
+    refuse(-1).await;
+    in_time(async {
+        while beside.drift().await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }

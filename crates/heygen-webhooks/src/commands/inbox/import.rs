@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_inbox::transfer::{LONGEST_LINE, Line, Lines};
-use heygen_inbox::{Appended, BoxInbox, Imported, InboxAdmin as _};
+use heygen_inbox::{Appended, BoxInbox, Imported, Inbox as _, InboxAdmin as _};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -41,10 +41,13 @@ pub(super) async fn run(options: &Import) -> Result<(), Failure> {
     let inbox = open_beside(&options.file).await?;
     let mut tally = Tally::default();
     let taken_in = tally.take_in(options, &inbox, from, &progress).await;
+    // What is written only now and then must not end with this process.
+    let closed = inbox.close().await;
     progress.finish_and_clear();
     // What was imported before a failure stays, so report it.
     tally.tell(options)?;
     taken_in?;
+    closed?;
     match tally.bad {
         0 => Ok(()),
         _ => Err(Failure::Said),

@@ -91,3 +91,11 @@ fn an_export_goes_to_a_file_of_its_own() {
         12
     );
 }
+
+#[test]
+fn drift_of_an_import_outlives_it() {
+    let world = World::new();
+    import(&world.workdir, [old("a", "pending", 1, 10)]);
+    let drift = world.run(&["inbox", "drift", "--json"]).ok().json();
+    assert_eq!(drift[0]["name"], "order.old", "{drift}");
+}
