@@ -50,18 +50,27 @@ pub trait RejectedRequests: Send + Sync + 'static {
         since: SystemTime,
         unit: TrafficUnit,
     ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
-        let mut counts = BTreeMap::<SystemTime, u64>::new();
-        for summary in self.list(1000)? {
-            let repeats = summary.count.saturating_sub(1);
-            for (at, count) in [(summary.first_at, 1), (summary.last_at, repeats)] {
+        Ok(traffic_of(&self.list(1000)?, since, unit))
+    }
+}
+
+/// How many of these came since a time, each at the first and the last time that it came.
+pub(crate) fn traffic_of(
+    rejected: &[RejectedSummary],
+    since: SystemTime,
+    unit: TrafficUnit,
+) -> Vec<(SystemTime, u64)> {
+    let mut counts = BTreeMap::<SystemTime, u64>::new();
+    for summary in rejected {
+        let repeats = summary.count.saturating_sub(1);
+        for (at, count) in [(summary.first_at, 1), (summary.last_at, repeats)] {
+            if count > 0 {
                 *counts.entry(unit.start_of(at)).or_default() += count;
             }
         }
-        Ok(counts
-            .split_off(&unit.start_of(since))
-            .into_iter()
-            .collect())
     }
+    let since = unit.start_of(since);
+    counts.split_off(&since).into_iter().collect()
 }
 
 /// One line of a list.

@@ -223,7 +223,10 @@ mod tests {
                 dispatch.schedule.max_delay.as_secs().into(),
             ),
         ]);
-        check::<RetentionOptions>(&[("rejected-count", RingOptions::default().max_posts.into())]);
+        check::<RetentionOptions>(&[(
+            "rejected-count",
+            RingOptions::default().max_requests.into(),
+        )]);
         let listen = receiver::Listen::default();
         check::<receiver::Listen>(&[
             ("listen", listen.address().expect("an address").into()),

@@ -38,8 +38,8 @@ impl RetentionOptions {
     /// `None` to keep no rejected requests.
     pub(crate) fn rejected(&self) -> Option<RingOptions> {
         let mut ring = RingOptions::default();
-        ring.max_posts = self.rejected_count.unwrap_or(ring.max_posts);
+        ring.max_requests = self.rejected_count.unwrap_or(ring.max_requests);
         ring.max_bytes = self.rejected_bytes.map_or(ring.max_bytes, |size| size.0);
-        (ring.max_posts > 0 && ring.max_bytes > 0).then_some(ring)
+        (ring.max_requests > 0 && ring.max_bytes > 0).then_some(ring)
     }
 }

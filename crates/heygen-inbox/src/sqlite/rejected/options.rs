@@ -11,14 +11,14 @@ use crate::setters::setters;
 /// ```
 /// use heygen_inbox::sqlite::RingOptions;
 ///
-/// let options = RingOptions::default().with_max_posts(100).with_max_bytes(1 << 20);
-/// assert_eq!((options.max_posts, options.max_bytes), (100, 1 << 20));
+/// let options = RingOptions::default().with_max_requests(100).with_max_bytes(1 << 20);
+/// assert_eq!((options.max_requests, options.max_bytes), (100, 1 << 20));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RingOptions {
     /// How many requests the file holds. Default: 1,000.
-    pub max_posts: usize,
+    pub max_requests: usize,
     /// How many bytes the file holds; a request counts in whole pages of 4 KiB. The write-ahead log
     /// adds a few MiB. Default: 64 MiB.
     pub max_bytes: u64,
@@ -34,7 +34,7 @@ pub struct RingOptions {
 
 setters! {
     RingOptions {
-        with_max_posts sets max_posts: usize;
+        with_max_requests sets max_requests: usize;
         with_max_bytes sets max_bytes: u64;
         with_queue_capacity sets queue_capacity: usize;
         with_queue_bytes sets queue_bytes: usize;
@@ -70,7 +70,7 @@ impl Quota {
 impl Default for RingOptions {
     fn default() -> Self {
         Self {
-            max_posts: 1000,
+            max_requests: 1000,
             max_bytes: 64 * 1024 * 1024,
             queue_capacity: 512,
             queue_bytes: 8 * 1024 * 1024,

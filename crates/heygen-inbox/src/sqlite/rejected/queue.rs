@@ -127,7 +127,10 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
+        // How many could not be written, to be counted with the next ones.
+        let mut failed = 0;
         while let Some((batch, dropped)) = self.queue.take() {
+            let dropped = dropped + std::mem::take(&mut failed);
             let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch, dropped)));
             let panicked = |_| Err(InboxError::new(InboxErrorKind::Storage, "writing panicked"));
             if let Err(error) = written.unwrap_or_else(panicked) {
@@ -135,6 +138,7 @@ impl Writer {
                 // have room again.
                 self.store = None;
                 self.queue.drop_requests(batch.len());
+                failed = dropped + batch.len() as u64;
                 self.log_error(&error, batch.len());
             }
             drop(batch);

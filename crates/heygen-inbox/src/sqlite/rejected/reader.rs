@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::file::{REJECTED, has_traffic, open_existing};
 use super::traffic;
+use crate::rejected::traffic_of;
 use crate::sqlite::row;
 use crate::time::from_micros;
 use crate::{InboxError, Rejected, RejectedRequests, RejectedSummary, TrafficUnit};
@@ -112,7 +113,7 @@ impl RejectedFile {
     ) -> Result<Vec<(SystemTime, u64)>, InboxError> {
         match has_traffic(&self.connection, &self.path)? {
             true => self.done("read", traffic::list(&self.connection, since, unit)),
-            false => Ok(Vec::new()),
+            false => Ok(traffic_of(&self.list(None)?, since, unit)),
         }
     }
 

@@ -30,7 +30,7 @@ impl Store {
             connection,
             files: OpenFiles::of(path)?,
             path: path.to_owned(),
-            quota: Quota::new(options.max_posts as u64, options.max_bytes).shares(),
+            quota: Quota::new(options.max_requests as u64, options.max_bytes).shares(),
         })
     }
 
