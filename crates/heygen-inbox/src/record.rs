@@ -169,7 +169,7 @@ pub enum State {
     Interrupted,
     /// A handler acknowledged it.
     Acknowledged,
-    /// Given up, by a handler or after too many attempts. It is still stored and can be replayed.
+    /// A handler refused it for good, or it failed too often. It is still stored and can be replayed.
     DeadLettered,
 }
 
@@ -227,7 +227,7 @@ pub enum AttemptOutcome {
     Acknowledged,
     /// Not acknowledged; to be dispatched again.
     Retry,
-    /// Given up; not dispatched again unless it is replayed.
+    /// Refused for good, or failed too often; not dispatched again unless it is replayed.
     DeadLettered,
     /// The process ended during the attempt: it is unknown how far the handler got.
     Interrupted,

@@ -52,7 +52,7 @@ pub struct StreamOptions {
     pub subject_prefix: String,
 }
 
-/// How to log in. Files are read at the start, so that no secret is in a program's arguments.
+/// How to log in.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Access {

@@ -179,7 +179,7 @@ fn rules() -> Vec<(&'static str, String)> {
             format!("delivery WHERE outcome NOT IN ({outcomes})"),
         ),
         (
-            "deliveries that were kept before they came",
+            "deliveries stored before they were received",
             "delivery WHERE id < received_at OR received_at < 0".to_owned(),
         ),
         (
@@ -345,7 +345,7 @@ mod tests {
         );
         check_found(
             "UPDATE delivery SET received_at = id + 1",
-            "deliveries that were kept before they came",
+            "deliveries stored before they were received",
         );
         check_found(
             "UPDATE delivery SET digest = x'00'",

@@ -201,16 +201,19 @@ async fn credentials_file_logs_in() {
 #[tokio::test]
 async fn renewed_credentials_are_used_when_the_old_ones_expire() {
     let operator = Operator::start();
+    let url = operator.server.url();
+    // It creates the streams, so that the next is open long before its credentials expire.
+    let first = operator.file("first.creds", &operator.account, None);
+    check(&url, with_file(first)).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let expires_at = Some(now.as_secs() + 5);
+    let expires_at = Some(now.as_secs() + 10);
     let file = operator.file("user.creds", &operator.account, expires_at);
-    let inbox = try_open(&operator.server.url(), with_file(file)).await;
-    let inbox = inbox.unwrap();
+    let inbox = try_open(&url, with_file(file)).await.unwrap();
     inbox.ready().await.unwrap();
     until_ready_is(&inbox, false).await;
     operator.file("user.creds", &operator.account, None);
     until_ready_is(&inbox, true).await;
-    inbox.append(delivery(0, body("a"))).await.unwrap();
+    inbox.append(delivery(0, body("b"))).await.unwrap();
 }
 
 async fn until_ready_is(inbox: &JetStreamInbox, is_ready: bool) {

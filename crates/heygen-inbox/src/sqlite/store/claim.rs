@@ -170,7 +170,7 @@ impl Store {
         tracing::error!(
             delivery = %self.id(id),
             %error,
-            "a delivery cannot be read and is given up; the file may be damaged"
+            "a delivery cannot be read and is dead-lettered; the file may be damaged"
         );
         self.connection
             .prepare_cached(
