@@ -174,13 +174,18 @@ impl Dashboard {
             true => "/".to_owned(),
             false => site.base.clone(),
         };
-        let live = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::share);
+        let share = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::share);
+        let mark = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::mark);
         let pages_of_inbox = || {
             Router::new()
                 .route(&home, get(overview::show))
                 .route(&at("/deliveries"), get(deliveries::show))
-                .route_layer(live())
+                .route_layer(share())
                 .route(&at("/deliveries/{id}"), get(delivery::show))
+                .route(&at("/replay"), get(replay::show).post(replay::start))
+                .route(&at("/rejected"), get(rejected::list))
+                .route(&at("/drift"), get(drift::show))
+                .route_layer(mark())
                 .route(&at("/deliveries/{id}/body"), get(delivery::download))
                 .route(&at("/deliveries/{id}/media"), get(media::show))
                 .route(&at("/deliveries/{id}/replay"), post(delivery::replay))
@@ -189,15 +194,12 @@ impl Dashboard {
                     post(delivery::dead_letter),
                 )
                 .route(&at("/deliveries/{id}/send"), post(delivery::send))
-                .route(&at("/replay"), get(replay::show).post(replay::start))
                 .route(&at("/replay/stop"), post(replay::stop))
                 .route(&at("/pause"), post(overview::pause))
                 .route(&at("/resume"), post(overview::resume))
-                .route(&at("/rejected"), get(rejected::list))
                 .route(&at("/rejected/{id}"), get(rejected::show))
                 .route(&at("/rejected/reverify"), post(rejected::reverify))
                 .route(&at("/rejected/stop"), post(rejected::stop))
-                .route(&at("/drift"), get(drift::show))
         };
         let pages = match site.has_inbox {
             true => pages_of_inbox(),

@@ -13,16 +13,24 @@ pub(crate) mod changes;
 
 /// What the inbox was like when it was last looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(sync::Mutex<Option<(Instant, String)>>);
+pub(crate) struct Pulse(sync::Mutex<Option<Look>>);
+
+#[derive(Debug)]
+struct Look {
+    looked_at: Instant,
+    text: String,
+    /// When a text that differs was first known.
+    changed_at: Instant,
+}
 
 impl Pulse {
     /// A text that differs when something has changed; `None` when the inbox does not answer.
     async fn now(&self, inbox: &BoxInbox) -> Option<String> {
         let mut last = self.0.lock().await;
-        if let Some((at, text)) = &*last
-            && at.elapsed() < LOOK_AGAIN
+        if let Some(look) = &*last
+            && look.looked_at.elapsed() < LOOK_AGAIN
         {
-            return Some(text.clone());
+            return Some(look.text.clone());
         }
         let newest = inbox.list(Query::default().limit(LOOKED_AT)).await.ok()?;
         let counts = inbox.counts().await.ok()?;
@@ -35,9 +43,31 @@ impl Pulse {
             "{newest}.{attempts}.{}.{}.{}",
             counts.pending, counts.claimed, counts.dead_lettered
         );
-        *last = Some((Instant::now(), text.clone()));
+        let looked_at = Instant::now();
+        let same = last.take().filter(|look| look.text == text);
+        *last = Some(Look {
+            looked_at,
+            text: text.clone(),
+            changed_at: same.map_or(looked_at, |look| look.changed_at),
+        });
         Some(text)
     }
+
+    /// Whether what was read from then on has every change that pages were told about.
+    async fn is_unchanged_since(&self, then: Instant) -> bool {
+        let last = self.0.lock().await;
+        last.as_ref().is_none_or(|look| look.changed_at < then)
+    }
+}
+
+tokio::task_local! {
+    /// The text of before the page that is being made read anything.
+    static SEEN: Option<String>;
+}
+
+/// What the page that is being made shows at least; its stream tells what differs from it.
+pub(crate) fn seen() -> Option<String> {
+    SEEN.try_with(Clone::clone).ok().flatten()
 }
 
 /// The last of each page that was fetched again, by its address. Who made it holds the lock, and others wait for it.

@@ -5,6 +5,7 @@ use heygen_events::text::visible;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::asset::{ICON, SCRIPT, STYLE};
+use crate::live;
 use crate::site::Site;
 
 /// A page, before the site frames it.
@@ -50,7 +51,7 @@ impl Page {
                     link rel="stylesheet" href=(asset(&STYLE.name));
                     script src=(asset(&SCRIPT.name)) defer {}
                 }
-                body data-changes=[self.has_menu.then(|| site.path("/changes"))] {
+                body data-changes=[self.has_menu.then(|| site.path("/changes"))] data-seen=[live::seen()] {
                     a.skip href="#content" { "Skip to the content" }
                     header.bar {
                         a.brand href=(site.path("/")) { img src=(asset(&ICON.name)) alt="" width="20" height="20"; "HeyGen webhooks" }

@@ -10,6 +10,7 @@ let source = null;
 let isLoading = false;
 let isStale = false;
 let pollTimer = 0;
+let listenTimer = 0;
 
 function isLive() {
   return button !== null && button.getAttribute("aria-pressed") === "true";
@@ -33,16 +34,20 @@ async function refresh() {
   isLoading = true;
   try {
     const answer = await fetch(location.href, { credentials: "same-origin", redirect: "error", headers: { "x-refresh": "1" } });
-    if (!answer.ok) return;
+    if (!answer.ok) {
+      lose();
+      return;
+    }
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of regions()) {
       const next = fresh.getElementById(region.id);
       if (next === null || isBusy(region)) continue;
       replace(region, next);
     }
+    document.body.dataset.seen = fresh.body.dataset.seen || "";
     tellLocalTimes();
   } catch {
-    root.classList.add("offline");
+    lose();
   } finally {
     isLoading = false;
     if (isStale) {
@@ -105,17 +110,22 @@ function schedulePoll() {
 function listen() {
   const address = document.body.dataset.changes;
   if (!address || !isLive() || source !== null || document.hidden) return;
-  source = new EventSource(address);
+  // What came after the page was made is a change of it, and told at once.
+  source = new EventSource(address + "?seen=" + encodeURIComponent(document.body.dataset.seen || ""));
   source.addEventListener("open", () => root.classList.remove("offline"));
   source.addEventListener("change", refresh);
   // The server ends each stream after some seconds, and the browser opens the next by itself.
   source.addEventListener("error", () => {
-    if (source !== null && source.readyState === EventSource.CLOSED) {
-      root.classList.add("offline");
-      hush();
-      setTimeout(listen, 3000);
-    }
+    if (source !== null && source.readyState === EventSource.CLOSED) lose();
   });
+}
+
+// The next stream begins from what the page shows, not from what the last one told.
+function lose() {
+  root.classList.add("offline");
+  hush();
+  clearTimeout(listenTimer);
+  listenTimer = setTimeout(listen, 3000);
 }
 
 function hush() {

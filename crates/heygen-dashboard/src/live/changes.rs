@@ -7,38 +7,54 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Query as Params, Request, State};
 use axum::middleware::Next;
 use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse as _, Response};
 use futures_util::stream::unfold;
 use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
 
-use super::{LOOK_AGAIN, MadePage};
+use super::{LOOK_AGAIN, MadePage, SEEN};
 use crate::problem::Problem;
 use crate::site::Site;
 
-pub(crate) async fn stream(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Shown {
+    /// What the page shows at least.
+    seen: String,
+}
+
+pub(crate) async fn stream(
+    State(site): State<Arc<Site>>,
+    Params(shown): Params<Shown>,
+    headers: HeaderMap,
+) -> Response {
     // The listener serves 64 connections, and health checks are among them.
     let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
         let text = "Too many pages are open: this one does not change by itself.";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
-    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let begun = (Instant::now(), seen.map(str::to_owned), place);
-    let stream = unfold(begun, move |(begun_at, mut seen, place)| {
-        let site = Arc::clone(&site);
+    let told = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let begun = (Instant::now(), told.map(str::to_owned), place);
+    let shown = Some(shown.seen).filter(|seen| !seen.is_empty());
+    let stream = unfold(begun, move |(begun_at, mut told, place)| {
+        let (site, shown) = (Arc::clone(&site), shown.clone());
         async move {
             while begun_at.elapsed() < STREAM_TIME {
                 let now = site.pulse.now(&site.inbox).await;
-                if let Some(now) = now.filter(|now| Some(now) != seen.as_ref()) {
-                    // What was there when a page was made is no change of it.
-                    let name = if seen.is_some() { "change" } else { "start" };
+                if let Some(now) = now.filter(|now| Some(now) != told.as_ref()) {
+                    // What was there when a page was made is no change of it; that the stream has begun is told all the same, as
+                    // the browser learns from it what to ask for next, and when.
+                    let known = told.as_ref().or(shown.as_ref());
+                    let is_change = known.is_some_and(|known| *known != now);
+                    let name = if is_change { "change" } else { "start" };
                     let event = Event::default().event(name).id(&now).data(&now);
-                    seen = Some(now);
+                    told = Some(now);
                     return Some((
                         Ok::<_, Infallible>(event.retry(REOPEN)),
-                        (begun_at, seen, place),
+                        (begun_at, told, place),
                     ));
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -49,8 +65,14 @@ pub(crate) async fn stream(State(site): State<Arc<Site>>, headers: HeaderMap) ->
     Sse::new(stream).into_response()
 }
 
-/// Gives a page that fetches itself again what another got within the last second: everyone sees the same. What a person asks for
-/// is made again at once.
+/// Has the page say what it shows at least. That is looked up first: what comes in while the page is made is a change of it.
+pub(crate) async fn mark(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let seen = site.pulse.now(&site.inbox).await;
+    SEEN.scope(seen, next.run(request)).await
+}
+
+/// Gives a page that fetches itself again what another got within the last second, unless a change was told since: everyone sees
+/// the same. What a person asks for is made again at once.
 pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     if !request.headers().contains_key(REFRESH) {
         return next.run(request).await;
@@ -62,6 +84,7 @@ pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next:
     let mut copy = copy.lock().await;
     if let Some(MadePage { made_at, page }) = &*copy
         && made_at.elapsed() < LOOK_AGAIN
+        && site.pulse.is_unchanged_since(*made_at).await
     {
         return Html(page.clone()).into_response();
     }
@@ -81,3 +104,55 @@ pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next:
 const REFRESH: &str = "x-refresh";
 const STREAM_TIME: Duration = Duration::from_secs(8);
 const REOPEN: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use axum::Router;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use heygen_inbox::{BoxInbox, Inbox as _, InboxAdmin as _, MemoryInbox, NewDelivery, Source};
+    use tower_service::Service as _;
+
+    use super::*;
+
+    async fn append(site: &Site, body: &'static str) {
+        let (now, body) = (SystemTime::now(), body.into());
+        let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), body);
+        site.inbox.append(delivery).await.unwrap();
+    }
+
+    /// As when a second has passed since the last look.
+    async fn look(site: &Site) -> String {
+        if let Some(look) = &mut *site.pulse.0.lock().await {
+            look.looked_at = look.looked_at.checked_sub(LOOK_AGAIN).unwrap();
+        }
+        site.pulse.now(&site.inbox).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn copy_has_the_change_that_was_told_last() {
+        let site = Arc::new(Site::new(BoxInbox::new(MemoryInbox::new())));
+        let pending = |State(site): State<Arc<Site>>| async move {
+            site.inbox.counts().await.unwrap().pending.to_string()
+        };
+        let mut router = Router::new()
+            .route("/", get(pending))
+            .route_layer(from_fn_with_state(Arc::clone(&site), share))
+            .with_state(Arc::clone(&site));
+        let mut fetch = async || {
+            let request = Request::get("/").header(REFRESH, "1");
+            let request = request.body(Body::empty()).unwrap();
+            let response = router.call(request).await.unwrap();
+            to_bytes(response.into_body(), usize::MAX).await.unwrap()
+        };
+        append(&site, "{}").await;
+        let first = look(&site).await;
+        assert_eq!(fetch().await, "1");
+        // Within the same second.
+        append(&site, "[]").await;
+        assert_ne!(look(&site).await, first);
+        assert_eq!(fetch().await, "2");
+    }
+}
