@@ -56,7 +56,11 @@ struct Found {
     deliveries: Vec<DeliverySummary>,
     /// From where on there may be older ones.
     older: Option<DeliveryId>,
-    is_newer: bool,
+    /// From where on there may be newer ones.
+    newer: Option<DeliveryId>,
+    /// Whether it is not the first page.
+    is_later: bool,
+    is_upward: bool,
     /// How many were looked at.
     searched: usize,
     /// Whether it ends there although the page is not full.
@@ -74,13 +78,10 @@ impl Found {
             true => CHUNK,
             false => PAGE + 1,
         };
-        let mut range = query.clone().limit(chunk);
+        let mut range = self::range(&query).limit(chunk);
         range.oldest_first = is_upward;
-        (range.events, range.outcome, range.source) = (None, None, None);
-        (range.subject_id, range.callback_id) = (None, None);
-        // The other states are few, and have indexes.
-        range.state = query.state.filter(|state| *state != State::Acknowledged);
         let mut found = Self::default();
+        let mut stopped_at = None;
         'search: loop {
             let summaries = inbox.list(range.clone()).await?;
             let is_last = summaries.len() < chunk;
@@ -95,7 +96,7 @@ impl Found {
                 let is_long = !text.is_empty() && begun_at.elapsed() > SEARCH_TIME;
                 found.is_cut = found.searched >= SEARCHED_AT_ONCE || is_long;
                 if found.deliveries.len() > PAGE || found.is_cut {
-                    found.older = Some(id);
+                    stopped_at = Some(id);
                     break 'search;
                 }
                 range = match is_upward {
@@ -108,20 +109,26 @@ impl Found {
             }
             if begun_at.elapsed() > SEARCH_TIME {
                 found.is_cut = true;
-                found.older = if is_upward { range.after } else { range.before };
+                stopped_at = if is_upward { range.after } else { range.before };
                 break;
             }
         }
-        let is_more = found.older.is_some();
         let is_full = found.deliveries.len() > PAGE;
         found.deliveries.truncate(PAGE);
         if is_upward {
             found.deliveries.reverse();
         }
-        if is_upward || is_full {
-            found.older = found.deliveries.last().map(|last| last.id);
-        }
-        found.is_newer = query.before.is_some() || (is_upward && is_more);
+        let first = found.deliveries.first().map(|first| first.id);
+        let last = found.deliveries.last().map(|last| last.id);
+        let is_more = stopped_at.is_some();
+        // A page that is not full goes on where the search stopped, not at what it found last.
+        let next = |end| if is_full { end } else { stopped_at };
+        (found.newer, found.older) = match is_upward {
+            true => (next(first), last),
+            false => (query.before.and(first), next(last)),
+        };
+        found.is_later = query.before.is_some() || (is_upward && (is_more || first.is_none()));
+        found.is_upward = is_upward;
         Ok(found)
     }
 
@@ -134,20 +141,22 @@ impl Found {
                 p.hint role="status" {
                     (number(self.searched as u64)) @if has_text { " bodies" } @else { " deliveries" } " searched, "
                     (number(self.deliveries.len() as u64)) " found"
-                    @if self.older.is_some() { "; there are older ones" } "."
+                    @if self.is_upward && self.newer.is_some() { "; there are newer ones" }
+                    @else if self.older.is_some() { "; there are older ones" }
+                    "."
                 }
             }
             @if self.deliveries.is_empty() { (nothing(filter)) } @else { (table(site, &self.deliveries, now)) }
             nav.pages aria-label="Pages of the list" {
-                @if self.is_newer {
-                    a.button href=(to(&filter.at_start())) { "Newest" }
-                    @if let Some(first) = self.deliveries.first() {
-                        a.button href=(to(&filter.after(first.id))) rel="prev" { "Newer" }
+                @if self.is_later { a.button href=(to(&filter.at_start())) { "Newest" } }
+                @if let Some(newer) = self.newer {
+                    a.button href=(to(&filter.after(newer))) rel="prev" {
+                        @if self.is_cut && self.is_upward { "Search on" } @else { "Newer" }
                     }
                 }
                 @if let Some(older) = self.older {
                     a.button href=(to(&filter.before(older))) rel="next" {
-                        @if self.is_cut { "Search on" } @else { "Older" }
+                        @if self.is_cut && !self.is_upward { "Search on" } @else { "Older" }
                     }
                 }
             }
@@ -206,6 +215,17 @@ fn text_or_dash(text: Option<&str>) -> Markup {
     }
 }
 
+/// What the inbox finds without looking at what does not match: times, pages, and states that are few. The rest of a query is for
+/// who looks through this.
+pub(crate) fn range(query: &Query) -> Query {
+    let mut range = query.clone();
+    (range.events, range.outcome, range.source) = (None, None, None);
+    (range.subject_id, range.callback_id) = (None, None);
+    // The other states are few, and have indexes.
+    range.state = query.state.filter(|state| *state != State::Acknowledged);
+    range
+}
+
 /// Whether the body holds the text, letter case aside.
 fn holds(stored: Option<StoredDelivery>, text: &[u8]) -> bool {
     let is_here = |window: &[u8]| window.eq_ignore_ascii_case(text);
@@ -214,7 +234,7 @@ fn holds(stored: Option<StoredDelivery>, text: &[u8]) -> bool {
 
 const PAGE: usize = 50;
 const CHUNK: usize = 1000;
-const SEARCHED_AT_ONCE: usize = 10_000;
+pub(crate) const SEARCHED_AT_ONCE: usize = 10_000;
 
 /// The admin listener has ten seconds for a request, and the inbox other readers.
-const SEARCH_TIME: Duration = Duration::from_secs(3);
+pub(crate) const SEARCH_TIME: Duration = Duration::from_secs(3);

@@ -17,7 +17,8 @@ pub(crate) struct Jobs(Mutex<Option<Arc<Job>>>);
 /// One of them: how far it has come, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Job {
-    total: u64,
+    /// `None` when no one has counted them.
+    total: Option<u64>,
     /// By what came of them, in an order of the job's own.
     counts: [AtomicU64; 3],
     begun_at: Instant,
@@ -36,7 +37,7 @@ impl Jobs {
     /// Does this in the background. Returns when it has ended, or soon; fails while another runs.
     pub(crate) async fn start<F>(
         &self,
-        total: u64,
+        total: Option<u64>,
         work: impl FnOnce(Arc<Job>) -> F,
     ) -> Result<(), Problem>
     where
@@ -78,7 +79,11 @@ impl Jobs {
 
     pub(crate) fn stop(&self) {
         if let Some(job) = self.last() {
-            job.is_stopped.store(true, Ordering::Relaxed);
+            let ended = job.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            // What has ended by itself was not stopped.
+            if ended.is_none() {
+                job.is_stopped.store(true, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -116,8 +121,11 @@ impl Job {
         let Some((at, result)) = ended else {
             return html! {
                 section.card {
-                    p.lead { strong { (number(done)) } " of " (number(self.total)) " done" }
-                    progress max=(self.total.max(1)) value=(done) aria-label="Done" {}
+                    p.lead { strong { (number(done)) } @if let Some(total) = self.total { " of " (number(total)) } " done" }
+                    @match self.total {
+                        Some(total) => progress max=(total.max(1)) value=(done) aria-label="Done" {},
+                        None => progress aria-label="Done" {},
+                    }
                     form method="post" action=(stop) { button { "Stop" } }
                 }
             };
@@ -142,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn one_job_runs_at_a_time_and_a_panic_ends_it() {
         let jobs = Jobs::default();
-        let panics = jobs.start(1, |job| async move {
+        let panics = jobs.start(Some(1), |job| async move {
             job.add(0, 1);
             assert!(job.is_stopped(), "on purpose");
             Ok(())
@@ -154,18 +162,30 @@ mod tests {
         let shown = last.markup("/stop", &html! { "1 done" }).into_string();
         assert!(shown.contains("1 done, then it failed"), "{shown}");
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let waits = jobs.start(1, |_| async move {
+        let waits = jobs.start(None, |_| async move {
             let _ = ended.await;
             Ok(())
         });
         let another = async {
             tokio::task::yield_now().await;
-            let refused = jobs.start(1, |_| async { Ok(()) }).await.unwrap_err();
+            let refused = jobs.start(Some(1), |_| async { Ok(()) });
+            let refused = refused.await.unwrap_err();
             assert_eq!(refused.status, StatusCode::CONFLICT);
             end.send(()).unwrap();
         };
         let (waited, ()) = tokio::join!(waits, another);
         waited.unwrap();
         assert!(!jobs.last().unwrap().is_running());
+    }
+
+    #[tokio::test]
+    async fn job_that_has_ended_is_not_stopped() {
+        let jobs = Jobs::default();
+        jobs.start(Some(0), |_| async { Ok(()) }).await.unwrap();
+        let last = jobs.last().unwrap();
+        assert!(!last.is_running());
+        jobs.stop();
+        let shown = last.markup("/stop", &html! { "0 done" }).into_string();
+        assert!(!shown.contains("stopped"), "{shown}");
     }
 }

@@ -180,7 +180,7 @@ pub(crate) async fn reverify(
             all.iter().map(|summary| summary.id).collect()
         }
     };
-    let (total, of) = (ids.len() as u64, Arc::clone(&site));
+    let (total, of) = (Some(ids.len() as u64), Arc::clone(&site));
     let work = |job| accept(job, of, secrets, ids);
     site.reverify.start(total, work).await?;
     Ok(Redirect::to(&site.path("/rejected")))

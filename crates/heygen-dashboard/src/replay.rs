@@ -2,15 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::extract::{Form, Query as Params, State};
 use axum::response::{Redirect, Response};
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, Query};
+use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query};
 use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use crate::deliveries::{self, SEARCH_TIME, SEARCHED_AT_ONCE};
 use crate::filter::Filter;
 use crate::job::Job;
 use crate::page::Page;
@@ -25,11 +26,12 @@ pub(crate) async fn show(
     let query = filter.query(SystemTime::now()).map_err(bad)?;
     let last = site.replay.last();
     let is_running = last.as_ref().is_some_and(|job| job.is_running());
-    // Reads the whole inbox, perhaps, and this page is asked for each second while one runs.
-    let count = match is_running {
-        true => 0,
-        false => site.inbox.count(query).await?,
+    // This page is asked for each second while one runs.
+    let matching = match is_running {
+        true => Matching::default(),
+        false => Matching::of(&site.inbox, &query).await?,
     };
+    let is_none = matching.exact() == Some(0);
     let has_text = !filter.text.trim().is_empty();
     let content = html! {
         h1 { "Replay" }
@@ -38,7 +40,10 @@ pub(crate) async fn show(
         }
         @if !is_running {
             form.card method="post" action=(site.path("/replay")) {
-                p.lead { strong { (words::deliveries(count)) } @if count == 1 { " matches" } @else { " match" } @if !filter.is_set() { " (all of the inbox)" } "." }
+                p.lead { strong { (matching.words()) } @if matching.exact() == Some(1) { " matches" } @else { " match" } @if !filter.is_set() { " (all of the inbox)" } "." }
+                @if matching.is_cut {
+                    p.hint { (number(matching.looked_at)) " deliveries were counted, the newest. A replay goes through all." }
+                }
                 p.hint {
                     "Each is dispatched again, whatever its state, with as many attempts as a new one. Those in a handler's hands are left alone; \
                      new deliveries go first."
@@ -51,7 +56,7 @@ pub(crate) async fn show(
                         input #rate name="rate" type="number" min="1" max="10000" value="50";
                     }
                     div.buttons {
-                        button.primary disabled[count == 0 || site.is_read_only || has_text] { "Replay " (words::deliveries(count)) }
+                        button.primary disabled[is_none || site.is_read_only || has_text] { "Replay " (matching.words()) }
                         a.button href=(format!("{}{}", site.path("/deliveries"), filter.address())) { "Back" }
                     }
                 }
@@ -59,6 +64,49 @@ pub(crate) async fn show(
         }
     };
     Ok(Page::new("Replay", content).under("/deliveries").of(&site))
+}
+
+/// How many match, as far as was counted.
+#[derive(Default)]
+struct Matching {
+    found: u64,
+    looked_at: u64,
+    /// Whether there are older ones, which were not looked at.
+    is_cut: bool,
+}
+
+impl Matching {
+    /// A page that a link opens does not go through a million.
+    async fn of(inbox: &BoxInbox, query: &Query) -> Result<Self, InboxError> {
+        let begun_at = Instant::now();
+        let mut range = deliveries::range(query).limit(COUNTED);
+        let mut matching = Self::default();
+        loop {
+            let summaries = inbox.list(range.clone()).await?;
+            let found = summaries.iter().filter(|summary| query.matches(summary));
+            matching.found += found.count() as u64;
+            matching.looked_at += summaries.len() as u64;
+            let Some(last) = summaries.last().filter(|_| summaries.len() == COUNTED) else {
+                return Ok(matching);
+            };
+            if matching.looked_at >= SEARCHED_AT_ONCE as u64 || begun_at.elapsed() > SEARCH_TIME {
+                matching.is_cut = true;
+                return Ok(matching);
+            }
+            range = range.before(last.id);
+        }
+    }
+
+    fn exact(&self) -> Option<u64> {
+        (!self.is_cut).then_some(self.found)
+    }
+
+    fn words(&self) -> String {
+        match self.is_cut {
+            true => format!("{} or more deliveries", number(self.found)),
+            false => words::deliveries(self.found),
+        }
+    }
 }
 
 fn outcome(job: &Job) -> Markup {
@@ -93,7 +141,7 @@ pub(crate) async fn start(
             Some(rate.map_err(|_| bad("At most per second: give a number from 1 on.".to_owned()))?)
         }
     };
-    let total = site.inbox.count(query.clone()).await?;
+    let total = Matching::of(&site.inbox, &query).await?.exact();
     let inbox = site.inbox.clone();
     let work = |job| replay(job, inbox, query, rate.map(NonZeroU32::get));
     site.replay.start(total, work).await?;
@@ -143,3 +191,4 @@ fn bad(text: String) -> Problem {
 
 const NO_TEXT: &str = "A text in the body cannot be replayed by: remove it from the filter.";
 const CHUNK: usize = 200;
+const COUNTED: usize = 1000;
