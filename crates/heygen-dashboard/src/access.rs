@@ -134,10 +134,13 @@ fn origin(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::ORIGIN)?.to_str().ok()
 }
 
-/// Whether a page of another site has it loaded by itself, as an image for instance: what costs much is not for it to ask.
+/// Whether a page of another site, or of another port, has it loaded by itself, as an image or in a frame: what costs much is not
+/// for it to ask.
 fn is_foreign_load(headers: &HeaderMap) -> bool {
     let is = |name: &str, expected: &str| headers.get(name).is_some_and(|value| value == expected);
-    is("sec-fetch-site", "cross-site") && !is("sec-fetch-mode", "navigate")
+    let is_foreign = is("sec-fetch-site", "cross-site") || is("sec-fetch-site", "same-site");
+    let is_whole = !headers.contains_key("sec-fetch-dest") || is("sec-fetch-dest", "document");
+    is_foreign && !(is("sec-fetch-mode", "navigate") && is_whole)
 }
 
 pub(crate) async fn show_login(State(site): State<Arc<Site>>) -> Response {

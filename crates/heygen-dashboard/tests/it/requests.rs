@@ -4,11 +4,12 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, BodyDataStream, to_bytes};
 use axum::response::Response;
+use futures_util::StreamExt as _;
 use heygen_dashboard::{Dashboard, Fact, Token};
 use heygen_inbox::{
-    Inbox as _, InboxAdmin as _, InboxError, MemoryInbox, NewDelivery, Query, Rejected,
+    DeliveryId, Inbox as _, InboxAdmin as _, InboxError, MemoryInbox, NewDelivery, Query, Rejected,
     RejectedRequests, RejectedSummary, Source, State,
 };
 use http::request::Builder;
@@ -85,15 +86,27 @@ async fn what_comes_through_a_proxy_needs_a_token() {
 
 #[tokio::test]
 async fn other_sites_may_link_and_load_nothing() {
-    for (mode, expected) in [
-        ("navigate", StatusCode::OK),
-        ("no-cors", StatusCode::FORBIDDEN),
+    for (site, mode, destination, expected) in [
+        ("cross-site", "navigate", "document", StatusCode::OK),
+        ("cross-site", "navigate", "iframe", StatusCode::FORBIDDEN),
+        ("cross-site", "navigate", "object", StatusCode::FORBIDDEN),
+        ("cross-site", "no-cors", "image", StatusCode::FORBIDDEN),
+        // Another port of this machine.
+        ("same-site", "navigate", "document", StatusCode::OK),
+        ("same-site", "navigate", "iframe", StatusCode::FORBIDDEN),
+        ("same-origin", "navigate", "iframe", StatusCode::OK),
+        ("none", "navigate", "document", StatusCode::OK),
     ] {
-        let request = get("/deliveries")
-            .header("sec-fetch-site", "cross-site")
-            .header("sec-fetch-mode", mode);
-        assert_eq!(ask(dashboard(), request).await.status(), expected, "{mode}");
+        let request = get("/replay?subject=x")
+            .header("sec-fetch-site", site)
+            .header("sec-fetch-mode", mode)
+            .header("sec-fetch-dest", destination);
+        let status = ask(dashboard(), request).await.status();
+        assert_eq!(status, expected, "{site} {mode} {destination}");
     }
+    let request = get("/replay").header("sec-fetch-site", "cross-site");
+    let request = request.header("sec-fetch-mode", "navigate");
+    assert_eq!(ask(dashboard(), request).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -162,6 +175,24 @@ async fn nothing_but_the_login_is_shown_without_one() {
             _ => StatusCode::SEE_OTHER,
         };
         assert_eq!(response.status(), expected, "{path}");
+    }
+    // Nor what was made for someone who is logged in.
+    let mut router = with_token(dashboard()).router();
+    let bearer = format!("Bearer {TOKEN}");
+    let mut fetch = async |bearer: Option<&str>| {
+        let mut request = get("/deliveries").header("x-refresh", "1");
+        if let Some(bearer) = bearer {
+            request = request.header(header::AUTHORIZATION, bearer);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        router.call(request).await.unwrap()
+    };
+    let page = text(fetch(Some(&bearer)).await).await;
+    assert!(page.contains("No delivery has come yet"), "{page}");
+    for bearer in [None, Some("Bearer another-token-of-some-length")] {
+        let response = fetch(bearer).await;
+        assert_eq!(response.status(), StatusCode::SEE_OTHER, "{bearer:?}");
+        assert_eq!(text(response).await, "", "{bearer:?}");
     }
 }
 
@@ -280,15 +311,31 @@ async fn sandbox_alone_has_no_page_of_an_inbox() {
     }
 }
 
-/// Whoever opens the pages does not have the inbox read through for what is rare.
-#[tokio::test]
-async fn search_for_what_is_rare_goes_on_when_asked() {
+/// From `video-0` on, one more than is looked at for a request, and some. With the id of the oldest.
+async fn many() -> (Arc<MemoryInbox>, DeliveryId) {
     let inbox = Arc::new(MemoryInbox::with_capacity(11_000));
+    let mut oldest = None;
     for number in 0..10_050 {
         let body = fail(&format!("video-{number}"), "no credit").into();
         let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
-        inbox.append(delivery).await.unwrap();
+        let id = inbox.append(delivery).await.unwrap().id();
+        oldest.get_or_insert(id);
     }
+    (inbox, oldest.unwrap())
+}
+
+/// Where the link of that relation and text leads.
+#[track_caller]
+fn link(page: &str, end: &str) -> String {
+    let (before, _) = page.split_once(&format!("\" {end}")).unwrap();
+    let (_, link) = before.rsplit_once("href=\"").unwrap();
+    link.replace("&amp;", "&")
+}
+
+/// Whoever opens the pages does not have the inbox read through for what is rare.
+#[tokio::test]
+async fn search_for_what_is_rare_goes_on_when_asked() {
+    let (inbox, _) = many().await;
     for filter in [
         "subject=video-7",
         "event=avatar_video.*&subject=video-7",
@@ -306,12 +353,119 @@ async fn search_for_what_is_rare_goes_on_when_asked() {
                 page.contains(" searched, 0 found; there are older ones"),
                 "{page}"
             );
-            let (before, _) = page.split_once("\" rel=\"next\">Search on").unwrap();
-            let (_, link) = before.rsplit_once("href=\"").unwrap();
-            path = link.replace("&amp;", "&");
+            path = link(&page, "rel=\"next\">Search on");
         }
         assert!(pages > 1, "{filter}: all at once");
     }
+}
+
+#[tokio::test]
+async fn search_for_what_is_newer_goes_on_where_it_stopped() {
+    let (inbox, oldest) = many().await;
+    let fetch = async |path: &str| text(ask(Dashboard::new(inbox.clone()), get(path)).await).await;
+    let mut path = format!("/deliveries?subject=video-10049&after={oldest}");
+    let mut pages = 0;
+    let page = loop {
+        let page = fetch(&path).await;
+        pages += 1;
+        if page.contains(">video-10049<") {
+            break page;
+        }
+        let told = " searched, 0 found; there are newer ones";
+        assert!(page.contains(told), "{page}");
+        path = link(&page, "rel=\"prev\">Search on");
+    };
+    assert!(pages > 1, "all at once");
+    assert!(!page.contains("rel=\"prev\""), "{page}");
+    // What was found may end a page: the next begins behind it, and not behind what was not shown.
+    let page = fetch(&format!("/deliveries?event=*.fail&after={oldest}")).await;
+    assert!(page.contains(">video-50<") && !page.contains(">video-51<"));
+    let page = fetch(&link(&page, "rel=\"prev\">Newer")).await;
+    assert!(page.contains(">video-51<") && page.contains(">video-100<"));
+    // Where there is nothing newer, there is a way back.
+    let page = fetch(&link(&fetch("/deliveries").await, "rel=\"next\">Older")).await;
+    let newer = link(&page, "rel=\"prev\">Newer");
+    let page = fetch(&newer.replace("?", "?outcome=success&")).await;
+    assert!(page.contains(">Newest<"), "{page}");
+}
+
+#[tokio::test]
+async fn page_of_a_replay_counts_no_more_than_a_search_looks_at() {
+    let (inbox, _) = many().await;
+    for (filter, counted) in [
+        ("", "10,000 or more deliveries"),
+        ("?subject=video-7", "0 or more deliveries"),
+        ("?subject=video-10049", "1 or more deliveries"),
+        ("?state=dead_lettered", "0 deliveries"),
+    ] {
+        let path = format!("/replay{filter}");
+        let page = text(ask(Dashboard::new(inbox.clone()), get(&path)).await).await;
+        assert!(
+            page.contains(&format!("<strong>{counted}</strong>")),
+            "{page}"
+        );
+        // What was not counted can be replayed all the same.
+        let button = format!("<button class=\"primary\">Replay {counted}</button>");
+        assert_eq!(page.contains(&button), counted != "0 deliveries", "{page}");
+    }
+    let mut router = Dashboard::new(inbox).router();
+    let replay = post("/replay").body(Body::from("subject=video-7"));
+    let response = router.call(replay.unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let request = get("/replay").body(Body::empty()).unwrap();
+    let page = text(router.call(request).await.unwrap()).await;
+    assert!(page.contains("1 delivery replayed"), "{page}");
+}
+
+/// The next event of a stream of changes, with its name and text.
+async fn event(events: &mut BodyDataStream) -> (String, String) {
+    let event = tokio::time::timeout(PATIENCE, events.next()).await;
+    let event = event.unwrap().expect("an event").unwrap();
+    let event = String::from_utf8(event.to_vec()).unwrap();
+    let field = |name: &str| {
+        let mut lines = event.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.unwrap_or_default().to_owned()
+    };
+    (field("event"), field("data"))
+}
+
+#[tokio::test]
+async fn what_comes_after_a_page_was_made_is_a_change_of_it() {
+    let inbox = Arc::new(MemoryInbox::new());
+    let mut router = Dashboard::new(inbox.clone()).router();
+    let mut ask = async |path: &str| {
+        let request = get(path).body(Body::empty()).unwrap();
+        router.call(request).await.unwrap()
+    };
+    for path in ["/", "/deliveries", "/drift", "/replay"] {
+        let page = text(ask(path).await).await;
+        assert!(page.contains(" data-seen=\""), "{path}");
+    }
+    let page = text(ask("/deliveries").await).await;
+    assert!(page.contains("No delivery has come yet"), "{page}");
+    let (_, seen) = page.split_once(" data-seen=\"").unwrap();
+    let (seen, _) = seen.split_once('"').unwrap();
+    // Before its stream begins.
+    let body = fail("a", "no credit").into();
+    let delivery = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+    inbox.append(delivery).await.unwrap();
+    let changes = format!("/changes?seen={seen}");
+    let mut events = ask(&changes).await.into_body().into_data_stream();
+    let mut told = event(&mut events).await;
+    // The last look may be younger than a second.
+    if told == ("start".to_owned(), seen.to_owned()) {
+        told = event(&mut events).await;
+    }
+    let (name, now) = told;
+    assert_eq!(name, "change");
+    assert_ne!(now, seen);
+    // A stream that begins later, as the first was refused, tells it too.
+    let mut events = ask(&changes).await.into_body().into_data_stream();
+    assert_eq!(event(&mut events).await, (name, now.clone()));
+    let changes = format!("/changes?seen={now}");
+    let mut events = ask(&changes).await.into_body().into_data_stream();
+    assert_eq!(event(&mut events).await, ("start".to_owned(), now));
 }
 
 #[tokio::test]
