@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_dashboard::Dashboard;
@@ -110,11 +110,22 @@ async fn play(
     };
     if let Some(showing) = showing {
         showing.abort();
+        // It fails because it was aborted.
+        let _ = showing.await;
     }
-    if let Some(heygen) = Arc::into_inner(heygen) {
-        heygen.stop().await;
-    }
+    stop(heygen).await;
     asked
+}
+
+/// Stops it once no request of the page holds it, which none does for long.
+async fn stop(mut heygen: Arc<Heygen>) {
+    for _ in 0..STOP_ATTEMPTS {
+        match Arc::try_unwrap(heygen) {
+            Ok(heygen) => return heygen.stop().await,
+            Err(held) => heygen = held,
+        }
+        tokio::time::sleep(STOP_PAUSE).await;
+    }
 }
 
 /// Where the page that drives it is.
@@ -271,3 +282,6 @@ fn line(delivery: &Delivery, json: bool) -> String {
 /// Beside the sandbox itself.
 const DASHBOARD: &str = "127.0.0.1:8091";
 const KEY: &str = "HEYGEN_WEBHOOKS_SANDBOX_KEY";
+
+const STOP_ATTEMPTS: u32 = 100;
+const STOP_PAUSE: Duration = Duration::from_millis(10);
