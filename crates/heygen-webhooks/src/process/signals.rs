@@ -151,8 +151,8 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
 /// Whether a second signal is ending the process.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
-/// Within this time it is the same wish: a terminal sends Ctrl-C to us and to what started us, such as
-/// npm or a runner of several programs, which passes it on.
+/// What comes within this time counts as one request to stop: a terminal sends Ctrl-C to us and to what
+/// started us, such as npm or a runner of several programs, which passes it on.
 #[cfg(unix)]
 const REPEATED: Duration = Duration::from_millis(500);
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
-use rustix::process::{Pid, Signal, kill_process, test_kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpid};
 
 use crate::endpoint;
 use crate::nats::World;
@@ -82,7 +82,10 @@ fn signal_that_is_passed_on_too_lets_handlers_end() {
     post(&serve, &event("order.new", "a"));
     eventually(|| workdir.path().join("runs").exists());
     let process = Pid::from_raw(serve.process_id().cast_signed()).expect("an id");
-    for signal in [Signal::INT, Signal::TERM] {
+    kill_process(process, Signal::STOP).expect("it is stopped");
+    waitpid(Some(process), WaitOptions::UNTRACED).expect("it is our child");
+    // While it is stopped, so that it finds both at once, however long this takes here.
+    for signal in [Signal::INT, Signal::TERM, Signal::CONT] {
         kill_process(process, signal).expect("it is asked");
     }
     let (status, _, log) = serve.wait();
