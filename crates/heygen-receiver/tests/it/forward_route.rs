@@ -123,7 +123,8 @@ async fn connection_closed_as_idle_without_close_notify_costs_no_attempt() {
     serving.abort();
 }
 
-/// Reads a request whose body is an object, to its end: what is left unread would reset the connection.
+/// Reads a request whose body is an object, to its end: what is left unread would reset the
+/// connection.
 async fn read_json(stream: &mut (impl AsyncRead + Unpin)) {
     let mut read = Vec::new();
     while !read.ends_with(b"}") {
