@@ -10,7 +10,7 @@ use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, ClaimedDelivery, DeliveryId, Inbox as _, InboxErrorKind,
 };
-use xtask_nats::{PATIENCE, Program};
+use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
 use crate::support::{append_new, at, body, claim_one, complete, server};
@@ -198,6 +198,43 @@ async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
     stream.delete_consumer("workers").await.unwrap();
     let _: PullConsumer = stream.create_consumer(fit).await.unwrap();
     assert_eq!(claim_in_spite_of_failures(&worker, 1).await.id, id);
+}
+
+/// What was fetched counts as an attempt, and comes again only after the ack wait.
+#[tokio::test]
+async fn fetched_delivery_is_claimed_though_the_consumer_cannot_be_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users.conf");
+    let deny = |subject: &str| {
+        let denied = format!(r#"permissions: {{ publish: {{ deny: ["{subject}"] }} }}"#);
+        let user = format!("{{ user: a, password: b, {denied} }}");
+        let text = format!("authorization {{ users: [ {user} ] }}\n");
+        std::fs::write(&file, text).unwrap();
+    };
+    deny("nothing");
+    // A path relative to the server's own configuration.
+    let include = format!("include \"{}{}\"", "../".repeat(20), file.display());
+    let of_server = Options::new().sync_interval("2m").config(&include);
+    let mut server = Server::start(Program::Current, &of_server).unwrap();
+    let url = server.url().replace("nats://", "nats://a:b@");
+    let inbox = open(&url, options()).await;
+    append_and_acknowledge(&inbox, "done").await;
+
+    server.kill().unwrap();
+    deny("$JS.API.CONSUMER.INFO.>");
+    server.restart().unwrap();
+    in_time(async {
+        while inbox.ready().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    let id = append_new(&inbox, 1, &body("new")).await;
+    // A worker looks at its consumer once a second.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let claim = inbox.claim(ClaimRequest::due(10, at(1))).await.unwrap();
+    let claimed: Vec<_> = claim.deliveries.iter().map(|one| one.id).collect();
+    assert_eq!(claimed, [id]);
 }
 
 /// One of these who created the consumers decides, and all others see what it decided.
