@@ -169,7 +169,8 @@ pub enum State {
     Interrupted,
     /// A handler acknowledged it.
     Acknowledged,
-    /// A handler refused it for good, or it failed too often. It is still stored and can be replayed.
+    /// A handler refused it for good, or it failed too often. It is still stored and can be
+    /// replayed.
     DeadLettered,
 }
 

@@ -45,8 +45,8 @@ impl Stream {
         self.connection.publish(subject, message).await
     }
 
-    /// The same, with every failure as an inbox error; gives the sequence. An error also where it is
-    /// not certain yet that an earlier try of the same message is stored.
+    /// The same, with every failure as an inbox error; gives the sequence. An error also where it
+    /// is not certain yet that an earlier try of the same message is stored.
     pub(super) async fn write(
         &self,
         subject: String,

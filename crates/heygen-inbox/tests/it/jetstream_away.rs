@@ -304,8 +304,8 @@ async fn own_message_in_flight_is_not_sent_under_another_id() {
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
 }
 
-/// Such servers would also lose the next attempt, or the dead letter: the attempt is not over before
-/// they are stored.
+/// Such servers would also lose the next attempt, or the dead letter: the attempt is not over
+/// before they are stored.
 #[tokio::test]
 async fn attempt_whose_reference_or_dead_letter_stays_in_flight_is_not_completed() {
     let server = fast_server();
