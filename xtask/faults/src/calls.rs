@@ -314,11 +314,7 @@ impl Part {
 const FIRST_SCHEMA: &[u8] = include_bytes!("../../../crates/heygen-inbox/tests/files/schema_1.db");
 
 /// What `inbox check` says of a file that nobody has finished making.
-const NOT_MADE_YET: [&str; 3] = [
-    "no inbox at",
-    "has schema version",
-    "was not completed",
-];
+const NOT_MADE_YET: [&str; 3] = ["no inbox at", "has schema version", "was not completed"];
 
 /// Of a short run, which makes every ninth call fail and no other.
 const QUICK_STEP: usize = 9;
