@@ -23,8 +23,7 @@ use crate::settings::options::Options;
     --forward http://localhost:3000/heygen --forward-secret-file forward-secret
   heygen-webhooks inbox list --inbox nats://a,b,c/HEYGEN \\
     --nats-creds worker.creds",
-    after_help = "Not available with an inbox on NATS: --ordered, `inbox check`, `inbox backup` and `inbox drift`; each names the \
-            alternative."
+    after_help = "Not available with an inbox on NATS: --ordered, `inbox check` and `inbox backup`; each names the alternative."
 )]
 pub(crate) struct NatsPage {
     #[command(flatten)]
