@@ -250,6 +250,10 @@ impl Setup<'_> {
                 found.map_err(|error| self.not_opened(error))
             }
             Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
+                // A server also answers this for the same stream, while another process creates it.
+                if let Ok(found) = context.get_stream(name).await {
+                    return Ok(found);
+                }
                 let message = format!(
                     "another stream of this account has the subjects {}.… already: this inbox needs \
                      a prefix of its own",
