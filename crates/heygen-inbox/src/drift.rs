@@ -73,7 +73,7 @@ impl Drift {
         Self::new(kind, "", "(others)")
     }
 
-    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
+    #[cfg(feature = "jetstream")]
     pub(crate) fn from_parts(kind: DriftKind, event_type: String, name: String) -> Self {
         Self {
             kind,
