@@ -39,6 +39,8 @@ mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+mod throttle;
 mod time;
 mod traffic;
 #[cfg(feature = "transfer")]

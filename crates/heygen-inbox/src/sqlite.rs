@@ -47,7 +47,6 @@ mod shared;
 mod stats;
 mod store;
 mod thread;
-mod throttle;
 mod traffic;
 mod writer;
 

@@ -2,13 +2,12 @@
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 
 use super::drift::DriftTally;
 use super::fingerprint_cache::FingerprintCache;
@@ -28,6 +27,7 @@ use crate::id::DeliveryId;
 use crate::inbox::Appended;
 use crate::record::State;
 use crate::source::Source;
+use crate::throttle::Throttle;
 use crate::time::to_micros;
 
 /// Publishes deliveries to the stream of events, each once.
@@ -47,16 +47,14 @@ pub(super) struct Publisher {
 
 /// Logs once a minute why deliveries cannot be stored, and that they are stored again. The receiver
 /// only answers 503.
-#[derive(Debug, Default)]
-struct FailureLog {
-    failing: Mutex<Failing>,
-}
+#[derive(Debug)]
+struct FailureLog(Mutex<Failures>);
 
-#[derive(Debug, Default)]
-struct Failing {
-    logged_at: Option<Instant>,
-    /// Whether it was logged that deliveries cannot be stored, and not yet that they are again.
-    is_told: bool,
+#[derive(Debug)]
+struct Failures {
+    throttle: Throttle,
+    /// Whether the log still says that deliveries cannot be stored.
+    is_logged: bool,
 }
 
 /// The result of a publication.
@@ -79,7 +77,7 @@ impl Publisher {
             room: Semaphore::new(queue_capacity),
             queue_capacity,
             publish_timeout: options.publish_timeout,
-            failures: FailureLog::default(),
+            failures: FailureLog::new(),
         }
     }
 
@@ -348,40 +346,41 @@ impl Publisher {
 }
 
 impl FailureLog {
+    fn new() -> Self {
+        Self(Mutex::new(Failures {
+            throttle: Throttle::new(LOG_INTERVAL),
+            is_logged: false,
+        }))
+    }
+
     fn failed(&self, error: &InboxError) {
-        if self.failing().tells_failure(Instant::now()) {
+        if self.failures().is_failure_logged(Instant::now()) {
             let cause = error.source().map(ToString::to_string);
             tracing::error!(%error, cause, "deliveries cannot be stored");
         }
     }
 
     fn over(&self) {
-        if self.failing().tells_end() {
+        if self.failures().is_end_logged() {
             tracing::info!("deliveries are stored again");
         }
     }
 
-    fn failing(&self) -> MutexGuard<'_, Failing> {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Failing {
-    /// Whether to log a failure.
-    fn tells_failure(&mut self, now: Instant) -> bool {
-        let is_due = |at: Instant| now - at >= LOG_INTERVAL;
-        let is_told = self.logged_at.is_none_or(is_due);
-        if is_told {
-            self.logged_at = Some(now);
-            self.is_told = true;
-        }
-        is_told
+impl Failures {
+    fn is_failure_logged(&mut self, now: Instant) -> bool {
+        let passes = self.throttle.passes(now);
+        self.is_logged |= passes;
+        passes
     }
 
-    /// Whether to log that it is over. The next failure still waits for its minute: where only some
-    /// fail, each would be logged.
-    fn tells_end(&mut self) -> bool {
-        std::mem::take(&mut self.is_told)
+    /// The next failure still waits for its minute: where only some fail, each would be logged.
+    fn is_end_logged(&mut self) -> bool {
+        std::mem::take(&mut self.is_logged)
     }
 }
 
@@ -450,13 +449,17 @@ mod tests {
 
     #[test]
     fn failures_that_alternate_with_successes_are_logged_once_a_minute() {
-        let (mut failing, begin) = (Failing::default(), Instant::now());
+        let log = FailureLog::new();
+        let (mut failures, begin) = (log.failures(), Instant::now());
         let mut logged = Vec::new();
         for second in 0..=120 {
-            let told = failing.tells_failure(begin + Duration::from_secs(second));
-            let is_over = failing.tells_end();
-            assert_eq!(told, is_over, "no end without a beginning");
-            logged.extend(told.then_some(second));
+            let is_logged = failures.is_failure_logged(begin + Duration::from_secs(second));
+            assert_eq!(
+                failures.is_end_logged(),
+                is_logged,
+                "no end without a beginning"
+            );
+            logged.extend(is_logged.then_some(second));
         }
         assert_eq!(logged, [0, 60, 120]);
     }

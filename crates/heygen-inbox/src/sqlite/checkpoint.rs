@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::throttle::Throttle;
 use rusqlite::Connection;
-
-use super::throttle::Throttle;
 
 /// The WAL as the writer's connection sees it.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use super::reader_thread::ReadJob;
 use super::recovery::Recovery;
 use super::store::{ClosedState, Store};
 use super::thread::closed;
-use super::throttle::Throttle;
+use crate::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Owner {

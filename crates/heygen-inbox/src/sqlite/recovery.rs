@@ -13,7 +13,7 @@ use super::file_id::{FileChange, FileId, check_hard_links};
 use super::reader::Reader;
 use super::rescue::Orphan;
 use super::thread::spawn;
-use super::throttle::Throttle;
+use crate::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 /// Meanwhile every request is rejected, and what only the open file holds is copied.

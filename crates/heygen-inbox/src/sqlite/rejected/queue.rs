@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use super::store::Store;
-use crate::sqlite::throttle::Throttle;
+use crate::throttle::Throttle;
 use crate::{InboxError, InboxErrorKind};
 
 pub(super) struct Queue {

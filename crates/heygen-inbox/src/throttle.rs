@@ -4,20 +4,20 @@ use std::time::{Duration, Instant};
 
 /// Passes once in each interval.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     interval: Duration,
     passed_at: Option<Instant>,
 }
 
 impl Throttle {
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
             passed_at: None,
         }
     }
 
-    pub(super) fn passes(&mut self, now: Instant) -> bool {
+    pub(crate) fn passes(&mut self, now: Instant) -> bool {
         let is_early = self
             .passed_at
             .is_some_and(|at| now.duration_since(at) < self.interval);
@@ -28,7 +28,8 @@ impl Throttle {
     }
 
     /// The next call passes.
-    pub(super) fn reset(&mut self) {
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn reset(&mut self) {
         self.passed_at = None;
     }
 }
