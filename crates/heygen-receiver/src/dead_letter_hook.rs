@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use crate::delivery::Delivery;
 use crate::dispatcher::call;
 use crate::handler::{Disposition, Handler};
+use crate::line_throttle::LineThrottle;
 use crate::observer::{ObservedAttempt, Observer};
 use crate::panics::catch_panic;
 use crate::setters::setters;
@@ -75,7 +76,7 @@ struct Shared<H> {
     called: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
-    drop_log: Mutex<DropLog>,
+    drop_log: Mutex<LineThrottle>,
 }
 
 /// A delivery that was given up; the rest of it is in the inbox.
@@ -84,13 +85,6 @@ struct DeadLetter {
     id: DeliveryId,
     attempt: u32,
     reason: String,
-}
-
-/// Logs dropped calls, which come in floods.
-#[derive(Debug, Default)]
-struct DropLog {
-    logged_at: Option<Instant>,
-    suppressed: u64,
 }
 
 impl<H: Handler> DeadLetterHook<H> {
@@ -209,14 +203,9 @@ impl<H> DeadLetterHook<H> {
 
     fn drop_call(&self, id: DeliveryId) {
         self.shared.dropped.fetch_add(1, Ordering::Relaxed);
-        let mut log = locked(&self.shared.drop_log);
-        if log.logged_at.is_some_and(|at| at.elapsed() < BETWEEN_LINES) {
-            log.suppressed += 1;
+        let Some(suppressed) = locked(&self.shared.drop_log).pass(Instant::now()) else {
             return;
-        }
-        let suppressed = std::mem::take(&mut log.suppressed);
-        log.logged_at = Some(Instant::now());
-        drop(log);
+        };
         tracing::warn!(
             delivery = %id,
             suppressed,
@@ -292,5 +281,3 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What waits takes a bounded amount of memory.
 const MAX_REASON_BYTES: usize = 1024;
-
-const BETWEEN_LINES: Duration = Duration::from_secs(60);

@@ -158,6 +158,9 @@ impl fmt::Debug for Delivery {
     }
 }
 
+/// The header in which [`Forward`](crate::handlers::Forward) sends the id of a delivery.
+pub(crate) const FORWARDED_ID: &str = "heygen-webhooks-id";
+
 #[cfg(test)]
 mod tests {
     use std::ptr;

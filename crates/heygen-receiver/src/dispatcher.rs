@@ -16,6 +16,7 @@ use tokio::task::{JoinError, JoinHandle, JoinSet};
 use crate::delivery::Delivery;
 use crate::destination::{Destinations, Slot};
 use crate::handler::{Disposition, Handler};
+use crate::line_throttle::LineThrottle;
 use crate::observer::{Observer, Observers};
 use crate::panics::{self, catch_panic};
 use crate::schedule::RetrySchedule;
@@ -227,22 +228,6 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     }
 }
 
-/// One line a minute of what fails every second: a full disk holds the log too.
-#[derive(Debug, Default)]
-struct RareLines(Option<Instant>);
-
-impl RareLines {
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self
-            .0
-            .is_none_or(|last| now.saturating_duration_since(last) >= BETWEEN_LINES);
-        if is_due {
-            self.0 = Some(now);
-        }
-        is_due
-    }
-}
-
 /// Logs claims that fail, which are tried every second, and when dispatch is paused.
 #[derive(Debug, Default)]
 struct ClaimLog {
@@ -359,13 +344,14 @@ fn bounded(disposition: Disposition) -> Disposition {
 /// Retries until the result is recorded: if it is lost, the handler is called again for work it has
 /// done.
 async fn record<I: Inbox>(inbox: &I, completion: Completion) {
-    let mut lines = RareLines::default();
+    // A full disk holds the log too.
+    let mut throttle = LineThrottle::default();
     while let Err(error) = catch_panic(async { inbox.complete(completion.clone()).await }).await {
         if error.kind() == InboxErrorKind::Closed {
             tracing::warn!(delivery = %completion.id, "inbox closed before the result was recorded; the delivery will be redelivered");
             return;
         }
-        if lines.is_due(Instant::now()) {
+        if throttle.pass(Instant::now()).is_some() {
             let cause = error.source().map(ToString::to_string);
             tracing::error!(%error, cause, delivery = %completion.id, "cannot record the result of an attempt; retrying");
         }
@@ -425,13 +411,6 @@ mod tests {
     };
 
     use super::*;
-
-    #[test]
-    fn failure_of_every_second_is_logged_once_a_minute() {
-        let (mut lines, start) = (RareLines::default(), Instant::now());
-        let seconds = (0..=120).filter(|second| lines.is_due(start + Duration::from_secs(*second)));
-        assert_eq!(seconds.collect::<Vec<_>>(), [0, 60, 120]);
-    }
 
     /// Of whatever length, it uses none of the time for retries.
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,8 @@ mod handler;
 pub mod handlers;
 #[cfg(feature = "inbox")]
 mod limits;
+#[cfg(feature = "inbox")]
+mod line_throttle;
 #[cfg(feature = "server")]
 mod listener;
 #[cfg(feature = "metrics")]

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::line_throttle::LineThrottle;
 use crate::listener::{ListenAddress, Listener, Stream};
 use crate::service::Receiver;
 
@@ -142,8 +143,7 @@ struct Acceptor {
     /// A field, not a sleep within `next`: the caller drops that future whenever something else
     /// happens.
     paused_until: Option<Instant>,
-    last_line: Option<Instant>,
-    suppressed: u64,
+    throttle: LineThrottle,
 }
 
 impl Acceptor {
@@ -161,7 +161,7 @@ impl Acceptor {
                 Err(error) => {
                     let now = Instant::now();
                     self.paused_until = Some(now + ACCEPT_AGAIN);
-                    self.log(&error, now);
+                    self.log(&error);
                     return None;
                 }
             }
@@ -169,16 +169,10 @@ impl Acceptor {
     }
 
     /// Logs at most once a minute: clients decide how often this happens.
-    fn log(&mut self, error: &io::Error, now: Instant) {
-        let is_early = self
-            .last_line
-            .is_some_and(|last| now.duration_since(last) < BETWEEN_LINES);
-        if is_early {
-            self.suppressed += 1;
+    fn log(&mut self, error: &io::Error) {
+        let Some(suppressed) = self.throttle.pass(std::time::Instant::now()) else {
             return;
-        }
-        self.last_line = Some(now);
-        let suppressed = std::mem::take(&mut self.suppressed);
+        };
         tracing::error!(
             %error,
             suppressed,
@@ -198,5 +192,3 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// Short: a connection was closed to make room, and probes wait.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
-
-const BETWEEN_LINES: Duration = Duration::from_secs(60);

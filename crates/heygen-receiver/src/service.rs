@@ -30,6 +30,7 @@ pub(crate) use self::head::MAX_HEADERS;
 use self::rejection_log::RejectionLog;
 
 use crate::callback_tokens::CallbackTokens;
+use crate::delivery::FORWARDED_ID;
 use crate::limits::Limits;
 use crate::observer::{ObservedDelivery, ObservedPost, Observer, Observers};
 use crate::panics::catch_panic;
@@ -543,6 +544,3 @@ fn is_signed_post(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 const DEFAULT_PATH: &str = "/webhooks/heygen";
-
-/// What [`Forward`](crate::handlers::Forward) sends with each delivery: its id.
-const FORWARDED_ID: &str = "heygen-webhooks-id";

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
+use crate::line_throttle::LineThrottle;
+
 use super::BACKLOG;
 
 #[derive(Debug)]
@@ -23,7 +25,7 @@ struct Bound {
     listener: Arc<UnixListener>,
     /// When it was last checked that the file is in its place.
     checked_at: Instant,
-    logged_at: Option<Instant>,
+    throttle: LineThrottle,
     /// Whether something else was in the place of the file when it was last checked.
     is_replaced: bool,
 }
@@ -52,7 +54,7 @@ impl UnixSocket {
             file,
             listener: Arc::new(listener),
             checked_at: Instant::now(),
-            logged_at: None,
+            throttle: LineThrottle::default(),
             is_replaced: false,
         }))
     }
@@ -121,7 +123,7 @@ impl UnixSocket {
                 let mut bound = self.bound();
                 bound.file = Some(file);
                 bound.listener = Arc::new(listener);
-                bound.logged_at = None;
+                bound.throttle = LineThrottle::default();
                 bound.is_replaced = false;
                 tracing::warn!(
                     socket = %path.display(),
@@ -154,9 +156,7 @@ impl Bound {
     /// Nothing is at the path, and it stays so.
     fn failed(&mut self, path: &Path, error: &io::Error) {
         self.is_replaced = false;
-        let now = Instant::now();
-        if self.logged_at.is_none_or(|at| now - at >= BETWEEN_LINES) {
-            self.logged_at = Some(now);
+        if self.throttle.pass(std::time::Instant::now()).is_some() {
             tracing::error!(
                 socket = %path.display(),
                 %error,
@@ -259,7 +259,6 @@ const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

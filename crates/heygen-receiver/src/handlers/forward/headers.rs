@@ -8,7 +8,7 @@ use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, FORWARDED_ID};
 use crate::handlers::timestamp::rfc3339;
 
 pub(super) fn headers(
@@ -51,7 +51,7 @@ pub(super) fn headers(
             "heygen-webhooks-authenticity",
             delivery.source().authenticity().as_str().to_owned(),
         ),
-        ("heygen-webhooks-id", delivery.id().to_string()),
+        (FORWARDED_ID, delivery.id().to_string()),
         (
             "heygen-webhooks-received-at",
             rfc3339(delivery.received_at()),
