@@ -53,7 +53,7 @@ impl Pulse {
         Some(text)
     }
 
-    /// Whether what was read from then on has every change that pages were told about.
+    /// Whether what was read from then on has every change that was sent to pages.
     async fn is_unchanged_since(&self, then: Instant) -> bool {
         let last = self.0.lock().await;
         last.as_ref().is_none_or(|look| look.changed_at < then)

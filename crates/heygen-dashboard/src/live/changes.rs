@@ -36,25 +36,25 @@ pub(crate) async fn stream(
         let text = "Too many pages are open: this one does not change by itself.";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
-    let told = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let begun = (Instant::now(), told.map(str::to_owned), place);
+    let sent = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let begun = (Instant::now(), sent.map(str::to_owned), place);
     let shown = Some(shown.seen).filter(|seen| !seen.is_empty());
-    let stream = unfold(begun, move |(begun_at, mut told, place)| {
+    let stream = unfold(begun, move |(begun_at, mut sent, place)| {
         let (site, shown) = (Arc::clone(&site), shown.clone());
         async move {
             while begun_at.elapsed() < STREAM_TIME {
                 let now = site.pulse.now(&site.inbox).await;
-                if let Some(now) = now.filter(|now| Some(now) != told.as_ref()) {
-                    // What was there when a page was made is no change of it; that the stream has begun is told all the same, as
+                if let Some(now) = now.filter(|now| Some(now) != sent.as_ref()) {
+                    // What was there when a page was made is no change of it; that the stream has begun is sent all the same, as
                     // the browser learns from it what to ask for next, and when.
-                    let known = told.as_ref().or(shown.as_ref());
+                    let known = sent.as_ref().or(shown.as_ref());
                     let is_change = known.is_some_and(|known| *known != now);
                     let name = if is_change { "change" } else { "start" };
                     let event = Event::default().event(name).id(&now).data(&now);
-                    told = Some(now);
+                    sent = Some(now);
                     return Some((
                         Ok::<_, Infallible>(event.retry(REOPEN)),
-                        (begun_at, told, place),
+                        (begun_at, sent, place),
                     ));
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -71,7 +71,7 @@ pub(crate) async fn mark(State(site): State<Arc<Site>>, request: Request, next: 
     SEEN.scope(seen, next.run(request)).await
 }
 
-/// Gives a page that fetches itself again what another got within the last second, unless a change was told since: everyone sees
+/// Gives a page that fetches itself again what another got within the last second, unless a change was sent since: everyone sees
 /// the same. What a person asks for is made again at once.
 pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     if !request.headers().contains_key(REFRESH) {

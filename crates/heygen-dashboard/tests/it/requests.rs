@@ -332,7 +332,7 @@ fn link(page: &str, end: &str) -> String {
     link.replace("&amp;", "&")
 }
 
-/// Whoever opens the pages does not have the inbox read through for what is rare.
+/// A page does not have the whole inbox read for what is rare.
 #[tokio::test]
 async fn search_for_what_is_rare_goes_on_when_asked() {
     let (inbox, _) = many().await;
