@@ -65,7 +65,7 @@ tokio::task_local! {
     static SEEN: Option<String>;
 }
 
-/// What the page that is being made shows at least; its stream tells what differs from it.
+/// What the page that is being made shows at least; its stream sends what differs from it.
 pub(crate) fn seen() -> Option<String> {
     SEEN.try_with(Clone::clone).ok().flatten()
 }

@@ -81,7 +81,7 @@ function replace(region, next) {
   }
 }
 
-// Times stand in UTC; the reader's own is told where the pointer rests.
+// Times stand in UTC; the reader's own is shown where the pointer rests.
 function tellLocalTimes() {
   for (const time of document.querySelectorAll("time")) {
     time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
@@ -110,7 +110,7 @@ function schedulePoll() {
 function listen() {
   const address = document.body.dataset.changes;
   if (!address || !isLive() || source !== null || document.hidden) return;
-  // What came after the page was made is a change of it, and told at once.
+  // What came after the page was made is a change of it, and shown at once.
   source = new EventSource(address + "?seen=" + encodeURIComponent(document.body.dataset.seen || ""));
   source.addEventListener("open", () => root.classList.remove("offline"));
   source.addEventListener("change", refresh);
@@ -120,7 +120,7 @@ function listen() {
   });
 }
 
-// The next stream begins from what the page shows, not from what the last one told.
+// The next stream begins from what the page shows, not from what the last one sent.
 function lose() {
   root.classList.add("offline");
   hush();

@@ -145,7 +145,7 @@ pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What an HTTP client says before the cause, and tells no one anything.
+/// What an HTTP client says before the cause, and helps no one.
 const LAYERS: [&str; 5] = [
     "error sending request",
     "client error (Connect)",

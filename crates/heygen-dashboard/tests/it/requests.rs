@@ -371,8 +371,8 @@ async fn search_for_what_is_newer_goes_on_where_it_stopped() {
         if page.contains(">video-10049<") {
             break page;
         }
-        let told = " searched, 0 found; there are newer ones";
-        assert!(page.contains(told), "{page}");
+        let expected = " searched, 0 found; there are newer ones";
+        assert!(page.contains(expected), "{page}");
         path = link(&page, "rel=\"prev\">Search on");
     };
     assert!(pages > 1, "all at once");
@@ -452,15 +452,15 @@ async fn what_comes_after_a_page_was_made_is_a_change_of_it() {
     inbox.append(delivery).await.unwrap();
     let changes = format!("/changes?seen={seen}");
     let mut events = ask(&changes).await.into_body().into_data_stream();
-    let mut told = event(&mut events).await;
+    let mut received = event(&mut events).await;
     // The last look may be younger than a second.
-    if told == ("start".to_owned(), seen.to_owned()) {
-        told = event(&mut events).await;
+    if received == ("start".to_owned(), seen.to_owned()) {
+        received = event(&mut events).await;
     }
-    let (name, now) = told;
+    let (name, now) = received;
     assert_eq!(name, "change");
     assert_ne!(now, seen);
-    // A stream that begins later, as the first was refused, tells it too.
+    // A stream that begins later, as the first was refused, sends it too.
     let mut events = ask(&changes).await.into_body().into_data_stream();
     assert_eq!(event(&mut events).await, (name, now.clone()));
     let changes = format!("/changes?seen={now}");

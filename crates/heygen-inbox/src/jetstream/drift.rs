@@ -72,15 +72,15 @@ impl DriftTally {
         self.write_later(Some(Arc::clone(self)));
     }
 
-    /// `kept` keeps the tally until then; without, nothing is written once the inbox is dropped.
-    fn write_later(self: &Arc<Self>, kept: Option<Arc<Self>>) {
+    /// `owner` holds the tally until then; without, nothing is written once the inbox is dropped.
+    fn write_later(self: &Arc<Self>, owner: Option<Arc<Self>>) {
         if self.is_scheduled.swap(true, Ordering::Relaxed) {
             return;
         }
         let tally = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(WRITE_PAUSE).await;
-            if let Some(tally) = kept.or_else(|| tally.upgrade()) {
+            if let Some(tally) = owner.or_else(|| tally.upgrade()) {
                 tally.is_scheduled.store(false, Ordering::Relaxed);
                 tally.write_counted().await;
             }
@@ -116,7 +116,7 @@ impl DriftTally {
         let mut rows = None;
         while let Some((_, one)) = counted.pop_first() {
             if let Err(error) = self.write_one(&one, &mut rows).await {
-                tracing::warn!(%error, "counts of unknown event names and fields were not written; they are kept");
+                tracing::warn!(%error, "counts of unknown event names and fields were not written; retrying");
                 self.add(one);
                 for one in counted.into_values() {
                     self.add(one);

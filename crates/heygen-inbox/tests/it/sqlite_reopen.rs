@@ -121,7 +121,7 @@ async fn captured_body_is_stored_once_whatever_its_headers() {
     assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
 
-/// Appends many different events to an inbox of short runs, opening it anew every `reopen_every`
+/// Appends many different events to an inbox of short runs, opening it again every `reopen_every`
 /// and letting `damage` at the closed file; in the end, and after one more opening, each has to be
 /// known.
 async fn check_runs(body_of: impl Fn(u64) -> String, reopen_every: u64, damage: impl Fn(&Path)) {

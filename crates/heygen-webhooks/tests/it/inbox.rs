@@ -290,8 +290,8 @@ fn list_says_that_there_are_more() {
         let json = workdir.run(&[&list[..], &["--json"]].concat()).ok();
         assert_eq!(json.json().as_array().expect("an array").len(), shown);
         for ended in [text, json] {
-            let told = ended.stderr.contains("there are more: use --limit");
-            assert_eq!(told, more, "{}", ended.stderr);
+            let is_noted = ended.stderr.contains("there are more: use --limit");
+            assert_eq!(is_noted, more, "{}", ended.stderr);
         }
     }
 }

@@ -74,7 +74,7 @@ fn second_signal_ends_serve_and_its_handlers() {
     }
 }
 
-/// As from a terminal and from npm, which a terminal tells as well.
+/// As from a terminal and from npm, to which a terminal sends it too.
 #[test]
 fn signal_that_is_passed_on_too_lets_handlers_end() {
     let workdir = Workdir::new();

@@ -302,7 +302,7 @@ fn post_with(url: &str, headers: &[(&str, &str)], body: &'static str) {
     assert_eq!(report.answer().expect("an answer").status.as_u16(), 401);
 }
 
-/// What is wrong with a header is told without a secret, under one name, once.
+/// What is wrong with a header is named without a secret, under one name, once.
 #[test]
 fn list_names_each_broken_header_once() {
     let workdir = Workdir::new();
