@@ -125,7 +125,7 @@ mod tests {
 
     /// As when a second has passed since the last look.
     async fn look(site: &Site) -> String {
-        if let Some(look) = &mut *site.pulse.0.lock().await {
+        if let Some(look) = &mut site.pulse.0.lock().await.last {
             look.looked_at = look.looked_at.checked_sub(LOOK_AGAIN).unwrap();
         }
         site.pulse.now(&site.inbox).await.unwrap()
