@@ -106,17 +106,14 @@ fn needs(root: &Path, scope: Scope) -> Result<Vec<Need>> {
     Ok(wanted.flat_map(|(_, needs)| needs).collect())
 }
 
-/// All packages at once, after a fresh list of them.
+/// Each need by itself, after a fresh list of packages: one that this system lacks must not keep out the others.
 fn commands(missing: &[Need]) -> Vec<String> {
-    let packages: Vec<_> = missing
-        .iter()
-        .filter_map(|need| need.debian.as_deref())
+    let packages = missing.iter().filter_map(|need| need.debian.as_deref());
+    let mut commands: Vec<String> = packages
+        .map(|packages| format!("apt-get install --yes --no-install-recommends {packages}"))
         .collect();
-    let mut commands = Vec::new();
-    if !packages.is_empty() {
-        let install = "apt-get install --yes --no-install-recommends";
-        commands.push("apt-get update".to_owned());
-        commands.push(format!("{install} {}", packages.join(" ")));
+    if !commands.is_empty() {
+        commands.insert(0, "apt-get update".to_owned());
     }
     commands.extend(missing.iter().filter_map(|need| need.command.clone()));
     commands
@@ -201,25 +198,28 @@ mod tests {
     }
 
     #[test]
-    fn packages_are_installed_at_once() {
-        let install = "apt-get install --yes --no-install-recommends";
+    fn each_need_is_installed_by_itself() {
+        let commands = |needs: &[Need]| commands(needs).join("\n");
         assert_eq!(
             commands(&of(Scope::Ci)),
-            [
-                "apt-get update",
-                &format!(
-                    "{install} gcc libc6-dev python3 python3-venv bash zsh fish chromium chromium-driver nodejs npm \
-                     openssl systemd default-jdk-headless golang-go php-cli puma ruby-rack debootstrap buildah iproute2 \
-                     lintian"
-                ),
-                "rustup target add wasm32-unknown-unknown",
-                &format!(
-                    "rustup toolchain install {} --profile minimal",
-                    workspace::OLDEST.join(" ")
-                ),
-            ]
+            "apt-get update\n\
+             apt-get install --yes --no-install-recommends gcc libc6-dev\n\
+             apt-get install --yes --no-install-recommends python3 python3-venv\n\
+             apt-get install --yes --no-install-recommends bash zsh fish\n\
+             apt-get install --yes --no-install-recommends chromium chromium-driver\n\
+             apt-get install --yes --no-install-recommends nodejs npm\n\
+             apt-get install --yes --no-install-recommends openssl\n\
+             apt-get install --yes --no-install-recommends systemd\n\
+             apt-get install --yes --no-install-recommends default-jdk-headless\n\
+             apt-get install --yes --no-install-recommends golang-go\n\
+             apt-get install --yes --no-install-recommends php-cli puma ruby-rack\n\
+             apt-get install --yes --no-install-recommends debootstrap\n\
+             apt-get install --yes --no-install-recommends buildah iproute2\n\
+             apt-get install --yes --no-install-recommends lintian\n\
+             rustup target add wasm32-unknown-unknown\n\
+             rustup toolchain install 1.88 1.89 --profile minimal"
         );
-        assert_eq!(commands(&[]), [""; 0]);
+        assert_eq!(commands(&[]), "");
     }
 
     #[test]
