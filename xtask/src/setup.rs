@@ -199,27 +199,27 @@ mod tests {
 
     #[test]
     fn each_need_is_installed_by_itself() {
-        let commands = |needs: &[Need]| commands(needs).join("\n");
-        assert_eq!(
-            commands(&of(Scope::Ci)),
-            "apt-get update\n\
-             apt-get install --yes --no-install-recommends gcc libc6-dev\n\
-             apt-get install --yes --no-install-recommends python3 python3-venv\n\
-             apt-get install --yes --no-install-recommends bash zsh fish\n\
-             apt-get install --yes --no-install-recommends chromium chromium-driver\n\
-             apt-get install --yes --no-install-recommends nodejs npm\n\
-             apt-get install --yes --no-install-recommends openssl\n\
-             apt-get install --yes --no-install-recommends systemd\n\
-             apt-get install --yes --no-install-recommends default-jdk-headless\n\
-             apt-get install --yes --no-install-recommends golang-go\n\
-             apt-get install --yes --no-install-recommends php-cli puma ruby-rack\n\
-             apt-get install --yes --no-install-recommends debootstrap\n\
-             apt-get install --yes --no-install-recommends buildah iproute2\n\
-             apt-get install --yes --no-install-recommends lintian\n\
-             rustup target add wasm32-unknown-unknown\n\
-             rustup toolchain install 1.88 1.89 --profile minimal"
-        );
-        assert_eq!(commands(&[]), "");
+        let need = |debian: Option<&str>, command: Option<&str>| Need {
+            name: String::new(),
+            what_for: String::new(),
+            check: String::new(),
+            debian: debian.map(str::to_owned),
+            command: command.map(str::to_owned),
+        };
+        let needs = [
+            need(Some("a b"), None),
+            need(None, Some("c")),
+            need(Some("d"), None),
+        ];
+        let install = "apt-get install --yes --no-install-recommends";
+        let expected = [
+            "apt-get update",
+            &format!("{install} a b"),
+            &format!("{install} d"),
+            "c",
+        ];
+        assert_eq!(commands(&needs), expected);
+        assert!(commands(&[]).is_empty());
     }
 
     #[test]
