@@ -3,15 +3,37 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use heygen_testkit::EventBuilder;
+use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::promises;
-use crate::support::{SECRET, Workdir};
+use crate::support::{SECRET, Serve, Workdir};
+use crate::{endpoint, promises};
 
 /// Status and text of a page.
 fn get(url: &str) -> (u16, String) {
     let answer = promises::get(url);
     (answer.status, answer.body)
+}
+
+/// The address that its log names.
+pub(crate) fn address(command: &Serve) -> String {
+    let line: Value = serde_json::from_str(&command.log_line("\"dashboard\"")).expect("JSON");
+    line["url"].as_str().expect("an address").to_owned()
+}
+
+/// What stands at its address, and on the page of the newest delivery.
+#[track_caller]
+pub(crate) fn overview_and_delivery(url: &str) -> (String, String) {
+    let (status, overview) = get(url);
+    assert_eq!(status, 200, "{overview}");
+    let (_, link) = overview
+        .split_once("href=\"/deliveries/")
+        .expect("a link to it");
+    let (id, _) = link.split_once('"').expect("its end");
+    let (status, delivery) = get(&format!("{url}deliveries/{id}"));
+    assert_eq!(status, 200, "{delivery}");
+    (overview, delivery)
 }
 
 #[test]
@@ -20,22 +42,15 @@ fn serve_shows_what_came_and_tells_where() {
     let serve = workdir.serve_logging(&[]);
     let listening: Value = serde_json::from_str(&serve.log_line("listening")).expect("JSON");
     let to = listening["url"].as_str().expect("an address").to_owned();
-    let dashboard: Value = serde_json::from_str(&serve.log_line("\"dashboard\"")).expect("JSON");
-    let url = dashboard["url"].as_str().expect("an address").to_owned();
+    let url = address(&serve);
     workdir
         .run(&["trigger", "avatar_video.fail", "--to", &to])
         .ok();
-    let (status, text) = get(&url);
-    assert_eq!(status, 200);
+    let (text, delivery) = overview_and_delivery(&url);
     assert!(
         text.contains("avatar_video.fail") && text.contains("1 in use"),
         "{text}"
     );
-    let (_, link) = text
-        .split_once("href=\"/deliveries/")
-        .expect("a link to it");
-    let (id, _) = link.split_once('"').expect("its end");
-    let (_, delivery) = get(&format!("{url}deliveries/{id}"));
     assert!(delivery.contains("HEYGEN_WEBHOOK_SECRET"), "{delivery}");
     assert!(!delivery.contains(SECRET), "{delivery}");
     assert_eq!(get(&format!("{url}rejected")).0, 200);
@@ -60,12 +75,36 @@ fn serve_shows_what_came_and_tells_where() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_shows_what_it_dispatches() {
+    let heygen = Sandbox::builder().api_key("key").start();
+    let heygen = heygen.await.expect("a sandbox");
+    // Its log fills by what it sends somewhere.
+    let elsewhere = endpoint::start(|_| 200);
+    heygen.register(&elsewhere).await.expect("registered");
+    let workdir = Workdir::new();
+    let arguments = ["--interval", "0.1", "--log-format", "json", "--json"];
+    let dev = workdir.command(&[&["dev", "--admin", "127.0.0.1:0"], &arguments[..]].concat());
+    let environment = [
+        ("HEYGEN_API_KEY", "key"),
+        ("HEYGEN_WEBHOOKS_BASE_URL", heygen.url()),
+    ];
+    let dev = workdir.begin(dev, &environment);
+    let url = address(&dev);
+    heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "of-the-log"));
+    assert!(dev.line().contains("of-the-log"));
+    let (overview, delivery) = overview_and_delivery(&url);
+    assert!(overview.contains("heygen-dev.db"), "{overview}");
+    for wanted in ["of-the-log", "Read over TLS with the account's key."] {
+        assert!(delivery.contains(wanted), "{wanted}: {delivery}");
+    }
+}
+
 #[test]
 fn sandbox_has_a_page() {
     let workdir = Workdir::new();
     let serve = workdir.serve_logging(&["--sandbox"]);
-    let dashboard: Value = serde_json::from_str(&serve.log_line("\"dashboard\"")).expect("JSON");
-    let url = dashboard["url"].as_str().expect("an address").to_owned();
+    let url = address(&serve);
     let (status, text) = get(&format!("{url}sandbox?event=avatar_video.fail"));
     assert_eq!(status, 200);
     assert!(
@@ -92,10 +131,14 @@ fn sandbox_command_has_its_page_alone() {
     let first: Value = serde_json::from_str(&first).expect("JSON");
     let [api, page] = ["url", "dashboard"].map(|name| first[name].as_str().expect("an address"));
     let page = page.trim_end_matches('/');
+    assert_eq!(get(page).0, 303);
     let (status, text) = get(&format!("{page}/sandbox"));
     assert_eq!(status, 200);
     assert!(text.contains("no address is registered"), "{text}");
-    assert_eq!(get(&format!("{page}/deliveries")).0, 404);
+    assert!(!text.contains("href=\"/deliveries\""), "{text}");
+    for path in ["deliveries", "replay", "drift"] {
+        assert_eq!(get(&format!("{page}/{path}")).0, 404, "{path}");
+    }
 
     let serve = workdir.serve_logging(&[]);
     let listening: Value = serde_json::from_str(&serve.log_line("listening")).expect("JSON");

@@ -1,6 +1,7 @@
 //! `dashboard` over streams, beside the receiver that fills them.
 
 use super::World;
+use crate::dashboard::{address, overview_and_delivery};
 use crate::promises::{ask, get};
 
 #[test]
@@ -59,4 +60,19 @@ fn dashboard_shows_and_changes_what_is_on_streams() {
     // It says first what it dispatches from; the two events come in any order.
     let handled = [work.line(), work.line(), work.line()].concat();
     assert!(handled.contains("avatar_video.fail"), "{handled}");
+}
+
+#[test]
+fn work_shows_what_it_dispatches() {
+    let world = World::new();
+    let serve = world.receive(&[]);
+    world
+        .run(&["trigger", "avatar_video.fail", "--to", &serve.url])
+        .ok();
+    let work = world.work(&["--json"]);
+    let url = address(&work);
+    assert!(work.line().contains("avatar_video.fail"));
+    let (overview, delivery) = overview_and_delivery(&url);
+    assert!(overview.contains("nats://"), "{overview}");
+    assert!(delivery.contains("could not be rendered"), "{delivery}");
 }
