@@ -1,47 +1,39 @@
 //! The fields of an event, each with what is documented about it.
 
-use std::collections::BTreeMap;
-
 use heygen_events::text::visible;
 use heygen_events::{EventType, schema};
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::body::{is_link, without_links, without_query};
+use crate::body::{Shown, is_link, with_links, without_query};
 use crate::page;
 
 /// A row for each field of the data, then for what stands beside it.
 pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> Markup {
-    let documented = Documented::of(event_type);
-    let empty = Map::new();
-    let top = body.as_object().unwrap_or(&empty);
-    let data = top
-        .get("event_data")
-        .and_then(Value::as_object)
-        .unwrap_or(&empty);
-    let is_beside = |name: &str| !["event_type", "event", "event_data"].contains(&name);
-    let beside = top.iter().filter(|(name, _)| is_beside(name));
-    let about_data = |name: &str| documented.about(&documented.data, name);
-    let about_top = |name: &str| documented.about(&documented.top, name);
-    let data_rows = data
-        .iter()
-        .map(|(name, value)| (name, value, about_data(name)));
-    let rows = data_rows.chain(beside.map(|(name, value)| (name, value, about_top(name))));
-    let rows = rows.map(|(name, value, about)| {
-        let about = match about {
-            About::Documented(text) => html! { (text) },
-            About::Untyped => {
+    let top = schema::for_event(event_type);
+    let data = top["properties"]["event_data"]["$ref"].as_str();
+    let data = data.and_then(|path| top.pointer(path.strip_prefix('#')?));
+    let data = data.unwrap_or(&Value::Null);
+    let is_documented = data["properties"].is_object();
+    let row = |schema: &Value, name: &str, value: &Value| {
+        let about = match schema["properties"][name]["description"].as_str() {
+            Some(text) => html! { (text.replace('`', "")) },
+            None if is_documented => html! { span.tag.warn { "not known to this version" } },
+            None => {
                 html! { span.hint { "HeyGen does not document the fields of this event" } }
             }
-            About::Unknown => html! { span.tag.warn { "not known to this version" } },
         };
-        vec![
-            html! { code { (visible(name)) } },
-            self::value(value, shows_links),
-            about,
-        ]
-    });
+        let name = html! { code { (visible(name)) } };
+        vec![name, self::value(value, shows_links), about]
+    };
+    let empty = Map::new();
+    let beside = body.as_object().unwrap_or(&empty);
+    let fields = body["event_data"].as_object().unwrap_or(&empty);
+    let is_beside = |name: &str| !["event_type", "event", "event_data"].contains(&name);
+    let rows = fields.iter().map(|(name, value)| row(data, name, value));
+    let beside = beside.iter().filter(|(name, _)| is_beside(name));
+    let rows = rows.chain(beside.map(|(name, value)| row(&top, name, value)));
     let columns = [
         ("Field", "key"),
         ("Value", "value"),
@@ -49,7 +41,7 @@ pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> 
     ];
     html! {
         (page::table("Fields", "cards fields", &columns, rows))
-        @if data.is_empty() {
+        @if fields.is_empty() {
             p.hint { "The event carries no data that could be shown as fields." }
         }
     }
@@ -60,69 +52,20 @@ fn value(value: &Value, shows_links: bool) -> Markup {
     match value {
         Value::String(text) if text.is_empty() => html! { span.hint { "(empty)" } },
         Value::String(text) if is_link(text) => link(text, shows_links),
-        Value::String(text) if shows_links => html! { (visible(text)) },
-        Value::String(text) => html! { (visible(&without_links(text))) },
+        Value::String(text) => html! { (visible(&with_links(text, shows_links))) },
         Value::Null => html! { span.hint { "null" } },
-        other => {
-            let shown = crate::body::Shown::of(other.to_string().as_bytes(), shows_links);
-            html! { code { (shown.text) } }
-        }
+        other => html! { code { (Shown::of(other.to_string().as_bytes(), shows_links).text) } },
     }
 }
 
 fn link(link: &str, shows_links: bool) -> Markup {
-    let (short, has_query) = without_query(link);
-    // As a browser spells it, without what reorders or hides text.
-    let target = Url::parse(link).ok().filter(|_| shows_links);
-    html! {
-        @if let Some(target) = target {
+    match Url::parse(link) {
+        // As a browser spells it, without what reorders or hides text.
+        Ok(target) if shows_links => html! {
             a href=(target) rel="noreferrer noopener nofollow" referrerpolicy="no-referrer" target="_blank" { (visible(link)) }
-        } @else {
-            (visible(short)) @if has_query { span.hint { "?…" } }
-        }
+        },
+        _ => html! { (visible(&without_query(link))) },
     }
-}
-
-#[derive(Clone, Copy)]
-enum About<'a> {
-    Documented(&'a str),
-    Untyped,
-    Unknown,
-}
-
-/// Descriptions of fields, by name.
-struct Documented {
-    data: BTreeMap<String, String>,
-    top: BTreeMap<String, String>,
-}
-
-impl Documented {
-    fn of(event_type: &EventType) -> Self {
-        let schema = schema::for_event(event_type);
-        let data = schema["properties"]["event_data"]["$ref"].as_str();
-        let data = data.and_then(|path| path.strip_prefix("#/$defs/"));
-        Self {
-            data: data.map_or_else(BTreeMap::new, |name| descriptions(&schema["$defs"][name])),
-            top: descriptions(&schema),
-        }
-    }
-
-    fn about<'a>(&self, fields: &'a BTreeMap<String, String>, name: &str) -> About<'a> {
-        match fields.get(name) {
-            Some(text) => About::Documented(text),
-            None if self.data.is_empty() => About::Untyped,
-            None => About::Unknown,
-        }
-    }
-}
-
-fn descriptions(schema: &Value) -> BTreeMap<String, String> {
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    let described = properties.filter_map(|(name, field)| {
-        let text = field["description"].as_str()?;
-        Some((name.clone(), text.replace('`', "")))
-    });
-    described.collect()
 }
 
 #[cfg(test)]
