@@ -13,7 +13,7 @@ use heygen_inbox::{
 use maud::{Markup, html};
 
 use crate::filter::Filter;
-use crate::page::{self, Page};
+use crate::page::{self, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, number};
@@ -28,9 +28,10 @@ pub(crate) async fn show(
         Err(message) => Err(message),
     };
     let path = site.path("/deliveries");
-    let is_first_page = filter.before.is_empty() && filter.after.is_empty();
-    // A search reads thousands of bodies: too much to do again at each change.
-    let is_live = is_first_page && filter.text.trim().is_empty();
+    // An older page stays as it is: rows must not move under a reader. A search reads thousands of bodies: too much to do again
+    // at each change.
+    let is_fixed = |name| !filter.get(name).is_empty();
+    let is_live = !["before", "after", "text"].into_iter().any(is_fixed);
     let content = html! {
         div.head {
             h1 { "Deliveries" }
@@ -41,13 +42,10 @@ pub(crate) async fn show(
         (filter.form(&path))
         @match &found {
             Err(message) => p.alert role="alert" { (message) },
-            // An older page stays as it is: rows must not move under a reader.
             Ok(found) => div #list data-live[is_live] { (found.list(&site, &filter, now)) },
         }
     };
-    Ok(Page::new("Deliveries", content)
-        .under("/deliveries")
-        .of(&site))
+    Ok(page(&site, Some("/deliveries"), "Deliveries", &content))
 }
 
 /// One page of a list.
@@ -72,7 +70,7 @@ impl Found {
     /// rare does not go through a million at once.
     async fn of(inbox: &BoxInbox, filter: &Filter, query: Query) -> Result<Self, InboxError> {
         let begun_at = Instant::now();
-        let text = filter.text.trim();
+        let text = filter.get("text");
         let is_upward = query.after.is_some();
         let chunk = match filter.is_selective() {
             true => CHUNK,
@@ -87,6 +85,7 @@ impl Found {
             let is_last = summaries.len() < chunk;
             for summary in summaries {
                 let id = summary.id;
+                stopped_at = Some(id);
                 found.searched += 1;
                 if query.matches(&summary)
                     && (text.is_empty() || holds(inbox.get(id).await?, text.as_bytes()))
@@ -96,21 +95,20 @@ impl Found {
                 let is_long = !text.is_empty() && begun_at.elapsed() > SEARCH_TIME;
                 found.is_cut = found.searched >= SEARCHED_AT_ONCE || is_long;
                 if found.deliveries.len() > PAGE || found.is_cut {
-                    stopped_at = Some(id);
                     break 'search;
                 }
-                range = match is_upward {
-                    true => range.after(id),
-                    false => range.before(id),
-                };
             }
             if is_last {
+                stopped_at = None;
                 break;
             }
-            if begun_at.elapsed() > SEARCH_TIME {
-                found.is_cut = true;
-                stopped_at = if is_upward { range.after } else { range.before };
+            found.is_cut = begun_at.elapsed() > SEARCH_TIME;
+            if found.is_cut {
                 break;
+            }
+            match is_upward {
+                true => range.after = stopped_at,
+                false => range.before = stopped_at,
             }
         }
         let is_full = found.deliveries.len() > PAGE;
@@ -135,7 +133,7 @@ impl Found {
     fn list(&self, site: &Site, filter: &Filter, now: SystemTime) -> Markup {
         let path = site.path("/deliveries");
         let to = |filter: &Filter| format!("{path}{}", filter.address());
-        let has_text = !filter.text.trim().is_empty();
+        let has_text = !filter.get("text").is_empty();
         html! {
             @if has_text || self.is_cut {
                 p.hint role="status" {
@@ -146,7 +144,11 @@ impl Found {
                     "."
                 }
             }
-            @if self.deliveries.is_empty() { (nothing(filter)) } @else { (table(site, &self.deliveries, now)) }
+            @if self.deliveries.is_empty() && filter.is_set() {
+                div.card.empty { p { "No delivery matches this filter." } }
+            } @else {
+                (table(site, &self.deliveries, now))
+            }
             nav.pages aria-label="Pages of the list" {
                 @if self.is_later { a.button href=(to(&filter.at_start())) { "Newest" } }
                 @if let Some(newer) = self.newer {
@@ -164,24 +166,19 @@ impl Found {
     }
 }
 
-fn nothing(filter: &Filter) -> Markup {
-    html! {
-        div.card.empty {
-            @if filter.is_set() {
-                p { "No delivery matches this filter." }
-            } @else {
+/// Deliveries, a row each.
+pub(crate) fn table(site: &Site, deliveries: &[DeliverySummary], now: SystemTime) -> Markup {
+    if deliveries.is_empty() {
+        return html! {
+            div.card.empty {
                 p { "No delivery has come yet." }
                 p.hint {
                     "Send a signed sample from a terminal: "
                     code { "heygen-webhooks trigger avatar_video.success" }
                 }
             }
-        }
+        };
     }
-}
-
-/// Deliveries, a row each.
-pub(crate) fn table(site: &Site, deliveries: &[DeliverySummary], now: SystemTime) -> Markup {
     let columns = [
         ("Received (UTC)", "when"),
         ("Event", "key"),

@@ -19,19 +19,10 @@ use serde_json::Value;
 use crate::body::{Shown, laid_out, without_links};
 use crate::fields;
 use crate::media::Media;
-use crate::page::{self, Page};
+use crate::page::{self, View, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, ago};
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct View {
-    /// `shown`: links with the queries that give access.
-    links: String,
-    /// What was just done.
-    done: String,
-}
 
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
@@ -40,7 +31,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let stored = site.stored(&id).await?;
     let now = SystemTime::now();
-    let shows_links = view.links == "shown";
+    let shows_links = view.shows_links();
     let summary = &stored.summary;
     let event = Event::from_slice(&stored.body).ok();
     let shown = Shown::of(&stored.body, shows_links);
@@ -110,19 +101,19 @@ pub(crate) async fn show(
         section.card {
             h2 { "Headers" }
             p.hint { "HeyGen signs none of them." }
-            (headers(&stored.headers))
+            (page::headers(&stored.headers, []))
         }
         @if let Some(post) = &stored.signed {
             section.card {
                 h2 { "Signed POST" }
                 p.hint { "The event was first found in HeyGen's log; this POST of it came " (words::clock(post.received_at)) " UTC." }
-                (headers(&post.headers))
+                (page::headers(&post.headers, []))
                 (Shown::of(&post.body, shows_links).markup("signed-text"))
             }
         }
     };
     let title = format!("{} {}", words::event(summary), summary.id);
-    Ok(Page::new(title, content).under("/deliveries").of(&site))
+    Ok(page(&site, Some("/deliveries"), &title, &content))
 }
 
 /// What it says, for someone who has never read an event.
@@ -302,16 +293,6 @@ fn preview(stored: &StoredDelivery, path: &str) -> Markup {
     }
 }
 
-fn headers(headers: &[Header]) -> Markup {
-    if headers.is_empty() {
-        return html! { p.hint { "None are stored." } };
-    }
-    let shown = headers
-        .iter()
-        .map(|header| (&*header.name, Some(&*header.value)));
-    page::headers(shown)
-}
-
 fn done(word: &str) -> Option<&'static str> {
     Some(match word {
         "replayed" => "Replayed: it is due now, and its attempts appear below.",
@@ -329,13 +310,11 @@ pub(crate) async fn download(
 ) -> Result<Response, Problem> {
     let stored = site.stored(&id).await?;
     let disposition = format!("attachment; filename=\"{}.body\"", stored.summary.id);
+    let policy = "sandbox; default-src 'none'";
     let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_DISPOSITION, disposition),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'".to_owned(),
-        ),
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, disposition.as_str()),
+        (header::CONTENT_SECURITY_POLICY, policy),
     ];
     Ok((headers, stored.body).into_response())
 }
@@ -382,10 +361,8 @@ pub(crate) async fn send(
     Path(id): Path<String>,
     Form(target): Form<Target>,
 ) -> Result<Response, Problem> {
-    let sender = site
-        .sender
-        .as_ref()
-        .ok_or_else(|| Problem::not_found("Nothing is sent from here."))?;
+    let sender = site.sender.as_ref();
+    let sender = sender.ok_or_else(|| Problem::not_found("Nothing is sent from here."))?;
     let stored = site.stored(&id).await?;
     let path = site.path(&format!("/deliveries/{}", stored.summary.id));
     let sent = sender.send(stored, target.url.trim().to_owned()).await;
@@ -400,6 +377,6 @@ pub(crate) async fn send(
             p { a.button href=(path) { "Back to the delivery" } }
         }
     };
-    let page = Page::new("Send once", content).under("/deliveries");
-    Ok((status, page.of(&site)).into_response())
+    let page = page(&site, Some("/deliveries"), "Send once", &content);
+    Ok((status, page).into_response())
 }

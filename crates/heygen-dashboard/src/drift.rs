@@ -9,7 +9,7 @@ use heygen_events::text::visible;
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _, InboxErrorKind};
 use maud::{Markup, html};
 
-use crate::page::{self, Page};
+use crate::page::{self, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, number};
@@ -32,7 +32,7 @@ pub(crate) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Prob
             }
         }
     };
-    Ok(Page::new("Drift", content).under("/drift").of(&site))
+    Ok(page(&site, Some("/drift"), "Drift", &content))
 }
 
 fn table(site: &Site, drift: &[DriftCount], now: SystemTime) -> Markup {

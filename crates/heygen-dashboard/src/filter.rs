@@ -1,9 +1,10 @@
 //! [`Filter`]: which deliveries a list shows, as its address says and its form asks.
 
-use std::str::FromStr as _;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::SystemTime;
 
-use heygen_events::{Outcome, Pattern};
 use heygen_inbox::{DeliveryId, Query, Source, State};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -14,112 +15,91 @@ use url::form_urlencoded;
 
 use crate::words::known_events;
 
-/// Texts as they were typed; empty ones ask for nothing.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(default)]
-pub(crate) struct Filter {
-    pub(crate) event: String,
-    pub(crate) state: String,
-    pub(crate) outcome: String,
-    pub(crate) source: String,
-    pub(crate) subject: String,
-    pub(crate) callback: String,
-    pub(crate) since: String,
-    pub(crate) until: String,
-    pub(crate) text: String,
-    /// Older than this delivery.
-    pub(crate) before: String,
-    /// Newer than this delivery.
-    pub(crate) after: String,
+/// Texts as they were typed, by the name of their field. None is empty.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "BTreeMap<String, String>")]
+pub(crate) struct Filter(BTreeMap<String, String>);
+
+impl From<BTreeMap<String, String>> for Filter {
+    fn from(mut typed: BTreeMap<String, String>) -> Self {
+        let known = [&ASKED[..], &TIMES, &PAGE].concat();
+        typed.retain(|name, text| {
+            *text = text.trim().to_owned();
+            !text.is_empty() && known.contains(&name.as_str())
+        });
+        Self(typed)
+    }
 }
 
 impl Filter {
     /// What a list asks the inbox for; `text` aside.
     pub(crate) fn query(&self, now: SystemTime) -> Result<Query, String> {
         let mut query = Query::default();
-        if let Some(event) = asked(&self.event) {
-            let pattern = Pattern::from_str(event).map_err(|error| format!("Event: {error}."))?;
-            query = query.events(pattern);
-        }
-        if let Some(state) = asked(&self.state) {
-            query = query.state(word("State", state)?);
-        }
-        if let Some(outcome) = asked(&self.outcome) {
-            query = query.outcome(word::<Outcome>("Outcome", outcome)?);
-        }
-        if let Some(source) = asked(&self.source) {
-            query = query.source(word::<Source>("Source", source)?);
-        }
-        if let Some(subject) = asked(&self.subject) {
-            query = query.subject_id(subject);
-        }
-        if let Some(callback) = asked(&self.callback) {
-            query = query.callback_id(callback);
-        }
-        if let Some(since) = asked(&self.since) {
-            query = query.since(moment("From", since, now)?);
-        }
-        if let Some(until) = asked(&self.until) {
-            query = query.until(moment("To", until, now)?);
-        }
-        if let Some(before) = asked(&self.before) {
-            query = query.before(word::<DeliveryId>("Before", before)?);
-        }
-        if let Some(after) = asked(&self.after) {
-            query = query.after(word::<DeliveryId>("After", after)?);
-        }
+        query.events = self.read("event", "Event")?;
+        query.state = self.read("state", "State")?;
+        query.outcome = self.read("outcome", "Outcome")?;
+        query.source = self.read("source", "Source")?;
+        query.subject_id = self.0.get("subject").cloned();
+        query.callback_id = self.0.get("callback").cloned();
+        let moment = |name: &str, label: &str| {
+            let text = self.0.get(name);
+            text.map(|text| moment(label, text, now)).transpose()
+        };
+        query.since = moment("since", "From")?;
+        query.until = moment("until", "To")?;
+        query.before = self.read("before", "Before")?;
+        query.after = self.read("after", "After")?;
         Ok(query)
+    }
+
+    fn read<T: FromStr<Err: Display>>(&self, name: &str, label: &str) -> Result<Option<T>, String> {
+        let read = self.0.get(name).map(|text| text.parse());
+        read.transpose()
+            .map_err(|error| format!("{label}: {error}."))
+    }
+
+    /// What was typed into a field; empty when nothing was.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn with(mut self, name: &str, text: impl Display) -> Self {
+        let text = text.to_string();
+        if !text.is_empty() {
+            self.0.insert(name.to_owned(), text);
+        }
+        self
     }
 
     /// Whether it leaves anything out; the page that it shows aside.
     pub(crate) fn is_set(&self) -> bool {
-        *self.at_start() != Self::default()
+        !self.at_start().0.is_empty()
     }
 
     /// Whether deliveries have to be looked at to find those that it lets through.
     pub(crate) fn is_selective(&self) -> bool {
-        let timeless = Self {
-            since: String::new(),
-            until: String::new(),
-            ..self.clone()
-        };
-        timeless.is_set()
+        ASKED.iter().any(|name| self.0.contains_key(*name))
     }
 
     /// The same from the newest delivery on.
-    pub(crate) fn at_start(&self) -> Box<Self> {
-        Box::new(Self {
-            before: String::new(),
-            after: String::new(),
-            ..self.clone()
-        })
+    pub(crate) fn at_start(&self) -> Self {
+        let mut filter = self.clone();
+        filter.0.retain(|name, _| !PAGE.contains(&name.as_str()));
+        filter
     }
 
     pub(crate) fn before(&self, id: DeliveryId) -> Self {
-        Self {
-            before: id.to_string(),
-            ..*self.at_start()
-        }
+        self.at_start().with("before", id)
     }
 
     pub(crate) fn after(&self, id: DeliveryId) -> Self {
-        Self {
-            after: id.to_string(),
-            ..*self.at_start()
-        }
+        self.at_start().with("after", id)
     }
 
     /// `?event=…`, with what is asked for alone; empty for everything.
     pub(crate) fn address(&self) -> String {
         let mut pairs = form_urlencoded::Serializer::new(String::new());
-        for (name, value) in self
-            .pairs()
-            .into_iter()
-            .filter(|(_, value)| !value.is_empty())
-        {
-            pairs.append_pair(name, value);
-        }
-        match pairs.finish() {
+        match pairs.extend_pairs(&self.0).finish() {
             pairs if pairs.is_empty() => pairs,
             pairs => format!("?{pairs}"),
         }
@@ -128,44 +108,20 @@ impl Filter {
     /// Its texts as fields that a form sends along.
     pub(crate) fn hidden(&self) -> Markup {
         html! {
-            @for (name, value) in self.pairs() {
-                @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
-            }
+            @for (name, text) in &self.0 { input type="hidden" name=(name) value=(text); }
         }
     }
 
-    fn pairs(&self) -> [(&'static str, &str); 11] {
-        [
-            ("event", self.event.trim()),
-            ("state", self.state.trim()),
-            ("outcome", self.outcome.trim()),
-            ("source", self.source.trim()),
-            ("subject", self.subject.trim()),
-            ("callback", self.callback.trim()),
-            ("since", self.since.trim()),
-            ("until", self.until.trim()),
-            ("text", self.text.trim()),
-            ("before", self.before.trim()),
-            ("after", self.after.trim()),
-        ]
-    }
-
     pub(crate) fn form(&self, action: &str) -> Markup {
-        let is_more = [
-            &self.source,
-            &self.subject,
-            &self.callback,
-            &self.until,
-            &self.text,
-        ];
-        let is_more = is_more.iter().any(|text| !text.trim().is_empty());
+        let more = ["source", "subject", "callback", "until", "text"];
+        let is_more = more.iter().any(|name| self.0.contains_key(*name));
         html! {
             form.filter.card method="get" action=(action) role="search" aria-label="Filter deliveries" {
                 div.fields {
-                    (input("event", "Event", &self.event, "avatar_video.* or *.fail", Some("events")))
-                    (select("state", "State", &self.state, &State::ALL.map(|state| (state.as_str(), state.as_str()))))
-                    (select("outcome", "Outcome", &self.outcome, &OUTCOMES))
-                    (input("since", "From (UTC)", &self.since, "24h or 2026-11-01", Some("spans")))
+                    (self.input("event", "Event", "avatar_video.* or *.fail", Some("events")))
+                    (self.select("state", "State", &State::ALL.map(State::as_str)))
+                    (self.select("outcome", "Outcome", &["success", "failure", "other"]))
+                    (self.input("since", "From (UTC)", "24h or 2026-11-01", Some("spans")))
                     div.buttons {
                         button.primary { "Filter" }
                         @if self.is_set() { a.button href=(action) { "Clear" } }
@@ -174,11 +130,11 @@ impl Filter {
                 details open[is_more] id="more-filters" {
                     summary { "More" }
                     div.fields {
-                        (input("until", "To (UTC)", &self.until, "1h or 2026-11-02 08:00", Some("spans")))
-                        (input("subject", "Subject id", &self.subject, "video, translation, job …", None))
-                        (input("callback", "Callback id", &self.callback, "as given to the job", None))
-                        (select("source", "Source", &self.source, &Source::ALL.map(|source| (source.as_str(), source.as_str()))))
-                        (input("text", "Text in the body", &self.text, "searched newest first", None))
+                        (self.input("until", "To (UTC)", "1h or 2026-11-02 08:00", Some("spans")))
+                        (self.input("subject", "Subject id", "video, translation, job …", None))
+                        (self.input("callback", "Callback id", "as given to the job", None))
+                        (self.select("source", "Source", &Source::ALL.map(Source::as_str)))
+                        (self.input("text", "Text in the body", "searched newest first", None))
                     }
                 }
                 (known_events("events"))
@@ -186,40 +142,29 @@ impl Filter {
             }
         }
     }
-}
 
-fn input(name: &str, label: &str, value: &str, hint: &str, list: Option<&str>) -> Markup {
-    html! {
-        div.field {
-            label for=(name) { (label) }
-            input id=(name) name=(name) value=(value) placeholder=(hint) list=[list] autocomplete="off" spellcheck="false";
+    fn input(&self, name: &str, label: &str, hint: &str, list: Option<&str>) -> Markup {
+        html! {
+            div.field {
+                label for=(name) { (label) }
+                input id=(name) name=(name) value=(self.get(name)) placeholder=(hint) list=[list] autocomplete="off" spellcheck="false";
+            }
         }
     }
-}
 
-pub(crate) fn select(name: &str, label: &str, value: &str, options: &[(&str, &str)]) -> Markup {
-    html! {
-        div.field {
-            label for=(name) { (label) }
-            select id=(name) name=(name) {
-                option value="" { "any" }
-                @for (word, shown) in options {
-                    option value=(word) selected[*word == value] { (shown.replace('_', "-")) }
+    fn select(&self, name: &str, label: &str, words: &[&str]) -> Markup {
+        html! {
+            div.field {
+                label for=(name) { (label) }
+                select id=(name) name=(name) {
+                    option value="" { "any" }
+                    @for word in words {
+                        option value=(word) selected[*word == self.get(name)] { (word.replace('_', "-")) }
+                    }
                 }
             }
         }
     }
-}
-
-fn asked(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn word<T: std::str::FromStr<Err: std::fmt::Display>>(
-    field: &str,
-    text: &str,
-) -> Result<T, String> {
-    text.parse().map_err(|error| format!("{field}: {error}."))
 }
 
 /// A moment as people give it: a time, a day, or how long ago. In UTC, unless it says otherwise.
@@ -243,11 +188,12 @@ fn moment(field: &str, text: &str, now: SystemTime) -> Result<SystemTime, String
     })
 }
 
-const OUTCOMES: [(&str, &str); 3] = [
-    ("success", "success"),
-    ("failure", "failure"),
-    ("other", "other"),
+/// Names of fields: what a delivery must be like, when it came, and where a page begins.
+const ASKED: [&str; 7] = [
+    "event", "state", "outcome", "source", "subject", "callback", "text",
 ];
+const TIMES: [&str; 2] = ["since", "until"];
+const PAGE: [&str; 2] = ["before", "after"];
 
 #[cfg(test)]
 mod tests {
@@ -255,20 +201,21 @@ mod tests {
 
     use super::*;
 
+    fn filter<const COUNT: usize>(typed: [(&str, &str); COUNT]) -> Filter {
+        BTreeMap::from(typed.map(|(name, text)| (name.to_owned(), text.to_owned()))).into()
+    }
+
     #[test]
     fn address_holds_what_is_asked_for_and_nothing_else() {
-        let filter = Filter {
-            event: " *.fail ".to_owned(),
-            text: "a&b=c".to_owned(),
-            before: "1k18yg0bpy3tv0c".to_owned(),
-            ..Filter::default()
-        };
-        assert_eq!(
-            filter.address(),
-            "?event=*.fail&text=a%26b%3Dc&before=1k18yg0bpy3tv0c"
-        );
-        assert_eq!(filter.at_start().address(), "?event=*.fail&text=a%26b%3Dc");
-        assert_eq!(Filter::default().address(), "");
+        let page = ("before", "1k18yg0bpy3tv0c");
+        let filter = filter([("event", " *.fail "), ("text", "a&b=c"), page, ("x", "y")]);
+        let start = "event=*.fail&text=a%26b%3Dc";
+        let address = format!("?before=1k18yg0bpy3tv0c&{start}");
+        assert_eq!(filter.address(), address);
+        assert_eq!(filter.at_start().address(), format!("?{start}"));
+        assert_eq!(self::filter([("event", " ")]).address(), "");
+        assert!(!self::filter([page]).is_set() && self::filter([("since", "1h")]).is_set());
+        assert!(filter.is_selective() && !self::filter([("since", "1h")]).is_selective());
     }
 
     #[track_caller]
@@ -292,10 +239,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_named() {
-        let filter = Filter {
-            state: "gone".to_owned(),
-            ..Filter::default()
-        };
+        let filter = filter([("state", "gone")]);
         let message = filter.query(SystemTime::now()).unwrap_err();
         assert!(
             message.starts_with("State: `gone` is not a state"),

@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use heygen_signature::{Secret, Secrets, Signature};
 use http::{HeaderMap, header};
+
+use crate::words::seconds;
 
 /// The token that a login asks for. `Debug` hides it.
 #[derive(Clone)]
@@ -109,11 +111,6 @@ impl Gate {
         // Those of dashboards at other ports come along.
         pairs.any(|(name, value)| name.starts_with(COOKIE) && self.is_session(value, now))
     }
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 /// How the names of all begin.

@@ -1,7 +1,6 @@
 //! [`Jobs`]: what takes longer than a request may, such as a replay of many deliveries. One at a time.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
@@ -14,24 +13,30 @@ use crate::words::{number, span};
 #[derive(Debug, Default)]
 pub(crate) struct Jobs(Mutex<Option<Arc<Job>>>);
 
-/// One of them: how far it has come, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Job {
     /// `None` when no one has counted them.
     total: Option<u64>,
-    /// By what came of them, in an order of the job's own.
-    counts: [AtomicU64; 3],
     begun_at: Instant,
-    is_stopped: AtomicBool,
-    ended: Mutex<Option<(Instant, Result<(), String>)>>,
+    progress: Mutex<Progress>,
+}
+
+/// How far it has come, and how it ended.
+#[derive(Debug, Default)]
+struct Progress {
+    /// By what came of them, in an order of the job's own.
+    counts: [u64; 3],
+    is_stopped: bool,
+    ended: Option<(Instant, Result<(), String>)>,
 }
 
 impl Jobs {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Job>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn last(&self) -> Option<Arc<Job>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock().clone()
     }
 
     /// Does this in the background. Returns when it has ended, or soon; fails while another runs.
@@ -45,13 +50,11 @@ impl Jobs {
     {
         let job = Arc::new(Job {
             total,
-            counts: Default::default(),
             begun_at: Instant::now(),
-            is_stopped: AtomicBool::new(false),
-            ended: Mutex::new(None),
+            progress: Mutex::default(),
         });
         {
-            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = self.lock();
             if last.as_ref().is_some_and(|job| job.is_running()) {
                 let text = "Another one runs. Wait for its end, or stop it.";
                 return Err(Problem::new(StatusCode::CONFLICT, text));
@@ -61,16 +64,11 @@ impl Jobs {
         let work = work(Arc::clone(&job));
         let working = tokio::spawn(async move {
             // A panic ends it too.
-            let ended = tokio::spawn(work).await;
-            let ended = ended.unwrap_or_else(|error| {
-                Err(Problem::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    error.to_string(),
-                ))
-            });
-            let ended = ended.map_err(|problem| problem.text);
-            *job.ended.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some((Instant::now(), ended));
+            let ended = match tokio::spawn(work).await {
+                Ok(ended) => ended.map_err(|problem| problem.text),
+                Err(panic) => Err(panic.to_string()),
+            };
+            job.lock().ended = Some((Instant::now(), ended));
         });
         // It goes on all the same.
         let _ = tokio::time::timeout(SOON, working).await;
@@ -79,31 +77,32 @@ impl Jobs {
 
     pub(crate) fn stop(&self) {
         if let Some(job) = self.last() {
-            let ended = job.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut progress = job.lock();
             // What has ended by itself was not stopped.
-            if ended.is_none() {
-                job.is_stopped.store(true, Ordering::Relaxed);
-            }
+            progress.is_stopped |= progress.ended.is_none();
         }
     }
 }
 
 impl Job {
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn add(&self, place: usize, count: usize) {
-        self.counts[place].fetch_add(count as u64, Ordering::Relaxed);
+        self.lock().counts[place] += count as u64;
     }
 
     pub(crate) fn counts(&self) -> [u64; 3] {
-        [0, 1, 2].map(|place| self.counts[place].load(Ordering::Relaxed))
+        self.lock().counts
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.is_stopped.load(Ordering::Relaxed)
+        self.lock().is_stopped
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        let ended = self.ended.lock();
-        ended.unwrap_or_else(PoisonError::into_inner).is_none()
+        self.lock().ended.is_none()
     }
 
     /// Waits until so many in a second are no more than were asked for.
@@ -115,8 +114,7 @@ impl Job {
 
     /// How far it has come, with a button that stops it; or what came of it.
     pub(crate) fn markup(&self, stop: &str, outcome: &Markup) -> Markup {
-        let ended = self.ended.lock();
-        let ended = ended.unwrap_or_else(PoisonError::into_inner).clone();
+        let ended = self.lock().ended.clone();
         let done: u64 = self.counts().iter().sum();
         let Some((at, result)) = ended else {
             return html! {

@@ -168,61 +168,51 @@ impl Dashboard {
 
     /// The pages, for `Router::merge`.
     pub fn router(self) -> Router {
+        let base = self.site.base.clone();
         let site = Arc::new(self.site);
-        let at = |path: &str| format!("{}{path}", site.base);
-        let home = match site.base.is_empty() {
-            true => "/".to_owned(),
-            false => site.base.clone(),
-        };
-        let share = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::share);
-        let mark = || middleware::from_fn_with_state(Arc::clone(&site), live::changes::mark);
-        let pages_of_inbox = || {
-            Router::new()
-                .route(&home, get(overview::show))
-                .route(&at("/deliveries"), get(deliveries::show))
-                .route_layer(share())
-                .route(&at("/deliveries/{id}"), get(delivery::show))
-                .route(&at("/replay"), get(replay::show).post(replay::start))
-                .route(&at("/rejected"), get(rejected::list))
-                .route(&at("/drift"), get(drift::show))
-                .route_layer(mark())
-                .route(&at("/deliveries/{id}/body"), get(delivery::download))
-                .route(&at("/deliveries/{id}/media"), get(media::show))
-                .route(&at("/deliveries/{id}/replay"), post(delivery::replay))
-                .route(
-                    &at("/deliveries/{id}/dead-letter"),
-                    post(delivery::dead_letter),
-                )
-                .route(&at("/deliveries/{id}/send"), post(delivery::send))
-                .route(&at("/replay/stop"), post(replay::stop))
-                .route(&at("/pause"), post(overview::pause))
-                .route(&at("/resume"), post(overview::resume))
-                .route(&at("/rejected/{id}"), get(rejected::show))
-                .route(&at("/rejected/reverify"), post(rejected::reverify))
-                .route(&at("/rejected/stop"), post(rejected::stop))
-        };
+        let share = middleware::from_fn_with_state(Arc::clone(&site), live::changes::share);
+        let mark = middleware::from_fn_with_state(Arc::clone(&site), live::changes::mark);
+        let protect = middleware::from_fn_with_state(Arc::clone(&site), access::protect);
         let pages = match site.has_inbox {
-            true => pages_of_inbox(),
-            false => Router::new().route(&home, get(sandbox::page::home)),
+            true => Router::new()
+                .route("/", get(overview::show))
+                .route("/deliveries", get(deliveries::show))
+                .route_layer(share)
+                .route("/deliveries/{id}", get(delivery::show))
+                .route("/replay", get(replay::show).post(replay::start))
+                .route("/rejected", get(rejected::list))
+                .route("/drift", get(drift::show))
+                .route_layer(mark)
+                .route("/deliveries/{id}/body", get(delivery::download))
+                .route("/deliveries/{id}/media", get(media::show))
+                .route("/deliveries/{id}/replay", post(delivery::replay))
+                .route("/deliveries/{id}/dead-letter", post(delivery::dead_letter))
+                .route("/deliveries/{id}/send", post(delivery::send))
+                .route("/replay/stop", post(replay::stop))
+                .route("/pause", post(overview::pause))
+                .route("/resume", post(overview::resume))
+                .route("/rejected/{id}", get(rejected::show))
+                .route("/rejected/reverify", post(rejected::reverify))
+                .route("/rejected/stop", post(rejected::stop)),
+            false => Router::new().route("/", get(sandbox::page::home)),
         };
         let pages = pages
-            .route(&at("/sandbox"), get(sandbox::page::show))
-            .route(&at("/sandbox/send"), post(sandbox::page::send))
-            .route(&at("/sandbox/misbehave"), post(sandbox::page::misbehave))
-            .route(&at("/changes"), get(live::changes::stream))
-            .route(&at("/login"), get(access::show_login).post(access::login))
-            .route(&at("/logout"), post(access::logout))
-            .route(&at("/assets/{name}"), get(asset::show));
+            .route("/sandbox", get(sandbox::page::show))
+            .route("/sandbox/send", post(sandbox::page::send))
+            .route("/sandbox/misbehave", post(sandbox::page::misbehave))
+            .route("/changes", get(live::changes::stream))
+            .route("/login", get(access::show_login).post(access::login))
+            .route("/logout", post(access::logout))
+            .route("/assets/{version}/{name}", get(asset::show));
         let pages = match self.metrics {
-            Some(metrics) => pages.route(&at("/metrics"), metrics),
+            Some(metrics) => pages.route("/metrics", metrics),
             None => pages,
         };
-        pages
-            .route_layer(middleware::from_fn_with_state(
-                Arc::clone(&site),
-                access::protect,
-            ))
-            .with_state(site)
+        let pages = pages.route_layer(protect).with_state(site);
+        match base.is_empty() {
+            true => pages,
+            false => Router::new().nest(&base, pages),
+        }
     }
 }
 

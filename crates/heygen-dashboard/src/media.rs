@@ -11,10 +11,10 @@ use heygen_events::{Event, MediaKind};
 use heygen_inbox::StoredDelivery;
 use http::header;
 use maud::{DOCTYPE, Markup, html};
-use serde::Deserialize;
 use url::Url;
 
-use crate::asset::STYLE;
+use crate::asset::address;
+use crate::page::View;
 use crate::problem::Problem;
 use crate::site::Site;
 
@@ -31,14 +31,8 @@ impl Media {
         let Ok(event) = Event::from_slice(&stored.body) else {
             return Vec::new();
         };
-        let named = |field: &str| {
-            event
-                .data::<serde_json::Value>()
-                .ok()?
-                .get(field)?
-                .as_str()
-                .map(str::to_owned)
-        };
+        let data = event.data::<serde_json::Value>().unwrap_or_default();
+        let named = |field: &str| data[field].as_str().map(str::to_owned);
         let main = event.media_kind().zip(event.media_url().map(str::to_owned));
         let gif = named("gif_download_url").map(|link| (MediaKind::Gif, link));
         let caption = ["caption_url", "subtitle_url"].into_iter().find_map(named);
@@ -93,19 +87,13 @@ impl Media {
     }
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Which {
-    number: usize,
-}
-
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Query(view): Query<View>,
 ) -> Result<Response, Problem> {
     let stored = site.stored(&id).await?;
-    let media = Media::all(&stored).into_iter().nth(which.number);
+    let media = Media::all(&stored).into_iter().nth(view.number);
     let media = media.ok_or_else(|| Problem::not_found("There is nothing to preview."))?;
     let origin = media.origin().unwrap_or_default();
     let policy = format!(
@@ -120,7 +108,7 @@ pub(crate) async fn show(
                 meta name="referrer" content="no-referrer";
                 meta name="color-scheme" content="light dark";
                 title { "Preview: " (media.name) }
-                link rel="stylesheet" href=(site.path(&format!("/assets/{}", STYLE.name)));
+                link rel="stylesheet" href=(address(&site, "style.css"));
             }
             body.media { main { (media.markup()) } }
         }

@@ -11,22 +11,15 @@ use heygen_inbox::{
     Counts, DeliverySummary, InboxAdmin as _, Query, Source, TrafficKind, TrafficUnit,
 };
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use crate::chart::{Chart, Series, Span};
 use crate::deliveries;
 use crate::fact::Fact;
 use crate::filter::Filter;
-use crate::page::{self, Page};
+use crate::page::{self, View, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, ago, number};
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct View {
-    span: String,
-}
 
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
@@ -59,7 +52,7 @@ pub(crate) async fn show(
                     h2 { "Deliveries over time (UTC)" }
                     nav.spans aria-label="Time span" {
                         @for choice in Span::ALL {
-                            a href=(format!("{}?span={}", site.path("/"), choice.word())) aria-current=[(choice == span).then_some("true")] { (choice.name()) }
+                            a href=(format!("{}?span={}", site.path("/"), choice.word)) aria-current=[(choice == span).then_some("true")] { (choice.name) }
                         }
                     }
                 }
@@ -68,14 +61,7 @@ pub(crate) async fn show(
             }
             section {
                 div.head { h2 { "Newest deliveries" } a href=(site.path("/deliveries")) { "All deliveries" } }
-                @if newest.is_empty() {
-                    div.card.empty {
-                        p { "No delivery has come yet." }
-                        p.hint { "Send a signed sample from a terminal: " code { "heygen-webhooks trigger avatar_video.success" } }
-                    }
-                } @else {
-                    (deliveries::table(&site, &newest[..newest.len().min(SHOWN)], now))
-                }
+                (deliveries::table(&site, &newest[..newest.len().min(SHOWN)], now))
             }
             @if !facts.is_empty() {
                 section.card {
@@ -85,7 +71,7 @@ pub(crate) async fn show(
             }
         }
     };
-    Ok(Page::new("Overview", content).under("/").of(&site))
+    Ok(page(&site, Some("/"), "Overview", &content))
 }
 
 /// The one button that stops and starts dispatch.
@@ -174,12 +160,8 @@ fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
         return html! {};
     }
     let accepted = |counts: &[u64]| counts[..3].iter().sum::<u64>();
-    let most = events
-        .iter()
-        .map(|(_, counts)| accepted(counts))
-        .max()
-        .unwrap_or(1)
-        .max(1);
+    let most = events.iter().map(|(_, counts)| accepted(counts)).max();
+    let most = most.unwrap_or(1).max(1);
     let columns = [
         ("Event", "key"),
         ("Accepted", "number"),
@@ -188,12 +170,9 @@ fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
         ("Share", ""),
     ];
     let rows = events.iter().take(40).map(|(name, counts)| {
-        let filter = Filter {
-            event: (*name).to_owned(),
-            since: span.word().to_owned(),
-            ..Filter::default()
-        };
-        let to = format!("{}{}", site.path("/deliveries"), filter.address());
+        let filter = Filter::default().with("event", name);
+        let filter = filter.with("since", span.word).address();
+        let to = format!("{}{filter}", site.path("/deliveries"));
         let count = accepted(counts);
         let count_of = |series: Series| html! { (number(counts[series as usize])) };
         vec![
@@ -215,24 +194,24 @@ fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
 /// Counts of a span.
 async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Problem> {
     let mut chart = Chart::new(span, now);
-    let unit = match span {
-        Span::Quarter => TrafficUnit::Minute,
-        Span::Day | Span::Month => TrafficUnit::Hour,
+    let unit = match span.seconds {
+        60 => TrafficUnit::Minute,
+        _ => TrafficUnit::Hour,
     };
     for count in site.inbox.traffic(chart.since(), unit).await? {
         let event = count.event_type.as_deref();
         let series = match count.kind {
-            TrafficKind::Accepted => series_of(event.map(|name| EventType::from(name).outcome())),
+            TrafficKind::Accepted => match event.map(|name| EventType::from(name).outcome()) {
+                Some(Outcome::Success) => Series::Success,
+                Some(Outcome::Failure) => Series::Failure,
+                _ => Series::Other,
+            },
             TrafficKind::Duplicate => Series::Duplicate,
             TrafficKind::FailedAttempt => Series::FailedAttempt,
             _ => continue,
         };
-        chart.add(
-            count.at,
-            series,
-            Some(event.unwrap_or_default()),
-            count.count,
-        );
+        let event = Some(event.unwrap_or_default());
+        chart.add(count.at, series, event, count.count);
     }
     if site.rejected.is_some() {
         let since = chart.since();
@@ -243,14 +222,6 @@ async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Prob
         }
     }
     Ok(chart)
-}
-
-fn series_of(outcome: Option<Outcome>) -> Series {
-    match outcome {
-        Some(Outcome::Success) => Series::Success,
-        Some(Outcome::Failure) => Series::Failure,
-        _ => Series::Other,
-    }
 }
 
 /// How many of the newest are looked at for the last that HeyGen signed.

@@ -1,84 +1,56 @@
-//! [`Page`]: the frame around every page.
+//! The frame around every page, and what stands in more than one.
 
 use axum::response::{IntoResponse as _, Response};
 use heygen_events::text::visible;
+use heygen_inbox::Header;
 use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
 
-use crate::asset::{ICON, SCRIPT, STYLE};
+use crate::asset::address;
 use crate::live;
 use crate::site::Site;
 
-/// A page, before the site frames it.
-pub(crate) struct Page {
-    title: String,
-    content: Markup,
-    current: &'static str,
-    has_menu: bool,
+/// A page in its frame, with the menu at an entry; without a menu for those who are not logged in.
+pub(crate) fn page(site: &Site, menu: Option<&str>, title: &str, content: &Markup) -> Response {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · HeyGen webhooks" }
+                link rel="icon" href=(address(site, "icon.svg"));
+                link rel="stylesheet" href=(address(site, "style.css"));
+                script src=(address(site, "script.js")) defer {}
+            }
+            body data-changes=[menu.map(|_| site.path("/changes"))] data-seen=[live::seen()] {
+                a.skip href="#content" { "Skip to the content" }
+                header.bar {
+                    a.brand href=(site.path("/")) { img src=(address(site, "icon.svg")) alt="" width="20" height="20"; "HeyGen webhooks" }
+                    @if let Some(current) = menu { (self::menu(site, current)) }
+                }
+                main #content tabindex="-1" { (content) }
+            }
+        }
+    };
+    markup.into_response()
 }
 
-impl Page {
-    pub(crate) fn new(title: impl Into<String>, content: Markup) -> Self {
-        Self {
-            title: title.into(),
-            content,
-            current: "",
-            has_menu: true,
+fn menu(site: &Site, current: &str) -> Markup {
+    html! {
+        nav aria-label="Pages" {
+            @for (path, name) in MENU.into_iter().filter(|(path, _)| site.has_page(path)) {
+                a href=(site.path(path)) aria-current=[(path == current).then_some("page")] { (name) }
+            }
         }
-    }
-
-    /// Which entry of the menu it belongs to.
-    pub(crate) fn under(mut self, current: &'static str) -> Self {
-        self.current = current;
-        self
-    }
-
-    pub(crate) fn without_menu(mut self) -> Self {
-        self.has_menu = false;
-        self
-    }
-
-    pub(crate) fn of(self, site: &Site) -> Response {
-        let asset = |name: &str| site.path(&format!("/assets/{name}"));
-        let markup = html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (self.title) " · HeyGen webhooks" }
-                    link rel="icon" href=(asset(&ICON.name));
-                    link rel="stylesheet" href=(asset(&STYLE.name));
-                    script src=(asset(&SCRIPT.name)) defer {}
-                }
-                body data-changes=[self.has_menu.then(|| site.path("/changes"))] data-seen=[live::seen()] {
-                    a.skip href="#content" { "Skip to the content" }
-                    header.bar {
-                        a.brand href=(site.path("/")) { img src=(asset(&ICON.name)) alt="" width="20" height="20"; "HeyGen webhooks" }
-                        @if self.has_menu { (self.menu(site)) }
-                    }
-                    main #content tabindex="-1" { (self.content) }
-                }
+        div.tools {
+            @if site.is_read_only { span.tag { "read-only" } }
+            button.live.needs-script type="button" aria-pressed="true" title="Pages change by themselves while this is on" {
+                span.dot aria-hidden="true" {} "Live"
             }
-        };
-        markup.into_response()
-    }
-
-    fn menu(&self, site: &Site) -> Markup {
-        html! {
-            nav aria-label="Pages" {
-                @for (path, name) in MENU.into_iter().filter(|(path, _)| site.has_page(path)) {
-                    a href=(site.path(path)) aria-current=[(path == self.current).then_some("page")] { (name) }
-                }
-            }
-            div.tools {
-                @if site.is_read_only { span.tag { "read-only" } }
-                button.live.needs-script type="button" aria-pressed="true" title="Pages change by themselves while this is on" {
-                    span.dot aria-hidden="true" {} "Live"
-                }
-                @if site.gate.is_some() {
-                    form method="post" action=(site.path("/logout")) { button.plain { "Log out" } }
-                }
+            @if site.gate.is_some() {
+                form method="post" action=(site.path("/logout")) { button.plain { "Log out" } }
             }
         }
     }
@@ -111,21 +83,49 @@ pub(crate) fn table(
     }
 }
 
-/// Names of headers, and what is kept of their values.
-pub(crate) fn headers<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a str>)>) -> Markup {
-    let rows = headers.into_iter().map(|(name, value)| {
-        let value = match value {
-            Some(value) => html! { (visible(value)) },
-            None => html! { span.hint { "not kept" } },
-        };
-        vec![html! { code { (visible(name)) } }, value]
-    });
-    table(
-        "Headers",
-        "headers",
-        &[("Name", "key"), ("Value", "value")],
-        rows,
-    )
+/// Headers, and names of those whose values are not kept.
+pub(crate) fn headers<'a>(kept: &[Header], others: impl IntoIterator<Item = &'a str>) -> Markup {
+    let kept = kept.iter();
+    let kept = kept.map(|header| (&*header.name, html! { (visible(&header.value)) }));
+    let others = others.into_iter();
+    let others = others.map(|name| (name, html! { span.hint { "not kept" } }));
+    let rows = kept.chain(others);
+    let rows: Vec<_> = rows
+        .map(|(name, value)| vec![html! { code { (visible(name)) } }, value])
+        .collect();
+    match rows.is_empty() {
+        true => html! { p.hint { "None are stored." } },
+        false => table(
+            "Headers",
+            "headers",
+            &[("Name", "key"), ("Value", "value")],
+            rows,
+        ),
+    }
+}
+
+/// What an address says besides its path; all of it may be left out.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct View {
+    /// Which time span the overview shows.
+    pub(crate) span: String,
+    /// `shown`: links with the queries that give access.
+    pub(crate) links: String,
+    /// What was just done.
+    pub(crate) done: String,
+    /// Of which event the sandbox shows a sample.
+    pub(crate) event: String,
+    /// Which media of a delivery.
+    pub(crate) number: usize,
+    /// What the page that opens a stream shows at least.
+    pub(crate) seen: String,
+}
+
+impl View {
+    pub(crate) fn shows_links(&self) -> bool {
+        self.links == "shown"
+    }
 }
 
 const MENU: [(&str, &str); 5] = [

@@ -13,16 +13,10 @@ use serde::Deserialize;
 
 use crate::body::Shown;
 use crate::job::Job;
-use crate::page::{self, Page};
+use crate::page::{self, View, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, number};
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct View {
-    links: String,
-}
 
 pub(crate) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let now = SystemTime::now();
@@ -49,7 +43,7 @@ pub(crate) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Prob
             }
         }
     };
-    Ok(Page::new("Rejected", content).under("/rejected").of(&site))
+    Ok(page(&site, Some("/rejected"), "Rejected", &content))
 }
 
 fn outcome(job: &Job) -> Markup {
@@ -97,19 +91,13 @@ pub(crate) async fn show(
     })?;
     let now = SystemTime::now();
     let summary = &rejected.summary;
-    let shows_links = view.links == "shown";
-    let shown = rejected
-        .body
-        .as_ref()
-        .map(|body| Shown::of(body, shows_links));
+    let shows_links = view.shows_links();
+    let body = rejected.body.as_ref();
+    let shown = body.map(|body| Shown::of(body, shows_links));
     let path = site.path(&format!("/rejected/{id}"));
     let signatures = &rejected.signatures;
-    let kept = signatures
-        .iter()
-        .map(|header| (&*header.name, Some(&*header.value)));
-    let is_other = |name: &&String| signatures.iter().all(|header| header.name != **name);
-    let others = rejected.header_names.iter().filter(is_other);
-    let others = others.map(|name| (name.as_str(), None));
+    let names = rejected.header_names.iter().map(String::as_str);
+    let others = names.filter(|name| signatures.iter().all(|header| header.name != *name));
     let content = html! {
         p.crumbs { a href=(site.path("/rejected")) { "Rejected" } " / " code { (id) } }
         h1 { (visible(&summary.reason)) }
@@ -139,12 +127,10 @@ pub(crate) async fn show(
         section.card {
             h2 { "Headers" }
             p.hint { "Values are kept of signatures alone." }
-            (page::headers(kept.chain(others)))
+            (page::headers(signatures, others))
         }
     };
-    Ok(Page::new("Rejected request", content)
-        .under("/rejected")
-        .of(&site))
+    Ok(page(&site, Some("/rejected"), "Rejected request", &content))
 }
 
 fn diagnosis(site: &Site, rejected: &Rejected) -> Markup {
@@ -206,14 +192,8 @@ async fn accept(
         let appended = site.inbox.append(delivery).await?;
         site.read_rejected(move |rejected| rejected.remove(&[id]))
             .await?;
-        job.add(
-            if matches!(appended, Appended::New(_)) {
-                ACCEPTED
-            } else {
-                KNOWN
-            },
-            1,
-        );
+        let is_new = matches!(appended, Appended::New(_));
+        job.add(if is_new { ACCEPTED } else { KNOWN }, 1);
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Replay of everything that a filter shows: how many, how fast, and how far it has come.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -9,12 +10,11 @@ use axum::response::{Redirect, Response};
 use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query};
 use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use crate::deliveries::{self, SEARCH_TIME, SEARCHED_AT_ONCE};
 use crate::filter::Filter;
 use crate::job::Job;
-use crate::page::Page;
+use crate::page::page;
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words::{self, number};
@@ -32,7 +32,7 @@ pub(crate) async fn show(
         false => Matching::of(&site.inbox, &query).await?,
     };
     let is_none = matching.exact() == Some(0);
-    let has_text = !filter.text.trim().is_empty();
+    let has_text = !filter.get("text").is_empty();
     let content = html! {
         h1 { "Replay" }
         @if let Some(job) = &last {
@@ -63,7 +63,7 @@ pub(crate) async fn show(
             }
         }
     };
-    Ok(Page::new("Replay", content).under("/deliveries").of(&site))
+    Ok(page(&site, Some("/deliveries"), "Replay", &content))
 }
 
 /// How many match, as far as was counted.
@@ -114,27 +114,20 @@ fn outcome(job: &Job) -> Markup {
     html! { (words::deliveries(replayed)) " replayed" @if skipped > 0 { ", " (number(skipped)) " left alone" } }
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Start {
-    /// A text, as `flatten` hands over no numbers.
-    #[serde(default)]
-    rate: String,
-    #[serde(flatten)]
-    filter: Filter,
-}
-
 pub(crate) async fn start(
     State(site): State<Arc<Site>>,
-    Form(start): Form<Start>,
+    Form(mut start): Form<BTreeMap<String, String>>,
 ) -> Result<Redirect, Problem> {
     let now = SystemTime::now();
-    let mut query = start.filter.query(now).map_err(bad)?;
-    if !start.filter.text.trim().is_empty() {
+    let rate = start.remove("rate").unwrap_or_default();
+    let filter = Filter::from(start);
+    let mut query = filter.query(now).map_err(bad)?;
+    if !filter.get("text").is_empty() {
         return Err(bad(NO_TEXT.to_owned()));
     }
     // What comes in meanwhile is not part of it.
     query.until = Some(query.until.map_or(now, |until| until.min(now)));
-    let rate = match start.rate.trim() {
+    let rate = match rate.trim() {
         "" => None,
         rate => {
             let rate = rate.parse::<NonZeroU32>();
@@ -145,8 +138,8 @@ pub(crate) async fn start(
     let inbox = site.inbox.clone();
     let work = |job| replay(job, inbox, query, rate.map(NonZeroU32::get));
     site.replay.start(total, work).await?;
-    let address = start.filter.address();
-    Ok(Redirect::to(&format!("{}{address}", site.path("/replay"))))
+    let address = format!("{}{}", site.path("/replay"), filter.address());
+    Ok(Redirect::to(&address))
 }
 
 /// Goes through what matched when it began, the oldest first.

@@ -1,6 +1,6 @@
 //! Times, numbers and states, as pages show them.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use heygen_events::text::visible;
 use heygen_events::{EventType, Outcome};
@@ -8,9 +8,15 @@ use heygen_inbox::{AttemptOutcome, DeliverySummary, Source, State};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
+/// Since 1970.
+pub(crate) fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
 /// A moment in UTC, to the second.
 pub(crate) fn time(at: SystemTime) -> Markup {
-    let exact = rfc3339(at);
+    let exact = format!("{:.3}", moment(at));
     html! { time datetime=(exact) title=(exact) { (clock(at)) } }
 }
 
@@ -21,13 +27,11 @@ pub(crate) fn time_ago(at: SystemTime, now: SystemTime) -> Markup {
 
 /// `2026-11-28 09:40:12`, in UTC.
 pub(crate) fn clock(at: SystemTime) -> String {
-    let moment = Timestamp::try_from(at).unwrap_or_default();
-    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    moment(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-pub(crate) fn rfc3339(at: SystemTime) -> String {
-    let moment = Timestamp::try_from(at).unwrap_or_default();
-    format!("{moment:.3}")
+fn moment(at: SystemTime) -> Timestamp {
+    Timestamp::try_from(at).unwrap_or_default()
 }
 
 /// `3 min ago`; `in 3 min` for what is to come.
@@ -81,30 +85,28 @@ pub(crate) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// The state in colour and in a word.
 pub(crate) fn state(state: State) -> Markup {
     match state {
-        State::Pending => badge("waiting", "pending"),
-        State::Claimed => badge("waiting", "being handled"),
-        State::Interrupted => badge("bad", "interrupted"),
-        State::Acknowledged => badge("good", "acknowledged"),
-        State::DeadLettered => badge("bad", "dead-lettered"),
-        _ => badge("waiting", state.as_str()),
+        State::Claimed => badge("being handled"),
+        _ => badge(state.as_str()),
     }
 }
 
 pub(crate) fn attempt(result: AttemptOutcome) -> Markup {
     match result {
-        AttemptOutcome::Acknowledged => badge("good", "acknowledged"),
-        AttemptOutcome::Retry => badge("waiting", "to be retried"),
-        AttemptOutcome::DeadLettered => badge("bad", "dead-lettered"),
-        AttemptOutcome::Interrupted => badge("bad", "interrupted"),
-        _ => badge("waiting", result.as_str()),
+        AttemptOutcome::Retry => badge("to be retried"),
+        _ => badge(result.as_str()),
     }
 }
 
-pub(crate) fn badge(class: &str, word: &str) -> Markup {
-    html! { span.state.(class) { (word) } }
+/// A state or result in colour and in a word.
+fn badge(word: &str) -> Markup {
+    let class = match word {
+        "acknowledged" => "good",
+        "dead_lettered" | "interrupted" => "bad",
+        _ => "waiting",
+    };
+    html! { span.state.(class) { (word.replace('_', "-")) } }
 }
 
 pub(crate) fn outcome(outcome: Option<Outcome>) -> Markup {
@@ -153,24 +155,12 @@ mod tests {
 
     #[test]
     fn numbers_and_spans_are_short() {
-        for (value, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(number(value), text);
-        }
-        for (millis, text) in [
-            (0, "0.00 ms"),
-            (250, "250 ms"),
-            (3000, "3 s"),
-            (600_000, "10 min"),
-            (36_000_000, "10 h"),
-            (360_000_000, "4 d"),
-        ] {
-            assert_eq!(span(Duration::from_millis(millis)), text);
-        }
+        let numbers = [0, 999, 1000, 1_234_567].map(number);
+        assert_eq!(numbers, ["0", "999", "1,000", "1,234,567"]);
+        let spans = [0, 250, 3000, 600_000, 36_000_000, 360_000_000];
+        let spans = spans.map(|millis| span(Duration::from_millis(millis)));
+        let expected = ["0.00 ms", "250 ms", "3 s", "10 min", "10 h", "4 d"];
+        assert_eq!(spans, expected);
         let now = SystemTime::now();
         assert_eq!(ago(now + Duration::from_secs(5), now), "in 5 s");
         assert_eq!(ago(now - Duration::from_secs(5), now), "5 s ago");

@@ -13,22 +13,15 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse as _, Response};
 use futures_util::stream::unfold;
 use http::{HeaderMap, StatusCode};
-use serde::Deserialize;
 
-use super::{LOOK_AGAIN, MadePage, SEEN};
+use super::{LOOK_AGAIN, MadePage, SEEN, seen};
+use crate::page::View;
 use crate::problem::Problem;
 use crate::site::Site;
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Shown {
-    /// What the page shows at least.
-    seen: String,
-}
-
 pub(crate) async fn stream(
     State(site): State<Arc<Site>>,
-    Params(shown): Params<Shown>,
+    Params(view): Params<View>,
     headers: HeaderMap,
 ) -> Response {
     // The listener serves 64 connections, and health checks are among them.
@@ -38,7 +31,7 @@ pub(crate) async fn stream(
     };
     let sent = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let begun = (Instant::now(), sent.map(str::to_owned), place);
-    let shown = Some(shown.seen).filter(|seen| !seen.is_empty());
+    let shown = Some(view.seen).filter(|seen| !seen.is_empty());
     let stream = unfold(begun, move |(begun_at, mut sent, place)| {
         let (site, shown) = (Arc::clone(&site), shown.clone());
         async move {
@@ -82,11 +75,12 @@ pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next:
         .copies
         .of(address.map_or("", |address| address.as_str()));
     let mut copy = copy.lock().await;
-    if let Some(MadePage { made_at, page }) = &*copy
-        && made_at.elapsed() < LOOK_AGAIN
-        && site.pulse.is_unchanged_since(*made_at).await
+    let seen = seen();
+    if let Some(copy) = &*copy
+        && copy.made_at.elapsed() < LOOK_AGAIN
+        && copy.seen == seen
     {
-        return Html(page.clone()).into_response();
+        return Html(copy.page.clone()).into_response();
     }
     let made_at = Instant::now();
     let (head, body) = next.run(request).await.into_parts();
@@ -94,8 +88,11 @@ pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next:
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     if head.status == StatusCode::OK {
-        let page = page.clone();
-        *copy = Some(MadePage { made_at, page });
+        *copy = Some(MadePage {
+            made_at,
+            seen,
+            page: page.clone(),
+        });
     }
     Response::from_parts(head, Body::from(page))
 }
@@ -125,14 +122,14 @@ mod tests {
 
     /// As when a second has passed since the last look.
     async fn look(site: &Site) -> String {
-        if let Some(look) = &mut site.pulse.0.lock().await.last {
+        if let Some(look) = &mut *site.pulse.0.lock().await {
             look.looked_at = look.looked_at.checked_sub(LOOK_AGAIN).unwrap();
         }
         site.pulse.now(&site.inbox).await.unwrap()
     }
 
     #[tokio::test]
-    async fn copy_has_the_change_that_was_told_last() {
+    async fn page_is_made_once_a_second_and_for_each_change_that_was_told() {
         let site = Arc::new(Site::new(BoxInbox::new(MemoryInbox::new())));
         let pending = |State(site): State<Arc<Site>>| async move {
             site.inbox.counts().await.unwrap().pending.to_string()
@@ -140,19 +137,24 @@ mod tests {
         let mut router = Router::new()
             .route("/", get(pending))
             .route_layer(from_fn_with_state(Arc::clone(&site), share))
+            .route_layer(from_fn_with_state(Arc::clone(&site), mark))
             .with_state(Arc::clone(&site));
-        let mut fetch = async || {
-            let request = Request::get("/").header(REFRESH, "1");
+        let mut fetch = async |header: &str| {
+            let request = Request::get("/").header(header, "1");
             let request = request.body(Body::empty()).unwrap();
             let response = router.call(request).await.unwrap();
             to_bytes(response.into_body(), usize::MAX).await.unwrap()
         };
         append(&site, "{}").await;
-        let first = look(&site).await;
-        assert_eq!(fetch().await, "1");
+        let (first, begun_at) = (look(&site).await, Instant::now());
+        assert_eq!(fetch(REFRESH).await, "1");
         // Within the same second.
         append(&site, "[]").await;
+        let copy = fetch(REFRESH).await;
+        assert!(copy == "1" || begun_at.elapsed() >= LOOK_AGAIN);
+        // What a person asks for is never a copy.
+        assert_eq!(fetch("accept").await, "2");
         assert_ne!(look(&site).await, first);
-        assert_eq!(fetch().await, "2");
+        assert_eq!(fetch(REFRESH).await, "2");
     }
 }

@@ -12,17 +12,10 @@ use serde::Deserialize;
 
 use super::{SandboxAttempt, SandboxControl};
 use crate::body::without_links;
-use crate::page::{self, Page};
+use crate::page::{self, View, page};
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::words;
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct View {
-    event: String,
-    done: String,
-}
 
 pub(crate) async fn show(
     State(site): State<Arc<Site>>,
@@ -98,7 +91,7 @@ fn shown(
             div #attempts data-live data-poll { (table(&sandbox.attempts())) }
         }
     };
-    Page::new("Sandbox", content).under("/sandbox").of(site)
+    page(site, Some("/sandbox"), "Sandbox", &content)
 }
 
 /// Where it delivers to, or how it comes to know.

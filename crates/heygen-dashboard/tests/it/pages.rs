@@ -10,77 +10,64 @@ use heygen_inbox::{InboxAdmin as _, Query, RejectedRequests as _, State};
 use serde_json::json;
 use xtask_screenshots::Browser;
 
+use crate::support::Step::{Check, Click, Fill, Go, Link, See};
 use crate::support::{
     Control, PATIENCE, Requests, Sends, Site, TOKEN, fail, reach, secret, success,
 };
 
+const ROWS: &str = ".deliveries tbody tr";
+const REPLAY: &str = "form[action$='/replay'] button";
+
 #[tokio::test]
 async fn every_page_is_there_and_accessible() {
     let site = Site::start().await;
-    let ready = site.append(success("a")).await;
+    let ready = format!("/deliveries/{}", site.append(success("a")).await);
     let failed = site.append(fail("b", "no credit")).await;
+    let failed = format!("/deliveries/{failed}");
     let unreadable = site.append(b"\xffnot json").await;
+    let unreadable = format!("/deliveries/{unreadable}");
     let browser = Browser::open().await;
-    browser.goto(&site.at("/")).await;
-    let text = browser.text().await;
-    for wanted in [
-        "Waiting\n3",
-        "avatar_video.fail",
-        "accepted: failure 1",
-        "Newest deliveries",
-    ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
-    browser.check_accessible().await;
-    browser.goto(&site.at("/?span=15m")).await;
-    browser.wait_for("accepted: success 1").await;
-    browser.click_link("Deliveries").await;
-    browser.wait_for("(no event)").await;
-    browser.check_accessible().await;
-
-    browser
-        .goto(&site.at(&format!("/deliveries/{failed}")))
-        .await;
-    let text = browser.text().await;
-    for wanted in [
-        "An avatar video could not be rendered.",
-        "no credit",
-        "with the secret of the tests",
-        "The video that was not made.",
-        "No attempt has ended yet.",
-        "exactly as received",
-    ] {
-        assert!(text.contains(wanted), "{wanted}: {text}");
-    }
-    browser.check_accessible().await;
-    browser
-        .goto(&site.at(&format!("/deliveries/{unreadable}")))
-        .await;
-    browser.wait_for("00000000  ff 6e 6f 74").await;
-    browser.goto(&site.at("/replay")).await;
-    browser
-        .wait_for("3 deliveries match (all of the inbox)")
-        .await;
-    browser.check_accessible().await;
-    browser.goto(&site.at("/deliveries/000000000000000")).await;
-    browser.wait_for("There is no delivery of this id").await;
-
+    let steps = [
+        Go("/"),
+        See("Waiting\n3"),
+        See("avatar_video.fail"),
+        See("accepted: failure 1"),
+        See("Newest deliveries"),
+        Check,
+        Go("/?span=15m"),
+        See("accepted: success 1"),
+        Link("Deliveries"),
+        See("(no event)"),
+        Check,
+        Go(&failed),
+        See("An avatar video could not be rendered."),
+        See("no credit"),
+        See("with the secret of the tests"),
+        See("The video that was not made."),
+        See("No attempt has ended yet."),
+        See("exactly as received"),
+        Check,
+        Go(&unreadable),
+        See("00000000  ff 6e 6f 74"),
+        Go("/replay"),
+        See("3 deliveries match (all of the inbox)"),
+        Check,
+        Go("/deliveries/000000000000000"),
+        See("There is no delivery of this id"),
+        Go(&ready),
+    ];
+    site.walk(&browser, &steps).await;
     // Whole links and media come when they are asked for.
-    browser
-        .goto(&site.at(&format!("/deliveries/{ready}")))
-        .await;
     let source = browser.client.source().await.unwrap();
     assert!(!source.contains("Signature=presigned"), "{source}");
-    browser.click_link("Show whole links").await;
-    browser.wait_for("Signature=presigned").await;
-    browser
-        .click_link("Load the video from media.invalid")
-        .await;
-    let frame = browser
-        .client
-        .find(Locator::Css("iframe[name=preview]"))
-        .await
-        .unwrap();
+    let steps = [
+        Link("Show whole links"),
+        See("Signature=presigned"),
+        Link("Load the video from media.invalid"),
+    ];
+    site.walk(&browser, &steps).await;
+    let frame = Locator::Css("iframe[name=preview]");
+    let frame = browser.client.find(frame).await.unwrap();
     frame.enter_frame().await.unwrap();
     let wait = browser.client.wait().at_most(PATIENCE);
     let video = wait.for_element(Locator::Css("video")).await.unwrap();
@@ -95,35 +82,29 @@ async fn list_is_live_filtered_and_paged() {
     for number in 0..60 {
         site.append(success(&format!("video-{number:02}"))).await;
     }
-    let rows = ".deliveries tbody tr";
     let browser = Browser::open().await;
     browser.goto(&site.at("/deliveries")).await;
-    assert_eq!(browser.count(rows).await, 50);
-    browser.click_link("Older").await;
-    let text = browser.wait_for("video-09").await;
-    assert!(
-        text.contains("video-00") && !text.contains("video-10"),
-        "{text}"
-    );
-    assert_eq!(browser.count(rows).await, 10);
-    browser.click_link("Newer").await;
-    browser.wait_for("video-10").await;
-    browser.goto(&site.at("/deliveries")).await;
+    assert_eq!(browser.count(ROWS).await, 50);
+    let steps = [Link("Older"), See("video-09"), See("video-00")];
+    site.walk(&browser, &steps).await;
+    assert!(!browser.text().await.contains("video-10"));
+    assert_eq!(browser.count(ROWS).await, 10);
+    let steps = [Link("Newer"), See("video-10"), Go("/deliveries")];
+    site.walk(&browser, &steps).await;
 
     // A delivery appears by itself.
     site.append(fail("live-one", "out of credit")).await;
-    browser.wait_for("live-one").await;
-
-    browser.fill("#event", "*.fail").await;
-    browser.click("form.filter button.primary").await;
-    browser.wait_for("Clear").await;
-    assert_eq!(browser.count(rows).await, 1);
+    let steps = [
+        See("live-one"),
+        Fill("#event", "*.fail"),
+        Click("form.filter button.primary"),
+        See("Clear"),
+    ];
+    site.walk(&browser, &steps).await;
+    assert_eq!(browser.count(ROWS).await, 1);
     // The address is the filter.
     let url = browser.client.current_url().await.unwrap();
-    assert!(
-        url.query().unwrap_or_default().contains("event=*.fail"),
-        "{url}"
-    );
+    assert!(url.as_str().contains("event=*.fail"), "{url}");
     for (query, wanted, count) in [
         ("outcome=failure", "live-one", 1),
         ("state=pending&subject=video-07", "video-07", 1),
@@ -133,11 +114,9 @@ async fn list_is_live_filtered_and_paged() {
         ("until=1h", "No delivery matches this filter.", 0),
         ("state=gone", "is not a state", 0),
     ] {
-        browser
-            .goto(&site.at(&format!("/deliveries?{query}")))
-            .await;
-        browser.wait_for(wanted).await;
-        assert_eq!(browser.count(rows).await, count, "{query}");
+        let path = format!("/deliveries?{query}");
+        site.walk(&browser, &[Go(&path), See(wanted)]).await;
+        assert_eq!(browser.count(ROWS).await, count, "{query}");
     }
     browser.close().await;
 }
@@ -150,10 +129,14 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
     site.append(fail("b", "no credit")).await;
     reach(&handled, 2).await;
     let browser = Browser::open().await;
-    browser.goto(&site.at(&format!("/deliveries/{id}"))).await;
-    browser.wait_for("acknowledged").await;
-    browser.click("form[action$='/replay'] button").await;
-    browser.wait_for("Replayed: it is due now").await;
+    let delivery = format!("/deliveries/{id}");
+    let steps = [
+        Go(&delivery),
+        See("acknowledged"),
+        Click(REPLAY),
+        See("Replayed: it is due now"),
+    ];
+    site.walk(&browser, &steps).await;
     reach(&handled, 3).await;
     // The second attempt appears by itself.
     let attempts = async {
@@ -161,61 +144,68 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, attempts)
-        .await
-        .expect("the second attempt");
+    let attempts = tokio::time::timeout(PATIENCE, attempts).await;
+    attempts.expect("the second attempt");
 
-    browser.goto(&site.at("/deliveries?event=*.success")).await;
-    browser.click_link("Replay all that match …").await;
-    browser.wait_for("1 delivery match").await;
-    browser.click("form.card button.primary").await;
-    browser.wait_for("1 delivery replayed").await;
+    let steps = [
+        Go("/deliveries?event=*.success"),
+        Link("Replay all that match …"),
+        See("1 delivery match"),
+        Click("form.card button.primary"),
+        See("1 delivery replayed"),
+    ];
+    site.walk(&browser, &steps).await;
     reach(&handled, 4).await;
 
-    browser.goto(&site.at("/")).await;
-    browser.click("form[action$='/pause'] button").await;
-    browser.wait_for("Dispatch is paused").await;
+    let steps = [
+        Go("/"),
+        Click("form[action$='/pause'] button"),
+        See("Dispatch is paused"),
+    ];
+    site.walk(&browser, &steps).await;
     let late = site.append(success("late")).await;
-    browser.goto(&site.at(&format!("/deliveries/{late}"))).await;
-    browser.click("form[action$='/dead-letter'] button").await;
-    browser.wait_for("Given up").await;
+    let late = format!("/deliveries/{late}");
+    let steps = [
+        Go(&late),
+        Click("form[action$='/dead-letter'] button"),
+        See("Given up"),
+    ];
+    site.walk(&browser, &steps).await;
     let dead = Query::default().state(State::DeadLettered);
     assert_eq!(site.inbox.count(dead).await.unwrap(), 1);
-    browser.goto(&site.at("/")).await;
-    browser.wait_for("1 delivery given up.").await;
-    browser.click("form[action$='/resume'] button").await;
-    browser.wait_for("Pause dispatch").await;
+    let steps = [
+        Go("/"),
+        See("1 delivery given up."),
+        Click("form[action$='/resume'] button"),
+        See("Pause dispatch"),
+    ];
+    site.walk(&browser, &steps).await;
     assert_eq!(handled.load(Ordering::SeqCst), 4);
     browser.close().await;
 }
 
 #[tokio::test]
 async fn rejected_request_is_explained_and_verified_again() {
-    let rejected = Arc::new(Requests::default());
+    let rejected = Requests::default();
     rejected.add("matches-no-secret", &success("late"), Some(&secret()));
     rejected.add("missing-signature", &success("unsigned"), None);
-    let site = Site::with(|dashboard| dashboard.rejected(rejected.clone())).await;
+    let site = Site::with(|dashboard| dashboard.rejected(rejected.file.clone())).await;
     let browser = Browser::open().await;
-    browser.goto(&site.at("/rejected")).await;
-    let text = browser.wait_for("matches-no-secret").await;
-    assert!(text.contains("Set the right secret."), "{text}");
-    browser.check_accessible().await;
-    browser.click_link("matches-no-secret").await;
-    browser.wait_for("verifies").await;
-    browser.check_accessible().await;
-    browser.goto(&site.at("/rejected")).await;
-    browser.click("form[action$='/reverify'] button").await;
-    browser
-        .wait_for("1 delivery accepted, 1 do not verify")
-        .await;
-    assert_eq!(
-        site.inbox
-            .count(Query::default().subject_id("late"))
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(rejected.list(10).unwrap().len(), 1);
+    let steps = [
+        Go("/rejected"),
+        See("Set the right secret."),
+        Check,
+        Link("matches-no-secret"),
+        See("verifies"),
+        Check,
+        Go("/rejected"),
+        Click("form[action$='/reverify'] button"),
+        See("1 delivery accepted, 1 do not verify"),
+    ];
+    site.walk(&browser, &steps).await;
+    let late = site.inbox.count(Query::default().subject_id("late"));
+    assert_eq!(late.await.unwrap(), 1);
+    assert_eq!(rejected.file.list(10).unwrap().len(), 1);
     browser.close().await;
 }
 
@@ -223,13 +213,16 @@ async fn rejected_request_is_explained_and_verified_again() {
 async fn drift_names_what_is_new_with_an_example() {
     let site = Site::start().await;
     let body = success("a").replace("callback_id", "colour_of_the_sky");
-    let id = site.append(body).await;
+    let id = site.append(body).await.to_string();
     let browser = Browser::open().await;
-    browser.goto(&site.at("/drift")).await;
-    browser.wait_for("colour_of_the_sky").await;
-    browser.check_accessible().await;
-    browser.click_link(&id.to_string()).await;
-    browser.wait_for("not known to this version").await;
+    let steps = [
+        Go("/drift"),
+        See("colour_of_the_sky"),
+        Check,
+        Link(&id),
+        See("not known to this version"),
+    ];
+    site.walk(&browser, &steps).await;
     browser.close().await;
 }
 
@@ -238,128 +231,124 @@ async fn sandbox_page_validates_sends_and_misbehaves() {
     let sent = Arc::new(Control::default());
     let site = Site::with(|dashboard| dashboard.sandbox(sent.clone())).await;
     let browser = Browser::open().await;
-    browser
-        .goto(&site.at("/sandbox?event=avatar_video.fail"))
-        .await;
-    browser
-        .wait_for("An avatar video could not be rendered.")
-        .await;
-    browser.wait_for("no address is registered").await;
-    browser.check_accessible().await;
-    browser
-        .fill(
+    let steps = [
+        Go("/sandbox?event=avatar_video.fail"),
+        See("An avatar video could not be rendered."),
+        See("no address is registered"),
+        Check,
+        Fill(
             "#body",
             "{\"event_type\": \"avatar_video.fail\", \"event_data\": []}",
-        )
-        .await;
-    browser.click("form[action$='/send'] button").await;
-    browser.wait_for("Not sent:").await;
+        ),
+        Click("form[action$='/send'] button"),
+        See("Not sent:"),
+    ];
+    site.walk(&browser, &steps).await;
     assert_eq!(sent.bodies().len(), 0);
-    browser.fill("#body", &fail("a", "no credit")).await;
-    browser.click("form[action$='/send'] button").await;
-    browser.wait_for("Sent. Its attempts appear below.").await;
-    browser.wait_for("no answer").await;
-    browser.wait_for("Delivers to http://127.0.0.1:8080").await;
-    assert_eq!(sent.bodies(), [fail("a", "no credit")]);
-    browser.fill("#misbehaviour", "{\"duplicates\": 2}").await;
-    browser.click("form[action$='/misbehave'] button").await;
-    browser
-        .wait_for("Deliveries that are sent from now on go so.")
-        .await;
+    let body = fail("a", "no credit");
+    let steps = [
+        Fill("#body", &body),
+        Click("form[action$='/send'] button"),
+        See("Sent. Its attempts appear below."),
+        See("no answer"),
+        See("Delivers to http://127.0.0.1:8080"),
+        Fill("#misbehaviour", "{\"duplicates\": 2}"),
+        Click("form[action$='/misbehave'] button"),
+        See("Deliveries that are sent from now on go so."),
+    ];
+    site.walk(&browser, &steps).await;
+    assert_eq!(sent.bodies(), [body]);
     assert_eq!(sent.misbehaviour(), "{\"duplicates\": 2}");
     browser.close().await;
 }
 
+fn with_token(dashboard: Dashboard) -> Dashboard {
+    dashboard.token(Token::new(TOKEN).unwrap())
+}
+
 #[tokio::test]
 async fn login_opens_the_pages_and_logout_closes_them() {
-    let token = Token::new(TOKEN).unwrap();
-    let site = Site::with(|dashboard| dashboard.token(token)).await;
+    let site = Site::with(with_token).await;
     site.append(success("hidden")).await;
     let browser = Browser::open().await;
-    browser.goto(&site.at("/deliveries")).await;
-    let text = browser.wait_for("Log in").await;
-    assert!(!text.contains("hidden"), "{text}");
-    browser.check_accessible().await;
-    browser.fill("#token", "another-token-of-some-length").await;
-    browser.click("form.login button").await;
-    browser.wait_for("That is not the token.").await;
-    browser.fill("#token", TOKEN).await;
-    browser.click("form.login button").await;
-    browser.wait_for("Newest deliveries").await;
-    let cookie = browser
-        .client
-        .get_named_cookie(&format!("heygen-webhooks-session-{}", site.port()))
-        .await
-        .unwrap();
+    site.walk(&browser, &[Go("/deliveries"), See("Log in"), Check])
+        .await;
+    assert!(!browser.text().await.contains("hidden"));
+    let steps = [
+        Fill("#token", "another-token-of-some-length"),
+        Click("form.login button"),
+        See("That is not the token."),
+        Fill("#token", TOKEN),
+        Click("form.login button"),
+        See("Newest deliveries"),
+    ];
+    site.walk(&browser, &steps).await;
+    let cookie = format!("heygen-webhooks-session-{}", site.port());
+    let cookie = browser.client.get_named_cookie(&cookie).await.unwrap();
     assert_eq!(cookie.http_only(), Some(true));
-    assert!(
-        cookie
-            .same_site()
-            .is_some_and(|same_site| same_site.is_strict())
-    );
+    let same_site = cookie.same_site();
+    assert!(same_site.is_some_and(|same_site| same_site.is_strict()));
     // The stream of changes has the cookie too.
     site.append(success("later")).await;
-    browser.wait_for("later").await;
-    browser.click("form[action$='/logout'] button").await;
-    browser.wait_for("The line in the file").await;
-    browser.goto(&site.at("/")).await;
-    browser.wait_for("The line in the file").await;
+    let steps = [
+        See("later"),
+        Click("form[action$='/logout'] button"),
+        See("The line in the file"),
+        Go("/"),
+        See("The line in the file"),
+    ];
+    site.walk(&browser, &steps).await;
     browser.close().await;
 }
 
 #[tokio::test]
 async fn dashboards_on_one_host_keep_their_logins_apart() {
-    let with_token = |dashboard: Dashboard| dashboard.token(Token::new(TOKEN).unwrap());
     let one = Site::with(with_token).await;
     let other = Site::with(with_token).await;
     let browser = Browser::open().await;
-    for site in [&one, &other] {
-        browser.goto(&site.at("/")).await;
-        browser.fill("#token", TOKEN).await;
-        browser.click("form.login button").await;
-        browser.wait_for("No delivery has come yet.").await;
-    }
+    let log_in = [
+        Go("/deliveries"),
+        See("The line in the file"),
+        Fill("#token", TOKEN),
+        Click("form.login button"),
+        See("No delivery has come yet."),
+    ];
+    let is_open = [Go("/deliveries"), See("No delivery has come yet.")];
+    let is_closed = [Go("/"), See("The line in the file")];
+    one.walk(&browser, &log_in).await;
+    other.walk(&browser, &log_in).await;
     // A second tab is logged in, too.
     let tab = browser.client.new_window(true).await.unwrap();
     browser.client.switch_to_window(tab.handle).await.unwrap();
-    browser.goto(&one.at("/deliveries")).await;
-    browser.wait_for("No delivery has come yet.").await;
+    one.walk(&browser, &is_open).await;
     browser.click("form[action$='/logout'] button").await;
     browser.wait_for("The line in the file").await;
-    browser.goto(&other.at("/")).await;
-    browser.wait_for("No delivery has come yet.").await;
+    other.walk(&browser, &is_open).await;
     // The first tab notices, and the other dashboard goes on.
     let first = browser.client.windows().await.unwrap().remove(0);
     browser.client.switch_to_window(first).await.unwrap();
-    browser.goto(&one.at("/")).await;
-    browser.wait_for("The line in the file").await;
-    browser.goto(&other.at("/deliveries")).await;
-    browser.wait_for("No delivery has come yet.").await;
+    one.walk(&browser, &is_closed).await;
+    other.walk(&browser, &is_open).await;
 
     // A session ends with its process.
     let address = format!("127.0.0.1:{}", other.port());
     other.end().await;
     let other = Site::at_address(&address, with_token).await;
-    browser.goto(&other.at("/deliveries")).await;
-    browser.wait_for("The line in the file").await;
-    browser.fill("#token", TOKEN).await;
-    browser.click("form.login button").await;
-    browser.wait_for("No delivery has come yet.").await;
+    other.walk(&browser, &log_in).await;
     browser.close().await;
 }
 
 #[tokio::test]
 async fn read_only_offers_no_change() {
-    let rejected = Arc::new(Requests::default());
+    let rejected = Requests::default();
     rejected.add("matches-no-secret", &success("late"), Some(&secret()));
     let site = Site::with(|dashboard| {
-        let dashboard = dashboard.rejected(rejected).sender(Sends);
+        let dashboard = dashboard.rejected(rejected.file.clone()).sender(Sends);
         dashboard.sandbox(Arc::new(Control::default())).read_only()
     });
     let site = site.await;
-    let id = site.append(success("a")).await;
+    let delivery = format!("/deliveries/{}", site.append(success("a")).await);
     let browser = Browser::open().await;
-    let delivery = format!("/deliveries/{id}");
     for path in [
         "/",
         "/deliveries",
@@ -370,11 +359,10 @@ async fn read_only_offers_no_change() {
         "/drift",
         "/sandbox",
     ] {
-        browser.goto(&site.at(path)).await;
-        browser.wait_for("read-only").await;
+        site.walk(&browser, &[Go(path), See("read-only"), Check])
+            .await;
         let buttons = browser.count("form[method=post] button:enabled").await;
         assert_eq!(buttons, 0, "{path}");
-        browser.check_accessible().await;
     }
     browser.close().await;
 }
@@ -383,24 +371,23 @@ async fn read_only_offers_no_change() {
 async fn delivery_is_sent_to_another_application_once() {
     let site = Site::with(|dashboard| dashboard.sender(Sends)).await;
     let id = site.append(success("a")).await;
+    let delivery = format!("/deliveries/{id}");
+    let acknowledged = format!("{id} was acknowledged.");
     let browser = Browser::open().await;
-    for (url, wanted) in [
-        (
-            "http://127.0.0.1:3000/heygen",
-            format!("{id} was acknowledged."),
-        ),
-        (
-            "http://127.0.0.1:1/",
-            "answered 503: <b>busy</b>".to_owned(),
-        ),
+    for (url, answer) in [
+        ("http://127.0.0.1:3000/heygen", acknowledged.as_str()),
+        ("http://127.0.0.1:1/", "answered 503: <b>busy</b>"),
     ] {
-        browser.goto(&site.at(&format!("/deliveries/{id}"))).await;
-        browser.fill("#send-to", url).await;
-        browser.click("form[action$='/send'] button").await;
-        browser.wait_for(&wanted).await;
-        browser.check_accessible().await;
-        browser.click_link("Back to the delivery").await;
-        browser.wait_for("No attempt has ended yet.").await;
+        let steps = [
+            Go(&delivery),
+            Fill("#send-to", url),
+            Click("form[action$='/send'] button"),
+            See(answer),
+            Check,
+            Link("Back to the delivery"),
+            See("No attempt has ended yet."),
+        ];
+        site.walk(&browser, &steps).await;
     }
     browser.close().await;
 }
@@ -439,15 +426,13 @@ async fn hostile_content_is_harmless() {
     let browser = Browser::open().await;
     for path in paths {
         browser.goto(&site.at(&path)).await;
-        assert_eq!(
-            browser.ask("window.owned === undefined").await,
-            json!(true),
-            "{path}"
-        );
-        let made = "document.querySelectorAll('[onerror], [onload], body script').length";
-        assert_eq!(browser.ask(made).await, json!(0), "{path}");
-        let links = "[...document.links].filter((link) => !/^https?:$/.test(link.protocol)).length";
-        assert_eq!(browser.ask(links).await, json!(0), "{path}");
+        for harm in [
+            "window.owned !== undefined",
+            "document.querySelector('[onerror], [onload], body script') !== null",
+            "[...document.links].some((link) => !/^https?:$/.test(link.protocol))",
+        ] {
+            assert_eq!(browser.ask(harm).await, json!(false), "{harm} {path}");
+        }
         let source = browser.client.source().await.unwrap();
         assert!(!source.contains('\u{202e}'), "{path}");
     }
@@ -473,9 +458,8 @@ async fn telephone_shows_all_of_it() {
         "/replay",
         &delivery,
     ] {
-        browser.goto(&site.at(path)).await;
+        site.walk(&browser, &[Go(path), Check]).await;
         browser.check_fits().await;
-        browser.check_accessible().await;
     }
     browser.close().await;
 }
@@ -488,24 +472,26 @@ async fn everything_but_live_works_without_a_script() {
     reach(&handled, 1).await;
     let browser = Browser::open_with(1280, false).await;
     browser.goto(&site.at("/deliveries")).await;
-    let text = browser.text().await;
-    assert!(!text.contains("Live"), "{text}");
-    browser.fill("#event", "avatar_video.*").await;
-    browser.click("form.filter button.primary").await;
-    browser.wait_for("Clear").await;
-    browser.click_link("avatar_video.success").await;
-    browser.wait_for(&id.to_string()).await;
-    browser.click("form[action$='/replay'] button").await;
-    browser.wait_for("Replayed: it is due now").await;
-    reach(&handled, 2).await;
+    assert!(!browser.text().await.contains("Live"));
+    let id = id.to_string();
     // What gives access to the video is in a file, until it is asked for.
-    browser.click("#as-curl summary").await;
-    browser
-        .wait_for(&format!("BODY={id}.body SECRET=whsec_your_secret"))
-        .await;
-    browser.click_link("Show whole links").await;
-    browser.click("#as-curl summary").await;
-    let text = browser.wait_for("BODY='{\"event_data\"").await;
-    assert!(text.contains("Signature=presigned"), "{text}");
+    let command = format!("BODY={id}.body SECRET=whsec_your_secret");
+    let steps = [
+        Fill("#event", "avatar_video.*"),
+        Click("form.filter button.primary"),
+        See("Clear"),
+        Link("avatar_video.success"),
+        See(&id),
+        Click(REPLAY),
+        See("Replayed: it is due now"),
+        Click("#as-curl summary"),
+        See(&command),
+        Link("Show whole links"),
+        Click("#as-curl summary"),
+        See("BODY='{\"event_data\""),
+        See("Signature=presigned"),
+    ];
+    site.walk(&browser, &steps).await;
+    reach(&handled, 2).await;
     browser.close().await;
 }

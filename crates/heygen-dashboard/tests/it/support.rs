@@ -9,14 +9,15 @@ use heygen_dashboard::{Dashboard, SandboxAttempt, SandboxControl, Sender};
 use heygen_events::EventType;
 use heygen_inbox::sqlite::{NewRejected, RejectedAt, RejectedRing, RingOptions, SqliteInbox};
 use heygen_inbox::{
-    BoxInbox, DeliveryId, Header, Inbox as _, InboxError, NewDelivery, Rejected, RejectedRequests,
-    RejectedSummary, Source, StoredDelivery,
+    BoxInbox, DeliveryId, Header, Inbox as _, NewDelivery, RejectedRequests as _, Source,
+    StoredDelivery,
 };
 use heygen_receiver::{Delivery, Dispatcher};
 use heygen_signature::Secret;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use xtask_screenshots::Browser;
 
 /// Long enough for a machine that does much else.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -110,10 +111,38 @@ impl Site {
     }
 }
 
+/// What a person does, or waits to see.
+pub(crate) enum Step<'a> {
+    /// Opens a page.
+    Go(&'a str),
+    /// Waits for a text.
+    See(&'a str),
+    Click(&'a str),
+    Link(&'a str),
+    Fill(&'a str, &'a str),
+    /// Has axe-core look at the page.
+    Check,
+}
+
+impl Site {
+    pub(crate) async fn walk(&self, browser: &Browser, steps: &[Step<'_>]) {
+        for step in steps {
+            match step {
+                Step::Go(path) => browser.goto(&self.at(path)).await,
+                Step::See(text) => drop(browser.wait_for(text).await),
+                Step::Click(css) => browser.click(css).await,
+                Step::Link(text) => browser.click_link(text).await,
+                Step::Fill(css, text) => browser.fill(css, text).await,
+                Step::Check => browser.check_accessible().await,
+            }
+        }
+    }
+}
+
 /// Rejected requests in a file of the test's own.
 pub(crate) struct Requests {
     ring: RejectedRing,
-    file: RejectedAt,
+    pub(crate) file: Arc<RejectedAt>,
     _folder: TempDir,
 }
 
@@ -123,7 +152,7 @@ impl Default for Requests {
         let path = folder.path().join("inbox.db.rejected");
         Self {
             ring: RejectedRing::start(&path, RingOptions::default()).unwrap(),
-            file: RejectedAt::new(path),
+            file: Arc::new(RejectedAt::new(path)),
             _folder: folder,
         }
     }
@@ -135,7 +164,7 @@ impl Requests {
         let signature = signed_with.map(|secret| secret.sign(body.as_bytes()).to_string());
         let header = signature.map(|signature| Header::new("signature", signature.as_bytes()));
         let is_signed = header.is_some();
-        let count = self.list(10).unwrap().len();
+        let count = self.file.list(10).unwrap().len();
         let request = NewRejected::new(SystemTime::now(), reason)
             .explanation(Some("Set the right secret.".to_owned()))
             .header_names(["content-type", "signature"])
@@ -143,24 +172,10 @@ impl Requests {
             .body(body.to_owned());
         self.ring.record(request);
         let begun_at = Instant::now();
-        while self.list(10).unwrap().len() == count {
+        while self.file.list(10).unwrap().len() == count {
             assert!(begun_at.elapsed() < PATIENCE, "it is not written");
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-impl RejectedRequests for Requests {
-    fn list(&self, limit: usize) -> Result<Vec<RejectedSummary>, InboxError> {
-        self.file.list(limit)
-    }
-
-    fn get(&self, id: u64) -> Result<Option<Rejected>, InboxError> {
-        self.file.get(id)
-    }
-
-    fn remove(&self, ids: &[u64]) -> Result<usize, InboxError> {
-        self.file.remove(ids)
     }
 }
 
