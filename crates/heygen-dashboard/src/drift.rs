@@ -55,7 +55,7 @@ fn table(site: &Site, drift: &[DriftCount], now: SystemTime) -> Markup {
             html! { a href=(example) { code { (count.example) } } },
         ]
     });
-    page::table("Drift", "listed", &columns, rows)
+    page::table("Drift", "listed labelled", &columns, rows)
 }
 
 fn kind(kind: DriftKind) -> Markup {

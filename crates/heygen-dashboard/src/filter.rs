@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use heygen_events::text::visible;
 use heygen_inbox::{DeliveryId, Query, Source, State};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -105,10 +106,12 @@ impl Filter {
         }
     }
 
-    /// Its texts as fields that a form sends along.
-    pub(crate) fn hidden(&self) -> Markup {
+    /// Its texts to read, and as fields that a form sends along.
+    pub(crate) fn given(&self) -> Markup {
         html! {
-            @for (name, text) in &self.0 { input type="hidden" name=(name) value=(text); }
+            @for (name, text) in &self.0 {
+                p.hint { (name) ": " code { (visible(text)) } input type="hidden" name=(name) value=(text); }
+            }
         }
     }
 

@@ -77,7 +77,7 @@ fn table(site: &Site, rejected: &[RejectedSummary], now: SystemTime) -> Markup {
             html! { (body.map_or_else(|| "not read".to_owned(), words::bytes)) },
         ]
     });
-    page::table("Rejected requests", "listed rejected", &columns, rows)
+    page::table("Rejected requests", "listed labelled", &columns, rows)
 }
 
 pub(crate) async fn show(

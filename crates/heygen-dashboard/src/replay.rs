@@ -41,6 +41,7 @@ pub(crate) async fn show(
         @if !is_running {
             form.card method="post" action=(site.path("/replay")) {
                 p.lead { strong { (matching.words()) } @if matching.exact() == Some(1) { " matches" } @else { " match" } @if !filter.is_set() { " (all of the inbox)" } "." }
+                (filter.given())
                 @if matching.is_cut {
                     p.hint { (number(matching.looked_at)) " deliveries were counted, the newest. A replay goes through all." }
                 }
@@ -49,7 +50,6 @@ pub(crate) async fn show(
                      new deliveries go first."
                 }
                 @if has_text { p.alert { (NO_TEXT) } }
-                (filter.hidden())
                 div.fields {
                     div.field {
                         label for="rate" { "At most per second" }

@@ -151,6 +151,7 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Go("/deliveries?event=*.success"),
         Link("Replay all that match …"),
         See("1 delivery match"),
+        See("event: *.success"),
         Click("form.card button.primary"),
         See("1 delivery replayed"),
     ];
@@ -423,6 +424,7 @@ async fn hostile_content_is_harmless() {
         "/deliveries/{encoded}?done={encoded}&links={encoded}"
     ));
     paths.push(format!("/?span={encoded}"));
+    paths.push(format!("/replay?subject={encoded}&text={encoded}"));
     let browser = Browser::open().await;
     for path in paths {
         browser.goto(&site.at(&path)).await;
