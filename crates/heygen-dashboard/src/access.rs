@@ -1,7 +1,6 @@
 //! Who may see and change what: [`protect`] stands before every page.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{Form, Request, State};
@@ -15,15 +14,11 @@ use serde::Deserialize;
 use crate::gate::{COOKIE, SESSION};
 use crate::page::page;
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Shared, Site};
 
 /// Stands before every page: the name it is asked under, the login, where a change comes from. Adds
 /// the headers that keep a browser from doing more than these pages need.
-pub(crate) async fn protect(
-    State(site): State<Arc<Site>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn protect(State(site): Shared, request: Request, next: Next) -> Response {
     let gate = site.gate.as_ref();
     let is_logged_in = gate.is_none_or(|gate| gate.lets_in(request.headers()));
     let response = match refusal(&site, &request, is_logged_in) {
@@ -136,7 +131,7 @@ fn is_foreign_load(headers: &HeaderMap) -> bool {
     is_foreign && !(is("sec-fetch-mode", "navigate") && is_whole)
 }
 
-pub(crate) async fn show_login(State(site): State<Arc<Site>>) -> Response {
+pub(crate) async fn show_login(State(site): Shared) -> Response {
     match site.gate {
         Some(_) => login_page(&site, false),
         None => Redirect::to(&site.path("/")).into_response(),
@@ -167,7 +162,7 @@ pub(crate) struct Login {
 }
 
 pub(crate) async fn login(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     headers: HeaderMap,
     Form(form): Form<Login>,
 ) -> Response {
@@ -185,7 +180,7 @@ pub(crate) async fn login(
     ([(header::SET_COOKIE, cookie)], home).into_response()
 }
 
-pub(crate) async fn logout(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+pub(crate) async fn logout(State(site): Shared, headers: HeaderMap) -> Response {
     let forget = cookie(&site, &headers, "", Duration::ZERO);
     let login = Redirect::to(&site.path(LOGIN));
     ([(header::SET_COOKIE, forget)], login).into_response()

@@ -1,27 +1,21 @@
 //! The list of deliveries, by keyset pages.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::extract::{Query as Params, State as Shared};
-use axum::response::Response;
+use axum::extract::{Query as Params, State};
 use heygen_events::text::visible;
 use heygen_inbox::{
-    BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, InboxError, Query, State,
+    BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, InboxError, Query, State as Stage,
     StoredDelivery,
 };
 use maud::{Markup, html};
 
 use crate::filter::Filter;
 use crate::page::{self, page};
-use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words::{self, number};
 
-pub(crate) async fn show(
-    Shared(site): Shared<Arc<Site>>,
-    Params(filter): Params<Filter>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(site): Shared, Params(filter): Params<Filter>) -> Answer {
     let now = SystemTime::now();
     let found = match filter.query(now) {
         Ok(query) => Ok(Found::of(&site.inbox, &filter, query).await?),
@@ -219,7 +213,7 @@ pub(crate) fn range(query: &Query) -> Query {
     (range.events, range.outcome, range.source) = (None, None, None);
     (range.subject_id, range.callback_id) = (None, None);
     // The other states are few, and have indexes.
-    range.state = query.state.filter(|state| *state != State::Acknowledged);
+    range.state = query.state.filter(|state| *state != Stage::Acknowledged);
     range
 }
 

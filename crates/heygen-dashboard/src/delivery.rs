@@ -1,10 +1,9 @@
 //! One delivery: what it says, its fields, its bytes, its attempts, and what can be done with it.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Form, Path, Query, State};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect};
 use heygen_events::text::visible;
 use heygen_events::{Event, Outcome};
 use heygen_inbox::{
@@ -21,14 +20,14 @@ use crate::fields;
 use crate::media::Media;
 use crate::page::{self, View, page};
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words::{self, ago};
 
 pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Path(id): Path<String>,
     Query(view): Query<View>,
-) -> Result<Response, Problem> {
+) -> Answer {
     let stored = site.stored(&id).await?;
     let now = SystemTime::now();
     let shows_links = view.shows_links();
@@ -38,7 +37,7 @@ pub(crate) async fn show(
     let path = site.path(&format!("/deliveries/{}", summary.id));
     let content = html! {
         p.crumbs { a href=(site.path("/deliveries")) { "Deliveries" } " / " code { (summary.id) } }
-        @if let Some(text) = done(&view.done) { p.notice role="status" { (text) } }
+        (view.notice())
         div #delivery data-live data-poll {
             div.head { h1 { (words::event(summary)) } }
             section.card {
@@ -293,21 +292,8 @@ fn preview(stored: &StoredDelivery, path: &str) -> Markup {
     }
 }
 
-fn done(word: &str) -> Option<&'static str> {
-    Some(match word {
-        "replayed" => "Replayed: it is due now, and its attempts appear below.",
-        "dead-lettered" => "Given up: it is not dispatched again unless it is replayed.",
-        "acknowledged" => "It was acknowledged meanwhile, and stays so.",
-        "claimed" => "A handler has it right now, so it stays as it is.",
-        _ => return None,
-    })
-}
-
 /// The exact bytes, which no browser shows or runs.
-pub(crate) async fn download(
-    State(site): State<Arc<Site>>,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
+pub(crate) async fn download(State(site): Shared, Path(id): Path<String>) -> Answer {
     let stored = site.stored(&id).await?;
     let disposition = format!("attachment; filename=\"{}.body\"", stored.summary.id);
     let policy = "sandbox; default-src 'none'";
@@ -319,10 +305,7 @@ pub(crate) async fn download(
     Ok((headers, stored.body).into_response())
 }
 
-pub(crate) async fn replay(
-    State(site): State<Arc<Site>>,
-    Path(id): Path<String>,
-) -> Result<Redirect, Problem> {
+pub(crate) async fn replay(State(site): Shared, Path(id): Path<String>) -> Answer<Redirect> {
     let stored = site.stored(&id).await?;
     let id = stored.summary.id;
     let report = site.inbox.replay(vec![id], SystemTime::now()).await?;
@@ -333,10 +316,7 @@ pub(crate) async fn replay(
     Ok(back(&site, id, word))
 }
 
-pub(crate) async fn dead_letter(
-    State(site): State<Arc<Site>>,
-    Path(id): Path<String>,
-) -> Result<Redirect, Problem> {
+pub(crate) async fn dead_letter(State(site): Shared, Path(id): Path<String>) -> Answer<Redirect> {
     let id = site.stored(&id).await?.summary.id;
     let report = site.inbox.dead_letter(vec![id], SystemTime::now()).await?;
     let word = match (report.dead_lettered, report.acknowledged) {
@@ -357,10 +337,10 @@ pub(crate) struct Target {
 }
 
 pub(crate) async fn send(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Path(id): Path<String>,
     Form(target): Form<Target>,
-) -> Result<Response, Problem> {
+) -> Answer {
     let sender = site.sender.as_ref();
     let sender = sender.ok_or_else(|| Problem::not_found("Nothing is sent from here."))?;
     let stored = site.stored(&id).await?;

@@ -1,20 +1,17 @@
 //! In what events differ from what this version knows.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::State;
-use axum::response::Response;
 use heygen_events::text::visible;
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _, InboxErrorKind};
 use maud::{Markup, html};
 
 use crate::page::{self, page};
-use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words::{self, number};
 
-pub(crate) async fn show(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+pub(crate) async fn show(State(site): Shared) -> Answer {
     let now = SystemTime::now();
     let drift = match site.inbox.drift().await {
         Ok(drift) => Some(drift),

@@ -3,10 +3,8 @@
 //! It is the one page that may fetch something from elsewhere: what its own policy names is the one
 //! server of the link, and no referrer goes there.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::IntoResponse as _;
 use heygen_events::{Event, MediaKind};
 use heygen_inbox::StoredDelivery;
 use http::header;
@@ -16,7 +14,7 @@ use url::Url;
 use crate::asset::address;
 use crate::page::View;
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared};
 
 /// A link that a preview can show.
 pub(crate) struct Media {
@@ -88,10 +86,10 @@ impl Media {
 }
 
 pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Path(id): Path<String>,
     Query(view): Query<View>,
-) -> Result<Response, Problem> {
+) -> Answer {
     let stored = site.stored(&id).await?;
     let media = Media::all(&stored).into_iter().nth(view.number);
     let media = media.ok_or_else(|| Problem::not_found("There is nothing to preview."))?;

@@ -1,10 +1,9 @@
 //! The first page: what came in, how the inbox is, and what is to be done.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{Query as Params, State};
-use axum::response::{Redirect, Response};
+use axum::response::Redirect;
 use heygen_events::text::visible;
 use heygen_events::{EventType, Outcome};
 use heygen_inbox::{
@@ -18,13 +17,10 @@ use crate::fact::Fact;
 use crate::filter::Filter;
 use crate::page::{self, View, page};
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words::{self, ago, number};
 
-pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
-    Params(view): Params<View>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(site): Shared, Params(view): Params<View>) -> Answer {
     let now = SystemTime::now();
     let span = Span::of(&view.span);
     let counts = site.inbox.counts().await?;
@@ -87,12 +83,12 @@ fn dispatch(site: &Site, is_paused: bool) -> Markup {
     }
 }
 
-pub(crate) async fn pause(State(site): State<Arc<Site>>) -> Result<Redirect, Problem> {
+pub(crate) async fn pause(State(site): Shared) -> Answer<Redirect> {
     site.inbox.pause(SystemTime::now()).await?;
     Ok(Redirect::to(&site.path("/")))
 }
 
-pub(crate) async fn resume(State(site): State<Arc<Site>>) -> Result<Redirect, Problem> {
+pub(crate) async fn resume(State(site): Shared) -> Answer<Redirect> {
     site.inbox.resume().await?;
     Ok(Redirect::to(&site.path("/")))
 }

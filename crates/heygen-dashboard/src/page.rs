@@ -123,6 +123,20 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// What was done, in a sentence.
+    pub(crate) fn notice(&self) -> Markup {
+        let said = match self.done.as_str() {
+            "replayed" => "Replayed: it is due now, and its attempts appear below.",
+            "dead-lettered" => "Given up: it is not dispatched again unless it is replayed.",
+            "acknowledged" => "It was acknowledged meanwhile, and stays so.",
+            "claimed" => "A handler has it right now, so it stays as it is.",
+            "sent" => "Sent. Its attempts appear below.",
+            "misbehaves" => "Deliveries that are sent from now on go so.",
+            _ => return html! {},
+        };
+        html! { p.notice role="status" { (said) } }
+    }
+
     pub(crate) fn shows_links(&self) -> bool {
         self.links == "shown"
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::extract::{Form, Path, Query as Params, State};
-use axum::response::{Redirect, Response};
+use axum::response::Redirect;
 use heygen_events::text::visible;
 use heygen_inbox::{Appended, Inbox as _, NewDelivery, Rejected, RejectedSummary, Source};
 use heygen_signature::{Secrets, diagnose, verify};
@@ -15,10 +15,10 @@ use crate::body::Shown;
 use crate::job::Job;
 use crate::page::{self, View, page};
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words::{self, number};
 
-pub(crate) async fn list(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+pub(crate) async fn list(State(site): Shared) -> Answer {
     let now = SystemTime::now();
     let rejected = site.read_rejected(|rejected| rejected.list(SHOWN)).await?;
     let may_reverify = !site.is_read_only && site.secrets.is_some();
@@ -81,10 +81,10 @@ fn table(site: &Site, rejected: &[RejectedSummary], now: SystemTime) -> Markup {
 }
 
 pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Path(id): Path<u64>,
     Params(view): Params<View>,
-) -> Result<Response, Problem> {
+) -> Answer {
     let rejected = site.read_rejected(move |rejected| rejected.get(id)).await?;
     let rejected = rejected.ok_or_else(|| {
         Problem::not_found("It is not here any more: others took its place, or it was accepted.")
@@ -149,10 +149,7 @@ pub(crate) struct Chosen {
 }
 
 /// Accepts what verifies by now, as if it had just been sent.
-pub(crate) async fn reverify(
-    State(site): State<Arc<Site>>,
-    Form(chosen): Form<Chosen>,
-) -> Result<Redirect, Problem> {
+pub(crate) async fn reverify(State(site): Shared, Form(chosen): Form<Chosen>) -> Answer<Redirect> {
     let secrets = site
         .secrets()
         .ok_or_else(|| Problem::not_found("No signing secret is known here."))?;
@@ -198,7 +195,7 @@ async fn accept(
     Ok(())
 }
 
-pub(crate) async fn stop(State(site): State<Arc<Site>>) -> Redirect {
+pub(crate) async fn stop(State(site): Shared) -> Redirect {
     site.reverify.stop();
     Redirect::to(&site.path("/rejected"))
 }

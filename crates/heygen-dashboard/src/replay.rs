@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use axum::extract::{Form, Query as Params, State};
-use axum::response::{Redirect, Response};
+use axum::response::Redirect;
 use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query};
 use http::StatusCode;
 use maud::{Markup, html};
@@ -16,13 +16,10 @@ use crate::filter::Filter;
 use crate::job::Job;
 use crate::page::page;
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared};
 use crate::words::{self, number};
 
-pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
-    Params(filter): Params<Filter>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(site): Shared, Params(filter): Params<Filter>) -> Answer {
     let query = filter.query(SystemTime::now()).map_err(bad)?;
     let last = site.replay.last();
     let is_running = last.as_ref().is_some_and(|job| job.is_running());
@@ -115,9 +112,9 @@ fn outcome(job: &Job) -> Markup {
 }
 
 pub(crate) async fn start(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Form(mut start): Form<BTreeMap<String, String>>,
-) -> Result<Redirect, Problem> {
+) -> Answer<Redirect> {
     let now = SystemTime::now();
     let rate = start.remove("rate").unwrap_or_default();
     let filter = Filter::from(start);
@@ -173,7 +170,7 @@ async fn replay(
     }
 }
 
-pub(crate) async fn stop(State(site): State<Arc<Site>>) -> Redirect {
+pub(crate) async fn stop(State(site): Shared) -> Redirect {
     site.replay.stop();
     Redirect::to(&site.path("/replay"))
 }

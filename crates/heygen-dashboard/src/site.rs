@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::extract::State;
+use axum::response::Response;
 use heygen_inbox::{
     BoxInbox, InboxAdmin as _, InboxError, InboxErrorKind, RejectedRequests, StoredDelivery,
 };
@@ -15,6 +17,12 @@ use crate::live::{Copies, Pulse};
 use crate::problem::Problem;
 use crate::sandbox::SandboxControl;
 use crate::sender::Sender;
+
+/// What every page is given.
+pub(crate) type Shared = State<Arc<Site>>;
+
+/// A page, or where to go from here.
+pub(crate) type Answer<T = Response> = Result<T, Problem>;
 
 /// What every page knows.
 pub(crate) struct Site {
@@ -86,7 +94,7 @@ impl Site {
     }
 
     /// The delivery of that id.
-    pub(crate) async fn stored(&self, id: &str) -> Result<StoredDelivery, Problem> {
+    pub(crate) async fn stored(&self, id: &str) -> Answer<StoredDelivery> {
         let id = id.parse();
         let id = id.map_err(|_| Problem::not_found("That is not the id of a delivery."))?;
         let stored = self.inbox.get(id).await?;
@@ -118,7 +126,7 @@ impl Site {
     pub(crate) async fn read_rejected<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn RejectedRequests) -> Result<T, InboxError> + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Answer<T> {
         let rejected = self.rejected.clone();
         let rejected =
             rejected.ok_or_else(|| Problem::not_found("Rejected requests are not kept here."))?;
@@ -128,7 +136,7 @@ impl Site {
         Ok(asked.map_err(panicked)??)
     }
 
-    pub(crate) fn sandbox(&self) -> Result<&dyn SandboxControl, Problem> {
+    pub(crate) fn sandbox(&self) -> Answer<&dyn SandboxControl> {
         let sandbox = self.sandbox.as_deref();
         sandbox.ok_or_else(|| Problem::not_found("There is no sandbox here."))
     }

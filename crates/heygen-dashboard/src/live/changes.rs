@@ -17,10 +17,10 @@ use http::{HeaderMap, StatusCode};
 use super::{LOOK_AGAIN, MadePage, SEEN, seen};
 use crate::page::View;
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::Shared;
 
 pub(crate) async fn stream(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Params(view): Params<View>,
     headers: HeaderMap,
 ) -> Response {
@@ -59,14 +59,14 @@ pub(crate) async fn stream(
 }
 
 /// Has the page say what it shows at least. That is looked up first: what comes in while the page is made is a change of it.
-pub(crate) async fn mark(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+pub(crate) async fn mark(State(site): Shared, request: Request, next: Next) -> Response {
     let seen = site.pulse.now(&site.inbox).await;
     SEEN.scope(seen, next.run(request)).await
 }
 
 /// Gives a page that fetches itself again what another got within the last second, unless a change was sent since: everyone sees
 /// the same. What a person asks for is made again at once.
-pub(crate) async fn share(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+pub(crate) async fn share(State(site): Shared, request: Request, next: Next) -> Response {
     if !request.headers().contains_key(REFRESH) {
         return next.run(request).await;
     }
@@ -113,6 +113,7 @@ mod tests {
     use tower_service::Service as _;
 
     use super::*;
+    use crate::site::Site;
 
     async fn append(site: &Site, body: &'static str) {
         let (now, body) = (SystemTime::now(), body.into());

@@ -1,7 +1,5 @@
 //! Pick an event, edit it, have it sent, and see the attempts.
 
-use std::sync::Arc;
-
 use axum::extract::{Form, Query as Params, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use heygen_events::text::visible;
@@ -14,31 +12,22 @@ use super::{SandboxAttempt, SandboxControl};
 use crate::body::without_links;
 use crate::page::{self, View, page};
 use crate::problem::Problem;
-use crate::site::Site;
+use crate::site::{Answer, Shared, Site};
 use crate::words;
 
-pub(crate) async fn show(
-    State(site): State<Arc<Site>>,
-    Params(view): Params<View>,
-) -> Result<Response, Problem> {
+pub(crate) async fn show(State(site): Shared, Params(view): Params<View>) -> Answer {
     let sandbox = site.sandbox()?;
     let event = EventType::from(view.event.as_str());
     let event = match event.is_known() {
         true => event,
         false => EventType::AvatarVideoSuccess,
     };
-    let done = match view.done.as_str() {
-        "sent" => Some("Sent. Its attempts appear below."),
-        "misbehaves" => Some("Deliveries that are sent from now on go so."),
-        _ => None,
-    };
     let body = sandbox.sample(&event);
-    let notice = done.map(|text| html! { p.notice role="status" { (text) } });
-    Ok(shown(&site, sandbox, &event, &body, notice))
+    Ok(shown(&site, sandbox, &event, &body, &view.notice()))
 }
 
 /// Where there is no other page to begin with.
-pub(crate) async fn home(State(site): State<Arc<Site>>) -> Redirect {
+pub(crate) async fn home(State(site): Shared) -> Redirect {
     Redirect::to(&site.path("/sandbox"))
 }
 
@@ -47,12 +36,12 @@ fn shown(
     sandbox: &dyn SandboxControl,
     event: &EventType,
     body: &str,
-    notice: Option<Markup>,
+    notice: &Markup,
 ) -> Response {
     let content = html! {
         h1 { "Sandbox" }
         p.hint { "It plays HeyGen on this machine, at " code { (sandbox.url()) } ": what you send here is signed and delivered as HeyGen would." }
-        (notice.unwrap_or_default())
+        (notice)
         section.card {
             (endpoints(sandbox))
             form.inline method="get" action=(site.path("/sandbox")) {
@@ -144,10 +133,7 @@ pub(crate) struct Body {
     anyway: String,
 }
 
-pub(crate) async fn send(
-    State(site): State<Arc<Site>>,
-    Form(form): Form<Body>,
-) -> Result<Response, Problem> {
+pub(crate) async fn send(State(site): Shared, Form(form): Form<Body>) -> Answer {
     let sandbox = site.sandbox()?;
     let checked = check(&form.body, form.anyway == "yes");
     match checked.and_then(|()| sandbox.send(&form.body)) {
@@ -156,7 +142,7 @@ pub(crate) async fn send(
             let event = Event::from_slice(form.body.as_bytes());
             let event = event.map_or(EventType::AvatarVideoSuccess, |event| event.event_type());
             let notice = html! { p.alert role="alert" { "Not sent: " (visible(&problem)) } };
-            let page = shown(&site, sandbox, &event, &form.body, Some(notice));
+            let page = shown(&site, sandbox, &event, &form.body, &notice);
             Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
         }
     }
@@ -177,9 +163,9 @@ pub(crate) struct Misbehave {
 }
 
 pub(crate) async fn misbehave(
-    State(site): State<Arc<Site>>,
+    State(site): Shared,
     Form(form): Form<Misbehave>,
-) -> Result<Redirect, Problem> {
+) -> Answer<Redirect> {
     let applied = site.sandbox()?.misbehave(&form.json);
     applied.map_err(|text| {
         Problem::new(
