@@ -200,7 +200,7 @@ impl Chart {
             let numbers = shown.iter().map(|place| html! { (number(counts[*place])) });
             [from].into_iter().chain(numbers).collect::<Vec<_>>()
         });
-        page::table("Counts over time", "", &columns, rows)
+        page::table("Counts over time", "cards", &columns, rows)
     }
 }
 

@@ -104,7 +104,7 @@ fn tiles(site: &Site, counts: &Counts, newest: &[DeliverySummary], now: SystemTi
             (tile("Being handled", &number(counts.claimed), Some(to("state=claimed")), None))
             (tile("Dead-lettered", &number(counts.dead_lettered), Some(to("state=dead_lettered")), None))
             (tile("Last verified", &verified.map_or_else(|| "–".to_owned(), |summary| ago(summary.received_at, now)), None,
-                Some(verified.map_or_else(|| "none among the newest".to_owned(), words::event))))
+                Some(verified.map_or_else(|| "none lately".to_owned(), words::event))))
             (tile("Inbox", &words::bytes(counts.bytes), None, None))
         }
     }
@@ -182,7 +182,7 @@ fn by_event(site: &Site, chart: &Chart, span: Span) -> Markup {
     html! {
         details open[events.len() <= 8] #by-event {
             summary { "By event" }
-            (page::table("Counts by event", "", &columns, rows))
+            (page::table("Counts by event", "cards", &columns, rows))
         }
     }
 }
