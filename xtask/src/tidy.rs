@@ -4,6 +4,7 @@ mod circles;
 mod layers;
 mod manifests;
 mod paths;
+mod shell;
 mod words;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     layers::check(root, &members, &mut problems)?;
     circles::check(root, &members, &mut problems)?;
     paths::check(root, &mut problems)?;
+    shell::check(root, &mut problems)?;
     words::check(root, &mut problems)?;
     for problem in &problems {
         println!("problem: {problem}");

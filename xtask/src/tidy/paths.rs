@@ -1,4 +1,4 @@
-//! The paths that documents name: each must exist.
+//! The paths and tests that documents name: each must exist.
 
 use std::path::Path;
 
@@ -27,6 +27,12 @@ const FOLDERS: [&str; 8] = [
 
 /// Looks up every path in every document.
 pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+    let mut sources = String::new();
+    for path in workspace::files_below(root, "crates")? {
+        if path.contains("/tests/") && path.ends_with(".rs") {
+            sources.push_str(&workspace::read(root, &path)?);
+        }
+    }
     let found = workspace::files_below(root, "docs")?;
     let documents = DOCUMENTS
         .map(str::to_owned)
@@ -46,6 +52,13 @@ pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<()> {
         for path in named.chain(links) {
             if !root.join(path.trim_start_matches('/')).exists() {
                 problems.push(format!("{document} names {path}, which does not exist"));
+            }
+        }
+        for test in tests(&text) {
+            if !sources.contains(&format!("fn {test}(")) {
+                problems.push(format!(
+                    "{document} names the test {test}, which does not exist"
+                ));
             }
         }
     }
@@ -74,6 +87,16 @@ fn mentions(text: &str) -> Vec<&str> {
     found.retain(|path| FOLDERS.iter().any(|folder| path.starts_with(folder)));
     found.retain(|path| !path.contains(|c: char| c.is_whitespace() || "<>{}*…$".contains(c)));
     found
+}
+
+/// The names of tests in backticks: paths of a module whose last part is a sentence.
+fn tests(text: &str) -> Vec<&str> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter_map(|code| code.rsplit_once("::"))
+        .map(|(_, name)| name)
+        .filter(|name| name.matches('_').count() >= 3)
+        .collect()
 }
 
 /// The targets of links into this repository, without their anchors.
@@ -124,6 +147,16 @@ mod tests {
             "[a](docs/a.md#b) [b](#c) [d](https://example.com/)",
             &[],
             &["docs/a.md"],
+        );
+    }
+
+    #[test]
+    fn tests_are_found() {
+        let text =
+            "`a::b::bodies_have_one_bound`, `c::full_disk_answers_503`\n`transfer::to_record`";
+        assert_eq!(
+            tests(text),
+            ["bodies_have_one_bound", "full_disk_answers_503"]
         );
     }
 }
