@@ -79,18 +79,15 @@ impl ParseError {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.inner.kind, &self.inner.event_type) {
-            (ParseErrorKind::Syntax, _) => f.write_str("body is not JSON"),
-            (ParseErrorKind::Envelope, _) => f.write_str("body is not an event"),
-            (ParseErrorKind::Payload, None) => f.write_str("event_data does not match"),
+        f.write_str(match self.inner.kind {
+            ParseErrorKind::Syntax => "body is not JSON",
+            ParseErrorKind::Envelope => "body is not an event",
+            ParseErrorKind::Payload => "event_data does not match",
+        })?;
+        match &self.inner.event_type {
             // Escaped, because an unknown name is untrusted text and this goes to logs.
-            (ParseErrorKind::Payload, Some(event_type)) => {
-                write!(
-                    f,
-                    "event_data does not match {}",
-                    event_type.as_str().escape_debug()
-                )
-            }
+            Some(event_type) => write!(f, " {}", event_type.as_str().escape_debug()),
+            None => Ok(()),
         }
     }
 }

@@ -33,16 +33,6 @@ pub enum MediaKind {
 }
 
 impl Outcome {
-    /// `success`, `failure` or `other`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Other => "other",
-        }
-    }
-
     /// The rule for every name, known or not.
     pub(crate) fn of_name(name: &str) -> Self {
         match name.rsplit('.').next() {
@@ -58,16 +48,6 @@ impl Outcome {
 }
 
 impl MediaKind {
-    /// `video`, `gif` or `caption`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Video => "video",
-            Self::Gif => "gif",
-            Self::Caption => "caption",
-        }
-    }
-
     /// The kind named by a word of an unknown name.
     pub(crate) fn of_unknown_name(name: &str) -> Option<Self> {
         name.split(|c: char| !c.is_ascii_alphanumeric())
@@ -80,7 +60,17 @@ impl MediaKind {
 }
 
 macro_rules! words {
-    ($($name:ident is $what:literal: $($variant:ident)+;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident is $what:literal: $($variant:ident = $word:literal)+;)+) => {$(
+        impl $name {
+            $(#[$doc])*
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(self.as_str())
@@ -91,15 +81,21 @@ macro_rules! words {
             type Err = WordError;
 
             fn from_str(word: &str) -> Result<Self, WordError> {
-                let mut all = [$(Self::$variant),+].into_iter();
-                all.find(|one| one.as_str() == word).ok_or(WordError($what))
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(WordError($what)),
+                }
             }
         }
     )+};
 }
 words! {
-    Outcome is "an outcome: success, failure or other": Success Failure Other;
-    MediaKind is "a kind of media: video, gif or caption": Video Gif Caption;
+    /// `success`, `failure` or `other`.
+    Outcome is "an outcome: success, failure or other":
+        Success = "success" Failure = "failure" Other = "other";
+    /// `video`, `gif` or `caption`.
+    MediaKind is "a kind of media: video, gif or caption":
+        Video = "video" Gif = "gif" Caption = "caption";
 }
 
 /// The error for a text that is not one of the expected words.

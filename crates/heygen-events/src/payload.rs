@@ -45,11 +45,21 @@ use crate::error::ParseError;
 use crate::event_type::{EventType, event_types};
 use crate::reader::{Mismatch, read};
 
-/// Writes a setter for each optional field named: it takes the payload, sets the field and returns
-/// it.
+/// Writes the constructor from the required field, and a setter for each optional field named: it
+/// takes the payload, sets the field and returns it.
 macro_rules! setters {
-    ($($payload:ident { $($with:ident sets $field:ident: $type:ty;)+ })+) => {$(
+    ($($payload:ident $(new($id:ident: $id_type:ty))? {
+        $($with:ident sets $field:ident: $type:ty;)+
+    })+) => {$(
         impl $payload {
+            $(
+                /// With the required field only.
+                #[must_use]
+                pub fn new($id: impl Into<$id_type>) -> Self {
+                    Self { $id: $id.into(), ..Self::default() }
+                }
+            )?
+
             $(
                 #[doc = concat!("Sets [`", stringify!($field), "`](Self::", stringify!($field), ").")]
                 #[must_use]

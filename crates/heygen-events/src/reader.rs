@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::BorrowedStrDeserializer;
+use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    self, Deserialize, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
+    Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::Value;
@@ -87,7 +87,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
                 }
             },
             Node::Text(text) => visitor.visit_borrowed_str(text),
-            Node::List(items) => visitor.visit_seq(Items(items.iter())),
+            Node::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter().map(Reader))),
             Node::Object(_) => self.deserialize_struct("", &[], visitor),
             Node::Raw(raw) => {
                 let value: Value = serde_json::from_str(raw.get()).map_err(Mismatch::custom)?;
@@ -139,19 +139,11 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
     }
 }
 
-struct Items<'n, 'a>(std::slice::Iter<'n, Node<'a>>);
+impl<'n> IntoDeserializer<'n, Mismatch> for Reader<'n, '_> {
+    type Deserializer = Self;
 
-impl<'n> SeqAccess<'n> for Items<'n, '_> {
-    type Error = Mismatch;
-
-    fn next_element_seed<S: DeserializeSeed<'n>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Mismatch> {
-        self.0
-            .next()
-            .map(|item| seed.deserialize(Reader(item)))
-            .transpose()
+    fn into_deserializer(self) -> Self {
+        self
     }
 }
 

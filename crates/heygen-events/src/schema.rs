@@ -148,32 +148,27 @@ pub fn index() -> Value {
     json!({ "$comment": COMMENT, "events": events })
 }
 
-/// What the definition of an event is called: `AvatarVideoSuccessEvent`; for every name that is not
-/// known `UnknownEvent`.
-#[must_use]
-pub fn definition_name(event_type: &EventType) -> String {
-    if !event_type.is_known() {
-        return "UnknownEvent".to_owned();
-    }
-    let words = event_type.as_str().split(['.', '_']);
-    let mut name: String = words
-        .flat_map(|word| {
-            let (first, rest) = word.split_at(word.len().min(1));
-            [first.to_uppercase(), rest.to_owned()]
-        })
-        .collect();
-    name.push_str("Event");
-    name
-}
-
 /// A schema as a file holds it: keys sorted, two spaces of indent, a newline at the end.
 #[must_use]
 pub fn text(schema: &Value) -> String {
-    format!("{:#}\n", sorted(schema))
+    let mut schema = schema.clone();
+    schema.sort_all_objects();
+    format!("{schema:#}\n")
 }
 
-macro_rules! data_schemas {
+macro_rules! schemas {
     ($(#[doc = $doc:literal] $variant:ident = $name:literal, $payload:ident, brings $media:ident;)+) => {
+        /// What the definition of an event is called: `AvatarVideoSuccessEvent`; for every name that
+        /// is not known `UnknownEvent`.
+        #[must_use]
+        pub fn definition_name(event_type: &EventType) -> String {
+            match event_type {
+                $(EventType::$variant => concat!(stringify!($variant), "Event"),)+
+                EventType::Unknown(_) => "UnknownEvent",
+            }
+            .to_owned()
+        }
+
         /// A reference to the schema of the data, which is left in the generator's definitions.
         fn data_schema(event_type: &EventType, generator: &mut SchemaGenerator) -> Value {
             let schema = match event_type {
@@ -184,7 +179,7 @@ macro_rules! data_schemas {
         }
     };
 }
-event_types!(data_schemas);
+event_types!(schemas);
 
 fn event(event_type: &EventType, generator: &mut SchemaGenerator) -> Value {
     let (name, required) = match event_type.is_known() {
@@ -308,22 +303,6 @@ fn document(root: Value, definitions: Map<String, Value>) -> Value {
 
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
-}
-
-/// `serde_json` keeps keys sorted unless some crate of the build asks it for insertion order.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_unstable_by_key(|(key, _)| *key);
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.clone(), sorted(value)))
-                .collect()
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        plain => plain.clone(),
-    }
 }
 
 /// In one line; the other paragraphs are for readers of Rust.

@@ -51,17 +51,6 @@ pub struct AiClipping {
     pub clips: Option<Vec<Clip>>,
 }
 
-impl AiClipping {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(id: impl Into<ClippingJobId>) -> Self {
-        Self {
-            id: id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// One clip of a clipping job.
 ///
 /// # Source
@@ -102,7 +91,7 @@ pub struct Clip {
 }
 
 setters! {
-    AiClipping {
+    AiClipping new(id: ClippingJobId) {
         with_status sets status: Text;
         with_title sets title: Text;
         with_callback_id sets callback_id: CallbackId;

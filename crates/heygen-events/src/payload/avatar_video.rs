@@ -51,17 +51,6 @@ pub struct AvatarVideoSuccess {
     pub callback_url: Option<Text>,
 }
 
-impl AvatarVideoSuccess {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_id: impl Into<VideoId>) -> Self {
-        Self {
-            video_id: video_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// An avatar video, or an animated preview, that was not made: data of `avatar_video.fail` and
 /// `avatar_video_gif.fail`.
 ///
@@ -82,19 +71,8 @@ pub struct AvatarVideoFail {
     pub callback_id: Option<CallbackId>,
 }
 
-impl AvatarVideoFail {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_id: impl Into<VideoId>) -> Self {
-        Self {
-            video_id: video_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 setters! {
-    AvatarVideoSuccess {
+    AvatarVideoSuccess new(video_id: VideoId) {
         with_url sets url: Text;
         with_gif_download_url sets gif_download_url: Text;
         with_video_page_url sets video_page_url: Text;
@@ -103,7 +81,7 @@ setters! {
         with_callback_id sets callback_id: CallbackId;
         with_callback_url sets callback_url: Text;
     }
-    AvatarVideoFail {
+    AvatarVideoFail new(video_id: VideoId) {
         with_msg sets msg: Text;
         with_callback_id sets callback_id: CallbackId;
     }

@@ -41,19 +41,8 @@ pub struct PersonalizedVideo {
     pub contact_info: Option<Value>,
 }
 
-impl PersonalizedVideo {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_id: impl Into<VideoId>) -> Self {
-        Self {
-            video_id: video_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 setters! {
-    PersonalizedVideo {
+    PersonalizedVideo new(video_id: VideoId) {
         with_project_id sets project_id: ProjectId;
         with_video_url sets video_url: Text;
         with_landing_page_url sets landing_page_url: Text;

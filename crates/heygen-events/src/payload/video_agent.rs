@@ -43,17 +43,6 @@ pub struct VideoAgentSuccess {
     pub callback_url: Option<Text>,
 }
 
-impl VideoAgentSuccess {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_id: impl Into<VideoId>) -> Self {
-        Self {
-            video_id: video_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// A Video Agent session without a video: data of `video_agent.fail`.
 ///
 /// # Source
@@ -80,19 +69,8 @@ pub struct VideoAgentFail {
     pub callback_url: Option<Text>,
 }
 
-impl VideoAgentFail {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_id: impl Into<VideoId>) -> Self {
-        Self {
-            video_id: video_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 setters! {
-    VideoAgentSuccess {
+    VideoAgentSuccess new(video_id: VideoId) {
         with_session_id sets session_id: SessionId;
         with_url sets url: Text;
         with_video_url sets video_url: Text;
@@ -101,7 +79,7 @@ setters! {
         with_callback_id sets callback_id: CallbackId;
         with_callback_url sets callback_url: Text;
     }
-    VideoAgentFail {
+    VideoAgentFail new(video_id: VideoId) {
         with_session_id sets session_id: SessionId;
         with_msg sets msg: Text;
         with_callback_id sets callback_id: CallbackId;

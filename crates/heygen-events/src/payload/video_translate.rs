@@ -32,17 +32,6 @@ pub struct VideoTranslateSuccess {
     pub output_language: Option<Text>,
 }
 
-impl VideoTranslateSuccess {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
-        Self {
-            video_translate_id: video_translate_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// A translation that was not made: data of `video_translate.fail`.
 ///
 /// # Source
@@ -66,25 +55,14 @@ pub struct VideoTranslateFail {
     pub output_language: Option<Text>,
 }
 
-impl VideoTranslateFail {
-    /// With the required field only.
-    #[must_use]
-    pub fn new(video_translate_id: impl Into<VideoTranslateId>) -> Self {
-        Self {
-            video_translate_id: video_translate_id.into(),
-            ..Self::default()
-        }
-    }
-}
-
 setters! {
-    VideoTranslateSuccess {
+    VideoTranslateSuccess new(video_translate_id: VideoTranslateId) {
         with_url sets url: Text;
         with_video_url sets video_url: Text;
         with_callback_id sets callback_id: CallbackId;
         with_output_language sets output_language: Text;
     }
-    VideoTranslateFail {
+    VideoTranslateFail new(video_translate_id: VideoTranslateId) {
         with_message sets message: Text;
         with_callback_id sets callback_id: CallbackId;
         with_output_language sets output_language: Text;
