@@ -1,14 +1,13 @@
 //! [`Document`]: a body, parsed once.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 
 use serde::de::Error as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::error::ParseError;
-use crate::node::{Node, members};
+use crate::node::{Node, Notes, members};
 use crate::reader::Mismatch;
 
 /// A body, parsed once into a tree that borrows its text.
@@ -35,6 +34,8 @@ pub struct Document<'a> {
     text: &'a str,
     root: Node<'a>,
     is_whole: bool,
+    /// Whether a [`Value`] can hold all of it, known from the first pass.
+    is_value: bool,
     has_repeated_keys: bool,
 }
 
@@ -51,19 +52,20 @@ impl<'a> Document<'a> {
             let error = found.unwrap_or_else(|| serde_json::Error::custom("not UTF-8"));
             return Err(ParseError::syntax(error));
         };
-        let repeated = Cell::new(false);
-        let (root, is_whole) = match Node::read(text, &repeated) {
+        let notes = Notes::default();
+        let (root, is_value) = match Node::read(text, &notes) {
             Ok(root) => (root, true),
             Err(_) => {
                 let raw: &RawValue = serde_json::from_str(text).map_err(ParseError::syntax)?;
-                (Node::read_separately(raw, LEVELS, &repeated), false)
+                (Node::read_separately(raw, LEVELS, &notes), false)
             }
         };
         Ok(Self {
             text,
             root,
-            is_whole,
-            has_repeated_keys: repeated.get(),
+            is_whole: is_value && !notes.has_raw_numbers.get(),
+            is_value,
+            has_repeated_keys: notes.has_repeated_keys.get(),
         })
     }
 
@@ -126,7 +128,7 @@ impl<'a> Document<'a> {
 
     /// One member, if a [`Value`] can hold all of it.
     pub(crate) fn member(&self, key: &str) -> Result<Option<&Node<'a>>, Mismatch> {
-        if !self.is_whole {
+        if !self.is_value {
             let raw = self.raw(key).map_or("null", RawValue::get);
             serde_json::from_str::<Value>(raw).map_err(Mismatch::custom)?;
         }

@@ -84,27 +84,28 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Parses a text in one pass, and records whether a key is repeated in an object. Fails if a
-    /// part of it needs [`Raw`](Self::Raw).
-    pub(crate) fn read(text: &'a str, repeated: &Cell<bool>) -> Result<Self, serde_json::Error> {
+    /// Parses a text in one pass. Fails if a part of it other than a number needs
+    /// [`Raw`](Self::Raw).
+    pub(crate) fn read(text: &'a str, notes: &Notes) -> Result<Self, serde_json::Error> {
+        let numbers = &Numbers::of(text);
         let mut reader = serde_json::Deserializer::from_str(text);
-        let node = Read(repeated).deserialize(&mut reader)?;
+        let node = Read { notes, numbers }.deserialize(&mut reader)?;
         reader.end().map(|()| node)
     }
 
     /// Parses JSON for which [`read`](Self::read) fails: each value within this many levels
     /// separately, so that only the offending values become [`Raw`](Self::Raw).
-    pub(crate) fn read_separately(raw: &'a RawValue, levels: u8, repeated: &Cell<bool>) -> Self {
+    pub(crate) fn read_separately(raw: &'a RawValue, levels: u8, notes: &Notes) -> Self {
         let Some(levels) = levels.checked_sub(1) else {
             return Self::Raw(raw);
         };
         let inner = |raw: &'a RawValue| {
-            let read = Self::read(raw.get(), repeated);
-            read.unwrap_or_else(|_| Self::read_separately(raw, levels, repeated))
+            let read = Self::read(raw.get(), notes);
+            read.unwrap_or_else(|_| Self::read_separately(raw, levels, notes))
         };
         if let Some(members) = members(raw.get()) {
             let fields = members.into_iter().map(|(key, raw)| (key, inner(raw)));
-            return Self::object(fields.collect(), repeated);
+            return Self::object(fields.collect(), notes);
         }
         let items = serde_json::from_str::<Vec<&RawValue>>(raw.get());
         items.map_or(Self::Raw(raw), |items| {
@@ -112,7 +113,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    fn object(mut fields: Vec<(Cow<'a, str>, Self)>, repeated: &Cell<bool>) -> Self {
+    fn object(mut fields: Vec<(Cow<'a, str>, Self)>, notes: &Notes) -> Self {
         let len = fields.len();
         // The sort is stable, so the last of equal keys counts, which `dedup_by` would drop; hence
         // the swap.
@@ -125,10 +126,19 @@ impl<'a> Node<'a> {
             equal
         });
         if fields.len() < len {
-            repeated.set(true);
+            notes.has_repeated_keys.set(true);
         }
         Self::Object(fields)
     }
+}
+
+/// What was found while parsing.
+#[derive(Default)]
+pub(crate) struct Notes {
+    /// Whether an object has a key twice.
+    pub(crate) has_repeated_keys: Cell<bool>,
+    /// Whether a number would have lost digits, and is its text.
+    pub(crate) has_raw_numbers: Cell<bool>,
 }
 
 /// JSON on one line: line breaks occur only between values, where a space is equivalent.
@@ -149,8 +159,68 @@ fn is_number(raw: &RawValue) -> bool {
         .starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
+/// The numbers of a text, by which the text of one is found again: `serde_json` passes its double.
+struct Numbers<'a> {
+    text: &'a str,
+    /// How many the parser has passed.
+    passed: Cell<usize>,
+    /// How many were found, and where the last of them ends.
+    found: Cell<(usize, usize)>,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(text: &'a str) -> Self {
+        let (passed, found) = (Cell::default(), Cell::default());
+        Self {
+            text,
+            passed,
+            found,
+        }
+    }
+
+    fn pass(&self) {
+        self.passed.set(self.passed.get() + 1);
+    }
+
+    /// The text of the number that the parser passed last.
+    fn last(&self) -> Option<&'a RawValue> {
+        let (mut count, mut end) = self.found.get();
+        let mut number = "";
+        while count < self.passed.get() {
+            (number, end) = number_after(self.text, end)?;
+            count += 1;
+        }
+        self.found.set((count, end));
+        serde_json::from_str(number).ok()
+    }
+}
+
+/// The next number of a JSON text, and where it ends.
+fn number_after(text: &str, mut at: usize) -> Option<(&str, usize)> {
+    let bytes = text.as_bytes();
+    let mut is_in_string = false;
+    loop {
+        match bytes.get(at)? {
+            b'"' => is_in_string = !is_in_string,
+            b'\\' => at += 1,
+            b'-' | b'0'..=b'9' if !is_in_string => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    let is_part = |byte: u8| byte.is_ascii_digit() || b"+-.eE".contains(&byte);
+    let len = bytes[at..]
+        .iter()
+        .take_while(|byte| is_part(**byte))
+        .count();
+    Some((&text[at..at + len], at + len))
+}
+
 #[derive(Clone, Copy)]
-struct Read<'s>(&'s Cell<bool>);
+struct Read<'s, 'a> {
+    notes: &'s Notes,
+    numbers: &'s Numbers<'a>,
+}
 
 fn double<'de, E: de::Error>(number: Option<Number>) -> Result<Node<'de>, E> {
     let is_exact = |number: &Number| number.as_f64().is_some_and(|value| value.abs() <= EXACT);
@@ -160,7 +230,7 @@ fn double<'de, E: de::Error>(number: Option<Number>) -> Result<Node<'de>, E> {
         .ok_or_else(|| E::custom("a number that loses digits"))
 }
 
-impl<'de> DeserializeSeed<'de> for Read<'_> {
+impl<'de> DeserializeSeed<'de> for Read<'_, 'de> {
     type Value = Node<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
@@ -168,7 +238,7 @@ impl<'de> DeserializeSeed<'de> for Read<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Read<'_> {
+impl<'de> Visitor<'de> for Read<'_, 'de> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,15 +254,22 @@ impl<'de> Visitor<'de> for Read<'_> {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        self.numbers.pass();
         Ok(Node::Number(value.into()))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        self.numbers.pass();
         Ok(Node::Number(value.into()))
     }
 
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
-        double(Number::from_f64(value))
+        self.numbers.pass();
+        double(Number::from_f64(value)).or_else(|error| {
+            let raw = self.numbers.last().ok_or(error)?;
+            self.notes.has_raw_numbers.set(true);
+            Ok(Node::Raw(raw))
+        })
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
@@ -219,7 +296,7 @@ impl<'de> Visitor<'de> for Read<'_> {
             }
             fields.push((key, members.next_value_seed(self)?));
         }
-        Ok(Node::object(fields, self.0))
+        Ok(Node::object(fields, self.notes))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Bodies meant to break something.
 
-use heygen_events::{Event, ParseErrorKind, Payload};
+use heygen_events::{Document, Event, Node, ParseErrorKind, Payload};
 use proptest::prelude::*;
 
 use crate::{bodies, invariants};
@@ -47,4 +47,35 @@ proptest! {
         let is_event = Event::from_slice(body.as_bytes()).is_ok();
         prop_assert!(is_event || fate(body.as_bytes()) == "envelope", "{body}");
     }
+}
+
+/// The texts of all values that a node does not hold otherwise.
+fn raw<'n>(node: &'n Node<'_>) -> Vec<&'n str> {
+    match node {
+        Node::Raw(raw) => vec![raw.get()],
+        Node::List(items) => items.iter().flat_map(raw).collect(),
+        object => object
+            .fields()
+            .iter()
+            .flat_map(|(_, node)| raw(node))
+            .collect(),
+    }
+}
+
+#[test]
+fn number_that_would_lose_digits_is_its_text() {
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let document = Document::from_slice(text.as_bytes()).unwrap();
+        assert_eq!(raw(document.root()), expected, "{text}");
+        assert_eq!(document.is_whole(), expected.is_empty(), "{text}");
+    }
+    check(r#"[1, -2.5, "18446744073709551616"]"#, &[]);
+    check("18446744073709551616", &["18446744073709551616"]);
+    check(
+        r#"{"a \" 7": "8 \\", "b": [9, -9223372036854775809 ,1e30], "c": {"d":-1E+20}}"#,
+        &["-9223372036854775809", "1e30", "-1E+20"],
+    );
+    // The first is beyond a double, so each value is parsed by itself.
+    check("[1e999, 1e30, 7]", &["1e999", "1e30"]);
 }
