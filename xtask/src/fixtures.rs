@@ -172,31 +172,22 @@ impl Fixture {
     }
 }
 
-/// The text of the table: one constant each, then all of them.
+/// The text of the table: one entry each.
 fn text(fixtures: &[Fixture]) -> Result<String> {
     let mut text = HEADER.to_owned();
-    let mut all = String::new();
     for fixture in fixtures {
-        let constant = fixture.constant();
         let (open, close) = raw_quotes(&fixture.body);
-        write!(
+        writeln!(
             text,
-            "\n/// `{path}`\n\
-             pub const {constant}: Fixture = Fixture {{\n    \
-                 event_type: {event_type:?},\n    \
-                 case: {case:?},\n    \
-                 provenance: Provenance::{provenance},\n    \
-                 body: {open}{body}{close},\n\
-             }};\n",
-            path = fixture.path,
+            "    {constant} is {event_type:?}, {case:?}, {provenance}, {open}{body}{close};",
+            constant = fixture.constant(),
             event_type = fixture.event_type,
             case = fixture.case,
             provenance = fixture.provenance()?,
             body = fixture.body,
         )?;
-        writeln!(all, "    {constant},")?;
     }
-    writeln!(text, "{ALL}{all}];")?;
+    text.push_str("}\n");
     Ok(text)
 }
 
@@ -264,11 +255,8 @@ const HEADER: &str = "\
 //! Every file of `fixtures/events`, in the order of their paths.
 
 use super::{Fixture, Provenance};
-";
 
-const ALL: &str = "
-/// Every fixture, in the order of their paths.
-pub const ALL: &[Fixture] = &[
+fixtures! {
 ";
 
 #[cfg(test)]

@@ -9,6 +9,25 @@ use heygen_events::{Event, EventType};
 
 use crate::json::Json;
 
+/// A constant for each entry, and the list of all: one entry is the name of the constant, the two
+/// names in the path of the file, the provenance and the body.
+macro_rules! fixtures {
+    ($($name:ident is $event_type:literal, $case:literal, $provenance:ident, $body:literal;)+) => {
+        $(
+            #[doc = concat!("`events/", $event_type, "/", $case, ".json`")]
+            pub const $name: Fixture = Fixture {
+                event_type: $event_type,
+                case: $case,
+                provenance: Provenance::$provenance,
+                body: $body,
+            };
+        )+
+
+        /// Every fixture, in the order of their paths.
+        pub const ALL: &[Fixture] = &[$($name),+];
+    };
+}
+
 pub mod bodies;
 mod table;
 
