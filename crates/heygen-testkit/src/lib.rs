@@ -13,6 +13,8 @@ mod request;
 pub mod sandbox;
 #[cfg(feature = "sender")]
 mod sender;
+#[cfg(feature = "sender")]
+mod setters;
 
 pub use builder::EventBuilder;
 pub use request::signed_request;

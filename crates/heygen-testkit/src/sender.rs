@@ -19,7 +19,10 @@ use self::{
     client::Client,
     outgoing_body::{OutgoingBody, Pace},
 };
-use crate::request::{JSON, signature_value};
+use crate::{
+    request::{JSON, signature_value},
+    setters::setters,
+};
 
 mod cause;
 mod client;
@@ -106,63 +109,12 @@ impl Sender {
         }
     }
 
-    /// Signs deliveries with this secret.
-    #[must_use]
-    pub fn secret(mut self, secret: Secret) -> Self {
-        self.secret = Some(secret);
-        self
-    }
-
-    /// Sends without a signature, as HeyGen does to the `callback_url` of a single job.
-    #[must_use]
-    pub fn unsigned(mut self) -> Self {
-        self.secret = None;
-        self
-    }
-
-    /// Sets the name of the signature header, for example `Heygen-Signature`. Default: `Signature`.
-    #[must_use]
-    pub fn header_name(mut self, name: impl Into<String>) -> Self {
-        self.header_name = name.into();
-        self
-    }
-
     /// Adds a header to deliveries, such as `Heygen-Event-Id`. The signature does not cover it.
     ///
     /// It replaces one that is sent anyway. Added twice, it is sent twice.
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extra_headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Changes bodies after signing: an object gets `"tampered":true` as its first field, anything
-    /// else a trailing space. A receiver that accepts it does not verify what it reads.
-    #[must_use]
-    pub fn tampered(mut self) -> Self {
-        self.tampered = true;
-        self
-    }
-
-    /// Sends the signature header twice: first with a value that is wrong for every secret. A receiver
-    /// must not crash on it.
-    #[must_use]
-    pub fn doubled_signature(mut self) -> Self {
-        self.doubled = true;
-        self
-    }
-
-    /// Sends the first half of a body, and the second after this time.
-    #[must_use]
-    pub fn slow(mut self, pause: Duration) -> Self {
-        self.pace = Pace::Slow(pause);
-        self
-    }
-
-    /// Closes the connection after the first half of a body.
-    #[must_use]
-    pub fn truncated(mut self) -> Self {
-        self.pace = Pace::Truncated;
         self
     }
 
@@ -174,43 +126,6 @@ impl Sender {
         self.hanging_up = true;
         // A client of its own: the shared one keeps connections open.
         self.client = Arc::default();
-        self
-    }
-
-    /// Sends to another URL. Everything else stays, including connections.
-    #[must_use]
-    pub fn to(mut self, url: impl Into<String>) -> Self {
-        self.url = url.into();
-        self
-    }
-
-    /// Retries until the answer is 2xx or the policy ends. Default: [`RetryPolicy::once`].
-    #[must_use]
-    pub fn retry(mut self, policy: RetryPolicy) -> Self {
-        self.retry = policy;
-        self
-    }
-
-    /// Sends each accepted body this many more times, as happens with at-least-once delivery.
-    /// Default: 0.
-    #[must_use]
-    pub fn duplicates(mut self, count: u32) -> Self {
-        self.duplicates = count;
-        self
-    }
-
-    /// Sets the timeout for the whole answer to a delivery. Default: [`TIMEOUT`](Self::TIMEOUT).
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// Sets the timeout for the whole answer to a probe. Default:
-    /// [`PROBE_TIMEOUT`](Self::PROBE_TIMEOUT).
-    #[must_use]
-    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
-        self.probe_timeout = timeout;
         self
     }
 
@@ -316,6 +231,50 @@ impl Sender {
     }
 }
 
+setters! {
+    impl Sender;
+
+    /// Signs deliveries with this secret.
+    secret(secret: Secret) sets secret: Some(secret);
+
+    /// Sends without a signature, as HeyGen does to the `callback_url` of a single job.
+    unsigned() sets secret: None;
+
+    /// Sets the name of the signature header, for example `Heygen-Signature`. Default: `Signature`.
+    header_name(name: impl Into<String>) sets header_name: name.into();
+
+    /// Changes bodies after signing: an object gets `"tampered":true` as its first field, anything
+    /// else a trailing space. A receiver that accepts it does not verify what it reads.
+    tampered() sets tampered: true;
+
+    /// Sends the signature header twice: first with a value that is wrong for every secret. A receiver
+    /// must not crash on it.
+    doubled_signature() sets doubled: true;
+
+    /// Sends the first half of a body, and the second after this time.
+    slow(pause: Duration) sets pace: Pace::Slow(pause);
+
+    /// Closes the connection after the first half of a body.
+    truncated() sets pace: Pace::Truncated;
+
+    /// Sends to another URL. Everything else stays, including connections.
+    to(url: impl Into<String>) sets url: url.into();
+
+    /// Retries until the answer is 2xx or the policy ends. Default: [`RetryPolicy::once`].
+    retry(policy: RetryPolicy) sets retry: policy;
+
+    /// Sends each accepted body this many more times, as happens with at-least-once delivery.
+    /// Default: 0.
+    duplicates(count: u32) sets duplicates: count;
+
+    /// Sets the timeout for the whole answer to a delivery. Default: [`TIMEOUT`](Self::TIMEOUT).
+    timeout(timeout: Duration) sets timeout: timeout;
+
+    /// Sets the timeout for the whole answer to a probe. Default:
+    /// [`PROBE_TIMEOUT`](Self::PROBE_TIMEOUT).
+    probe_timeout(timeout: Duration) sets probe_timeout: timeout;
+}
+
 /// What every attempt of one delivery sends.
 struct Delivery {
     uri: Uri,
@@ -356,7 +315,7 @@ async fn attempt(
     let result = tokio::time::timeout(timeout, exchange).await;
     Attempt {
         duration: started.elapsed(),
-        result: result.unwrap_or_else(|_| Err(AttemptError::timeout())),
+        result: result.unwrap_or_else(|_| Err(AttemptError::of(AttemptErrorKind::Timeout))),
     }
 }
 
@@ -368,7 +327,7 @@ async fn exchange(
     let response = client.request(request).await;
     let (head, mut incoming) = response.map_err(AttemptError::request)?.into_parts();
     if hanging_up {
-        return Err(AttemptError::dropped());
+        return Err(AttemptError::of(AttemptErrorKind::Dropped));
     }
     let mut body = Vec::new();
     while body.len() < Answer::MAX_BODY_BYTES

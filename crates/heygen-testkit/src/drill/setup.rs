@@ -6,6 +6,7 @@ use heygen_signature::Secret;
 
 use super::check::Check;
 use crate::sender::Sender;
+use crate::setters::setters;
 
 /// Checks one endpoint.
 ///
@@ -40,20 +41,6 @@ impl Drill {
         }
     }
 
-    /// Sets the secret of the endpoint. Default: none; checks that need one are skipped.
-    #[must_use]
-    pub fn secret(mut self, secret: Secret) -> Self {
-        self.secret = Some(secret);
-        self
-    }
-
-    /// Sets the number of deliveries of a burst. Default: [`BURST`](Self::BURST). 0 sends none.
-    #[must_use]
-    pub fn burst(mut self, deliveries: usize) -> Self {
-        self.burst = deliveries;
-        self
-    }
-
     /// Runs only these checks. Default: all.
     ///
     /// The plain delivery, on which most of them depend, is always sent.
@@ -69,18 +56,20 @@ impl Drill {
         self.checks.retain(|check| !checks.contains(check));
         self
     }
+}
+
+setters! {
+    impl Drill;
+
+    /// Sets the secret of the endpoint. Default: none; checks that need one are skipped.
+    secret(secret: Secret) sets secret: Some(secret);
+
+    /// Sets the number of deliveries of a burst. Default: [`BURST`](Self::BURST). 0 sends none.
+    burst(deliveries: usize) sets burst: deliveries;
 
     /// Sets the timeout for the whole answer to a delivery. Default: [`Sender::TIMEOUT`].
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
+    timeout(timeout: Duration) sets timeout: timeout;
 
     /// Sets the timeout for the whole answer to a probe. Default: [`Sender::PROBE_TIMEOUT`].
-    #[must_use]
-    pub fn probe_timeout(mut self, timeout: Duration) -> Self {
-        self.probe_timeout = timeout;
-        self
-    }
+    probe_timeout(timeout: Duration) sets probe_timeout: timeout;
 }

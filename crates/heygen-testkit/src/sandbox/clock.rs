@@ -1,5 +1,7 @@
 //! Timestamps, ids and secrets in HeyGen's formats.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE};
 use heygen_signature::Secret;
 use jiff::Timestamp;
@@ -23,6 +25,11 @@ pub(super) fn now_with_micros() -> (String, i32) {
 /// Now, in Unix seconds.
 pub(super) fn unix_seconds() -> i64 {
     Timestamp::now().as_second()
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A secret in HeyGen's form: `whsec_`, then 16 bytes in URL-safe base64 with padding.

@@ -8,8 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{
     api_error::{Api, fault_response},
+    clock::millis,
     operation::Operation,
 };
+use crate::setters::setters;
 
 /// How the next API calls fail.
 ///
@@ -59,39 +61,9 @@ impl Fault {
     #[must_use]
     pub fn slow(delay: Duration) -> Self {
         Self {
-            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            delay_ms: millis(delay),
             ..Self::default()
         }
-    }
-
-    /// `on`: only calls of this operation. Default: every operation.
-    #[must_use]
-    pub fn on(mut self, operation: Operation) -> Self {
-        self.on = Some(operation);
-        self
-    }
-
-    /// `times`: how many calls fail. Default: 1.
-    #[must_use]
-    pub fn times(mut self, calls: u32) -> Self {
-        self.times = calls;
-        self
-    }
-
-    /// `retry_after`: the `Retry-After` of the answer in seconds. Default: 1 with status 429,
-    /// otherwise none.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after = Some(seconds);
-        self
-    }
-
-    /// `body`: answers with this body and no content type, as gateways do. Default: HeyGen's error
-    /// for the status.
-    #[must_use]
-    pub fn body(mut self, body: impl Into<String>) -> Self {
-        self.body = Some(body.into());
-        self
     }
 
     /// Whether this call fails. If so, one call fewer remains.
@@ -124,6 +96,24 @@ impl Fault {
     pub(super) fn delay(&self) -> Duration {
         Duration::from_millis(self.delay_ms)
     }
+}
+
+setters! {
+    impl Fault;
+
+    /// `on`: only calls of this operation. Default: every operation.
+    on(operation: Operation) sets on: Some(operation);
+
+    /// `times`: how many calls fail. Default: 1.
+    times(calls: u32) sets times: calls;
+
+    /// `retry_after`: the `Retry-After` of the answer in seconds. Default: 1 with status 429,
+    /// otherwise none.
+    retry_after(seconds: u64) sets retry_after: Some(seconds);
+
+    /// `body`: answers with this body and no content type, as gateways do. Default: HeyGen's error
+    /// for the status.
+    body(body: impl Into<String>) sets body: Some(body.into());
 }
 
 impl Default for Fault {

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use super::{fault::Fault, operation::Operation};
-use crate::json::Json;
+use super::{clock::millis, fault::Fault, operation::Operation};
+use crate::{json::Json, setters::setters};
 
 /// How the sandbox misbehaves. The default is not at all.
 ///
@@ -108,180 +108,6 @@ impl LogOrder {
 }
 
 impl Misbehaviour {
-    /// `duplicates`: sends every accepted delivery this many more times, at most 1,000.
-    ///
-    /// A larger number counts as 1,000 here and is rejected in JSON.
-    #[must_use]
-    pub fn duplicates(mut self, count: u32) -> Self {
-        self.duplicates = count.min(MAX_DUPLICATES);
-        self
-    }
-
-    /// `delay_ms`: delays the start of every delivery, in whole milliseconds. The time scale does
-    /// not apply.
-    #[must_use]
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        self
-    }
-
-    /// `reorder`: holds this many events and sends them newest first, each after the one before was
-    /// attempted. An incomplete group is released by waiting until everything has settled, and by
-    /// setting another misbehaviour. 0 and 1 change nothing.
-    #[must_use]
-    pub fn reorder(mut self, events: usize) -> Self {
-        self.reorder = events;
-        self
-    }
-
-    /// `drop_answers`: closes the connection without reading the answer, in the first attempts of
-    /// every delivery. They are retried.
-    #[must_use]
-    pub fn drop_answers(mut self, attempts: u32) -> Self {
-        self.drop_answers = attempts;
-        self
-    }
-
-    /// `link`, `"null"` or `"empty"`: replaces every field of the data whose name ends in `url`,
-    /// except `callback_url`.
-    #[must_use]
-    pub fn link(mut self, link: Link) -> Self {
-        self.link = Some(link);
-        self
-    }
-
-    /// `event_type`: sends every event under this name, to the subscribers of its real name.
-    #[must_use]
-    pub fn event_type(mut self, name: impl Into<String>) -> Self {
-        self.event_type = Some(name.into());
-        self
-    }
-
-    /// `data`: replaces `event_data`, for example with a list, which no event has. `null` changes
-    /// nothing.
-    #[must_use]
-    pub fn data(mut self, data: impl Into<Value>) -> Self {
-        self.data = Some(data.into()).filter(|data| !data.is_null());
-        self
-    }
-
-    /// `name_key`: sends the name of the event under this key instead of `event_type`, for example
-    /// under `event`, which HeyGen's own n8n node reads.
-    #[must_use]
-    pub fn name_key(mut self, key: impl Into<String>) -> Self {
-        self.name_key = Some(key.into());
-        self
-    }
-
-    /// `without_data`: sends no `event_data`.
-    #[must_use]
-    pub fn without_data(mut self) -> Self {
-        self.without_data = true;
-        self
-    }
-
-    /// `body`: sends this text, signed, in place of every body, for example one that is not JSON.
-    /// The log keeps the event.
-    #[must_use]
-    pub fn body(mut self, text: impl Into<String>) -> Self {
-        self.body = Some(text.into());
-        self
-    }
-
-    /// `doubled_signature`: sends the signature header twice, first with a wrong value.
-    #[must_use]
-    pub fn doubled_signature(mut self) -> Self {
-        self.doubled_signature = true;
-        self
-    }
-
-    /// `truncate`: closes the connection after half of the body, in the first attempts of every
-    /// delivery. They are retried.
-    #[must_use]
-    pub fn truncate(mut self, attempts: u32) -> Self {
-        self.truncate = attempts;
-        self
-    }
-
-    /// `slow_ms`: sends the second half of every body this much later, in whole milliseconds. The
-    /// time scale does not apply. It counts towards the timeout of the delivery.
-    #[must_use]
-    pub fn slow(mut self, pause: Duration) -> Self {
-        self.slow_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        self
-    }
-
-    /// `mid_2026_headers`: sends `Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id`
-    /// instead of `Signature`, as one edition of HeyGen's documentation said.
-    #[must_use]
-    pub fn mid_2026_headers(mut self) -> Self {
-        self.mid_2026_headers = true;
-        self
-    }
-
-    /// `spaced`: writes bodies as Python does: a space after `:` and `,`, only ASCII.
-    #[must_use]
-    pub fn spaced(mut self) -> Self {
-        self.spaced = true;
-        self
-    }
-
-    /// `old_secret`: signs every attempt with the secret that was valid when the event was sent, so
-    /// a retry after a rotation has the old one. By default the new one signs. HeyGen does not
-    /// document which.
-    #[must_use]
-    pub fn old_secret(mut self) -> Self {
-        self.old_secret = true;
-        self
-    }
-
-    /// `job_ms`: how long jobs take that are started from now on, in whole milliseconds. Default: 1 s.
-    /// The time scale does not apply.
-    #[must_use]
-    pub fn job_time(mut self, time: Duration) -> Self {
-        self.job_ms = Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-        self
-    }
-
-    /// `fail_jobs`: jobs that are started from now on fail for this reason.
-    #[must_use]
-    pub fn fail_jobs(mut self, reason: impl Into<String>) -> Self {
-        self.fail_jobs = Some(reason.into());
-        self
-    }
-
-    /// `fail_code`: the code of the failure in the state of a video, for example
-    /// `MOVIO_PAYMENT_INSUFFICIENT_CREDIT` (observed). Default: none, as was observed too.
-    #[must_use]
-    pub fn fail_code(mut self, code: impl Into<String>) -> Self {
-        self.fail_code = Some(code.into());
-        self
-    }
-
-    /// `link_ms`: how long links to the sandbox's files live, in whole milliseconds. After that they
-    /// are answered with 403. Default: 7 days. Asking for the status again gives a fresh link.
-    #[must_use]
-    pub fn link_life(mut self, life: Duration) -> Self {
-        self.link_ms = Some(u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
-        self
-    }
-
-    /// `log_delivered_only`: `GET /v3/webhooks/events` omits events that no endpoint accepted. By
-    /// default it lists every event as soon as it is sent. HeyGen does not document which.
-    #[must_use]
-    pub fn log_delivered_only(mut self) -> Self {
-        self.log_delivered_only = true;
-        self
-    }
-
-    /// `log_order`: the order of `GET /v3/webhooks/events`. Default: newest first. HeyGen documents
-    /// none.
-    #[must_use]
-    pub fn log_order(mut self, order: LogOrder) -> Self {
-        self.log_order = order;
-        self
-    }
-
     /// `api`: adds a fault of the API. A call uses the first fault that matches and has calls left.
     #[must_use]
     pub fn fault(mut self, fault: Fault) -> Self {
@@ -330,6 +156,96 @@ impl Misbehaviour {
             body.compact()
         }
     }
+}
+
+setters! {
+    impl Misbehaviour;
+
+    /// `duplicates`: sends every accepted delivery this many more times, at most 1,000.
+    ///
+    /// A larger number counts as 1,000 here and is rejected in JSON.
+    duplicates(count: u32) sets duplicates: count.min(MAX_DUPLICATES);
+
+    /// `delay_ms`: delays the start of every delivery, in whole milliseconds. The time scale does
+    /// not apply.
+    delay(delay: Duration) sets delay_ms: millis(delay);
+
+    /// `reorder`: holds this many events and sends them newest first, each after the one before was
+    /// attempted. An incomplete group is released by waiting until everything has settled, and by
+    /// setting another misbehaviour. 0 and 1 change nothing.
+    reorder(events: usize) sets reorder: events;
+
+    /// `drop_answers`: closes the connection without reading the answer, in the first attempts of
+    /// every delivery. They are retried.
+    drop_answers(attempts: u32) sets drop_answers: attempts;
+
+    /// `link`, `"null"` or `"empty"`: replaces every field of the data whose name ends in `url`,
+    /// except `callback_url`.
+    link(link: Link) sets link: Some(link);
+
+    /// `event_type`: sends every event under this name, to the subscribers of its real name.
+    event_type(name: impl Into<String>) sets event_type: Some(name.into());
+
+    /// `data`: replaces `event_data`, for example with a list, which no event has. `null` changes
+    /// nothing.
+    data(data: impl Into<Value>) sets data: Some(data.into()).filter(|data| !data.is_null());
+
+    /// `name_key`: sends the name of the event under this key instead of `event_type`, for example
+    /// under `event`, which HeyGen's own n8n node reads.
+    name_key(key: impl Into<String>) sets name_key: Some(key.into());
+
+    /// `without_data`: sends no `event_data`.
+    without_data() sets without_data: true;
+
+    /// `body`: sends this text, signed, in place of every body, for example one that is not JSON.
+    /// The log keeps the event.
+    body(text: impl Into<String>) sets body: Some(text.into());
+
+    /// `doubled_signature`: sends the signature header twice, first with a wrong value.
+    doubled_signature() sets doubled_signature: true;
+
+    /// `truncate`: closes the connection after half of the body, in the first attempts of every
+    /// delivery. They are retried.
+    truncate(attempts: u32) sets truncate: attempts;
+
+    /// `slow_ms`: sends the second half of every body this much later, in whole milliseconds. The
+    /// time scale does not apply. It counts towards the timeout of the delivery.
+    slow(pause: Duration) sets slow_ms: millis(pause);
+
+    /// `mid_2026_headers`: sends `Heygen-Signature`, `Heygen-Timestamp` and `Heygen-Event-Id`
+    /// instead of `Signature`, as one edition of HeyGen's documentation said.
+    mid_2026_headers() sets mid_2026_headers: true;
+
+    /// `spaced`: writes bodies as Python does: a space after `:` and `,`, only ASCII.
+    spaced() sets spaced: true;
+
+    /// `old_secret`: signs every attempt with the secret that was valid when the event was sent, so
+    /// a retry after a rotation has the old one. By default the new one signs. HeyGen does not
+    /// document which.
+    old_secret() sets old_secret: true;
+
+    /// `job_ms`: how long jobs take that are started from now on, in whole milliseconds. Default: 1 s.
+    /// The time scale does not apply.
+    job_time(time: Duration) sets job_ms: Some(millis(time));
+
+    /// `fail_jobs`: jobs that are started from now on fail for this reason.
+    fail_jobs(reason: impl Into<String>) sets fail_jobs: Some(reason.into());
+
+    /// `fail_code`: the code of the failure in the state of a video, for example
+    /// `MOVIO_PAYMENT_INSUFFICIENT_CREDIT` (observed). Default: none, as was observed too.
+    fail_code(code: impl Into<String>) sets fail_code: Some(code.into());
+
+    /// `link_ms`: how long links to the sandbox's files live, in whole milliseconds. After that they
+    /// are answered with 403. Default: 7 days. Asking for the status again gives a fresh link.
+    link_life(life: Duration) sets link_ms: Some(millis(life));
+
+    /// `log_delivered_only`: `GET /v3/webhooks/events` omits events that no endpoint accepted. By
+    /// default it lists every event as soon as it is sent. HeyGen does not document which.
+    log_delivered_only() sets log_delivered_only: true;
+
+    /// `log_order`: the order of `GET /v3/webhooks/events`. Default: newest first. HeyGen documents
+    /// none.
+    log_order(order: LogOrder) sets log_order: order;
 }
 
 fn replace_links(json: &mut Json, value: &Value) {

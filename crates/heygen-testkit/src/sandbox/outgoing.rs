@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::media::Media;
-use crate::{builder::EventBuilder, json::Json};
+use crate::{builder::EventBuilder, json::Json, setters::setters};
 
 /// An event to send.
 ///
@@ -33,13 +33,13 @@ impl Outgoing {
             callback_url: None,
         }
     }
+}
+
+setters! {
+    impl Outgoing;
 
     /// Sets the resource of the event. Endpoints and log queries can be limited to a resource.
-    #[must_use]
-    pub fn entity_id(mut self, entity_id: impl Into<String>) -> Self {
-        self.entity_id = Some(entity_id.into());
-        self
-    }
+    entity_id(entity_id: impl Into<String>) sets entity_id: Some(entity_id.into());
 
     /// Sets the `callback_url` of the job. It gets one unsigned POST, in addition to the endpoints,
     /// without retries. If the data has a field `callback_url`, it gets this value.
@@ -47,11 +47,7 @@ impl Outgoing {
     /// # Source
     ///
     /// Unsigned, and in addition to the endpoints: documented. That it is not retried is assumed.
-    #[must_use]
-    pub fn callback_url(mut self, url: impl Into<String>) -> Self {
-        self.callback_url = Some(url.into());
-        self
-    }
+    callback_url(url: impl Into<String>) sets callback_url: Some(url.into());
 }
 
 impl From<EventBuilder> for Outgoing {

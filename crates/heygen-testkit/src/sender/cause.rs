@@ -4,21 +4,20 @@ use std::{error::Error, fmt, io};
 
 /// Why there was no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "only TLS has certificates")
+)]
 pub(super) enum Cause {
     Refused,
     Closed,
     NoRoute,
     UnknownName,
     NotHttp,
-    #[cfg(feature = "tls")]
     NotTls,
-    #[cfg(feature = "tls")]
     Expired,
-    #[cfg(feature = "tls")]
     NotYetValid,
-    #[cfg(feature = "tls")]
     OtherName,
-    #[cfg(feature = "tls")]
     UnknownIssuer,
 }
 
@@ -31,17 +30,12 @@ impl Cause {
         }
     }
 
-    #[cfg(all(feature = "drill", feature = "tls"))]
+    #[cfg(feature = "drill")]
     pub(super) fn is_about_certificate(self) -> bool {
         matches!(
             self,
             Self::Expired | Self::NotYetValid | Self::OtherName | Self::UnknownIssuer
         )
-    }
-
-    #[cfg(all(feature = "drill", not(feature = "tls")))]
-    pub(super) fn is_about_certificate(self) -> bool {
-        false
     }
 
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {
@@ -119,15 +113,10 @@ impl fmt::Display for Cause {
             Self::NotHttp => {
                 "what answers there does not speak HTTP; if it speaks TLS, use https://"
             }
-            #[cfg(feature = "tls")]
             Self::NotTls => "what answers there does not speak TLS; if it speaks HTTP, use http://",
-            #[cfg(feature = "tls")]
             Self::Expired => "the certificate has expired",
-            #[cfg(feature = "tls")]
             Self::NotYetValid => "the certificate is not valid yet",
-            #[cfg(feature = "tls")]
             Self::OtherName => "the certificate is for another name",
-            #[cfg(feature = "tls")]
             Self::UnknownIssuer => {
                 "the certificate is from no authority that this machine trusts, or its chain is incomplete"
             }

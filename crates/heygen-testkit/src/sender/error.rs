@@ -77,9 +77,7 @@ impl fmt::Display for SendError {
 
 impl Error for SendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
+        let source = self.source.as_deref()?;
+        Some(source)
     }
 }

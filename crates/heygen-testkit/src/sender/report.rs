@@ -139,18 +139,9 @@ pub enum AttemptErrorKind {
 }
 
 impl AttemptError {
-    pub(super) fn timeout() -> Self {
-        Self {
-            kind: AttemptErrorKind::Timeout,
-            source: None,
-        }
-    }
-
-    pub(super) fn dropped() -> Self {
-        Self {
-            kind: AttemptErrorKind::Dropped,
-            source: None,
-        }
+    /// Without a cause.
+    pub(super) fn of(kind: AttemptErrorKind) -> Self {
+        Self { kind, source: None }
     }
 
     pub(super) fn request(source: hyper_util::client::legacy::Error) -> Self {
@@ -215,9 +206,7 @@ impl fmt::Display for AttemptError {
 
 impl Error for AttemptError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.source {
-            Some(source) => Some(source.as_ref()),
-            None => None,
-        }
+        let source = self.source.as_deref()?;
+        Some(source)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::setters::setters;
+
 /// When a delivery that was not accepted is retried: after delays that double, for 24 h.
 ///
 /// # Source
@@ -24,42 +26,6 @@ impl RetryPolicy {
         Self::default().with_max_attempts(1)
     }
 
-    /// Sets the first delay. Each further one is twice as long. Default: 5 s (assumed).
-    #[must_use]
-    pub fn with_initial_delay(mut self, delay: Duration) -> Self {
-        self.initial_delay = delay;
-        self
-    }
-
-    /// Sets the longest delay. Default: 1 h (assumed).
-    #[must_use]
-    pub fn with_max_delay(mut self, delay: Duration) -> Self {
-        self.max_delay = delay;
-        self
-    }
-
-    /// Sets the largest sum of delays. Default: 24 h (documented).
-    #[must_use]
-    pub fn with_max_elapsed(mut self, total: Duration) -> Self {
-        self.max_elapsed = total;
-        self
-    }
-
-    /// Sets the largest number of attempts, including the first. Default: no limit. 0 means 1.
-    #[must_use]
-    pub fn with_max_attempts(mut self, attempts: u32) -> Self {
-        self.max_attempts = Some(attempts);
-        self
-    }
-
-    /// Multiplies every delay by a factor and keeps their number: at 0.000001 the 24 h take 86 ms,
-    /// at 0 no time. Default: 1. Negative numbers and NaN count as 0.
-    #[must_use]
-    pub fn with_scale(mut self, factor: f64) -> Self {
-        self.scale = if factor > 0.0 { factor } else { 0.0 };
-        self
-    }
-
     /// The scaled delay before each further attempt.
     #[must_use]
     pub fn delays(&self) -> Delays {
@@ -70,6 +36,26 @@ impl RetryPolicy {
             attempts: 1,
         }
     }
+}
+
+setters! {
+    impl RetryPolicy;
+
+    /// Sets the first delay. Each further one is twice as long. Default: 5 s (assumed).
+    with_initial_delay(delay: Duration) sets initial_delay: delay;
+
+    /// Sets the longest delay. Default: 1 h (assumed).
+    with_max_delay(delay: Duration) sets max_delay: delay;
+
+    /// Sets the largest sum of delays. Default: 24 h (documented).
+    with_max_elapsed(total: Duration) sets max_elapsed: total;
+
+    /// Sets the largest number of attempts, including the first. Default: no limit. 0 means 1.
+    with_max_attempts(attempts: u32) sets max_attempts: Some(attempts);
+
+    /// Multiplies every delay by a factor and keeps their number: at 0.000001 the 24 h take 86 ms,
+    /// at 0 no time. Default: 1. Negative numbers and NaN count as 0.
+    with_scale(factor: f64) sets scale: if factor > 0.0 { factor } else { 0.0 };
 }
 
 impl Default for RetryPolicy {
