@@ -176,7 +176,7 @@ impl EventBuilder {
 
     pub(crate) fn build(&self) -> Json {
         let mut json = self.sample.clone();
-        replace_ids(&mut json, "", &self.ids);
+        replace_ids(&mut json, &self.ids);
         for edit in &self.edits {
             match edit {
                 Edit::Set(path, value) => *json.at_mut(path) = value.clone(),
@@ -191,44 +191,31 @@ impl EventBuilder {
 fn fresh_ids(sample: &Json) -> Vec<(Value, Value)> {
     let mut ids = Vec::new();
     if let Some(data) = sample.field(EVENT_DATA) {
-        collect_ids(data, "", &|field| is_job_id(field), &mut ids);
+        collect_ids(data, is_job_id, &mut ids);
         if ids.is_empty() {
-            collect_ids(data, "", &|field| field == CALLBACK_ID, &mut ids);
+            collect_ids(data, |field| field == CALLBACK_ID, &mut ids);
         }
     }
     if let Some(event_id) = sample.field(EVENT_ID) {
-        collect_ids(event_id, EVENT_ID, &|_| true, &mut ids);
+        collect_ids(event_id, |_| true, &mut ids);
     }
     ids
 }
 
 fn is_job_id(field: &str) -> bool {
-    let is_id = field == "id" || field.ends_with("_id");
-    is_id && !matches!(field, CALLBACK_ID | "folder_id")
+    is_id(field) && !matches!(field, CALLBACK_ID | "folder_id")
 }
 
-fn collect_ids(
-    json: &Json,
-    name: &str,
-    wanted: &dyn Fn(&str) -> bool,
-    ids: &mut Vec<(Value, Value)>,
-) {
-    match json {
-        Json::Object(fields) => {
-            for (name, json) in fields {
-                collect_ids(json, name, wanted, ids);
-            }
-        }
-        Json::Array(items) => {
-            for item in items {
-                collect_ids(item, "", wanted, ids);
-            }
-        }
-        Json::Scalar(old) if wanted(name) && ids.iter().all(|(known, _)| known != old) => {
+fn is_id(field: &str) -> bool {
+    field == "id" || field.ends_with("_id")
+}
+
+fn collect_ids(json: &Json, is_wanted: impl Fn(&str) -> bool, ids: &mut Vec<(Value, Value)>) {
+    json.clone().edit_scalars(&mut |name, old| {
+        if is_wanted(name) && ids.iter().all(|(known, _)| known != old) {
             ids.extend(new_id(old).map(|new| (old.clone(), new)));
         }
-        Json::Scalar(_) => {}
-    }
+    });
 }
 
 /// A new id of the same type, or `None` for a value that is no id.
@@ -251,19 +238,9 @@ fn new_id(old: &Value) -> Option<Value> {
 }
 
 /// Replaces old ids, also inside longer strings if the old id is long enough to be unambiguous.
-fn replace_ids(json: &mut Json, name: &str, ids: &[(Value, Value)]) {
-    match json {
-        Json::Object(fields) => {
-            for (name, json) in fields {
-                replace_ids(json, name, ids);
-            }
-        }
-        Json::Array(items) => {
-            for item in items {
-                replace_ids(item, name, ids);
-            }
-        }
-        Json::Scalar(Value::String(text)) => {
+fn replace_ids(json: &mut Json, ids: &[(Value, Value)]) {
+    json.edit_scalars(&mut |name, value| match value {
+        Value::String(text) => {
             for (old, new) in ids {
                 let (Some(old), Some(new)) = (old.as_str(), new.as_str()) else {
                     continue;
@@ -273,13 +250,13 @@ fn replace_ids(json: &mut Json, name: &str, ids: &[(Value, Value)]) {
                 }
             }
         }
-        Json::Scalar(value) if name == "id" || name.ends_with("_id") => {
+        value if is_id(name) => {
             if let Some((_, new)) = ids.iter().find(|(old, _)| old == value) {
                 *value = new.clone();
             }
         }
-        Json::Scalar(_) => {}
-    }
+        _ => {}
+    });
 }
 
 const EVENT_TYPE: &str = "event_type";

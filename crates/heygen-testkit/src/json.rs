@@ -66,6 +66,28 @@ impl Json {
         }
     }
 
+    /// Calls `edit` with each scalar and the name of the field that holds it, directly or in an
+    /// array.
+    pub(crate) fn edit_scalars(&mut self, edit: &mut dyn FnMut(&str, &mut Value)) {
+        self.edit_scalars_of("", edit);
+    }
+
+    fn edit_scalars_of(&mut self, name: &str, edit: &mut dyn FnMut(&str, &mut Value)) {
+        match self {
+            Self::Object(fields) => {
+                for (name, json) in fields {
+                    json.edit_scalars_of(name, edit);
+                }
+            }
+            Self::Array(items) => {
+                for item in items {
+                    item.edit_scalars_of(name, edit);
+                }
+            }
+            Self::Scalar(value) => edit(name, value),
+        }
+    }
+
     /// Gives a field of an object another name, and leaves it in its place.
     #[cfg(feature = "sandbox")]
     pub(crate) fn rename(&mut self, from: &str, to: &str) {

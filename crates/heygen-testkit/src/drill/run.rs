@@ -527,12 +527,8 @@ mod tests {
         let drill = Drill::new("http://127.0.0.1/");
         let seen = Observation {
             status: Some(StatusCode::OK),
-            timed_out: false,
-            unreachable: false,
-            bad_certificate: false,
-            names_csrf: false,
             duration: Duration::from_secs(seconds),
-            summary: String::new(),
+            ..Observation::default()
         };
         assert_eq!(Session::new(&drill).in_good_time(&seen).verdict, expected);
     }

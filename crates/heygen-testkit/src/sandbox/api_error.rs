@@ -119,38 +119,41 @@ impl ApiError {
     /// required field are observed, all others assumed. Of jobs, `video_not_found` is observed, the
     /// code of a render documented, the code of v1 that of deleting a video, and the others assumed.
     fn reply(&self, api: Api) -> Response {
-        match api {
-            Api::V1 => {
-                let (status, code) = self.v1_code();
-                let body = match self.v1_message() {
-                    Some(message) => json!({"code": code, "message": message}),
-                    None => json!({"code": code, "message": self.message(), "data": null}),
-                };
-                reply::json(status, &body)
-            }
+        let body = match api {
+            Api::V1 => match (self.v1_code(), self.v1_message()) {
+                (code, Some(message)) => json!({"code": code, "message": message}),
+                (code, None) => json!({"code": code, "message": self.message(), "data": null}),
+            },
             Api::V2 => {
-                let (status, code, message) = self.v2_code();
-                reply::json(status, &v2_error(code, &message))
+                let (code, message) = self.v2_code();
+                v2_error(code, &message)
             }
             Api::V3 => {
-                let (status, code, param) = self.v3_code();
-                reply::json(status, &v3_error(code, &self.message(), param))
+                let (code, param) = self.v3_code();
+                v3_error(code, &self.message(), param)
             }
+        };
+        reply::json(self.status(), &body)
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Missing(_) | Self::Invalid(..) | Self::Unreachable(_) => StatusCode::BAD_REQUEST,
+            Self::NoSuchEndpoint | Self::NoSuchJob { .. } => StatusCode::NOT_FOUND,
+            Self::InProgress => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
-    fn v1_code(&self) -> (StatusCode, u32) {
+    fn v1_code(&self) -> u32 {
         match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, 400_112),
-            Self::Missing(_) => (StatusCode::BAD_REQUEST, 40_001),
-            Self::Unreachable(_) | Self::Invalid(Some(URL), _) => {
-                (StatusCode::BAD_REQUEST, 400_542)
-            }
-            Self::Invalid(..) => (StatusCode::BAD_REQUEST, 400_175),
-            Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, 400_131),
-            Self::NoSuchJob { .. } => (StatusCode::NOT_FOUND, 40_104),
-            Self::InProgress => (StatusCode::CONFLICT, 400_175),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, 400_175),
+            Self::Unauthorized => 400_112,
+            Self::Missing(_) => 40_001,
+            Self::Unreachable(_) | Self::Invalid(Some(URL), _) => 400_542,
+            Self::Invalid(..) | Self::InProgress | Self::TooLarge => 400_175,
+            Self::NoSuchEndpoint => 400_131,
+            Self::NoSuchJob { .. } => 40_104,
         }
     }
 
@@ -164,41 +167,37 @@ impl ApiError {
         }
     }
 
-    fn v2_code(&self) -> (StatusCode, &'static str, String) {
+    /// The code, and the message.
+    fn v2_code(&self) -> (&'static str, String) {
         match self {
-            Self::Unauthorized => {
-                let message = "Unauthorized".to_owned();
-                (StatusCode::UNAUTHORIZED, "internal_error", message)
-            }
-            Self::Missing(param) => {
-                let message = format!("{param} is invalid: field required");
-                (StatusCode::BAD_REQUEST, INVALID, message)
-            }
+            Self::Unauthorized => ("internal_error", "Unauthorized".to_owned()),
+            Self::Missing(param) => (INVALID, format!("{param} is invalid: field required")),
             Self::Invalid(..)
             | Self::Unreachable(_)
             | Self::NoSuchEndpoint
             | Self::NoSuchJob { .. }
             | Self::InProgress
-            | Self::TooLarge => {
-                let (status, code, _) = self.v3_code();
-                (status, code, self.message())
-            }
+            | Self::TooLarge => (self.v3_code().0, self.message()),
         }
     }
 
-    fn v3_code(&self) -> (StatusCode, &'static str, Option<&'static str>) {
+    /// The code, and the parameter that is at fault.
+    fn v3_code(&self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", None),
-            Self::Missing(param) => (StatusCode::BAD_REQUEST, INVALID, Some(param)),
-            Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, INVALID, *param),
-            Self::Unreachable(_) => (StatusCode::BAD_REQUEST, INVALID, Some(URL)),
-            Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, "webhook_not_found", None),
-            Self::NoSuchJob { code, .. } => (StatusCode::NOT_FOUND, code, None),
-            Self::InProgress => (StatusCode::CONFLICT, "request_in_progress", None),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", None),
+            Self::Unauthorized => ("unauthorized", None),
+            Self::Missing(param) => (INVALID, Some(param)),
+            Self::Invalid(param, _) => (INVALID, *param),
+            Self::Unreachable(_) => (INVALID, Some(URL)),
+            Self::NoSuchEndpoint => ("webhook_not_found", None),
+            Self::NoSuchJob { code, .. } => (code, None),
+            Self::InProgress => ("request_in_progress", None),
+            Self::TooLarge => ("payload_too_large", None),
         }
     }
 }
+
+/// The answer to a call.
+pub(super) type ApiResult = Result<Response, ApiError>;
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {

@@ -15,7 +15,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{
-    api_error::ApiError,
+    api_error::{ApiError, ApiResult},
     endpoint::Endpoint,
     input::{self, Params},
     media::Media,
@@ -41,8 +41,6 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route_layer(middleware::from_fn(whole_body))
 }
 
-type Answer = Result<Response, ApiError>;
-
 async fn whole_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     match input::read_body(body).await {
@@ -52,7 +50,7 @@ async fn whole_body(request: Request, next: Next) -> Response {
 }
 
 /// Sends an event.
-async fn send(State(shared): State<Arc<Shared>>, media: Media, body: Bytes) -> Answer {
+async fn send(State(shared): State<Arc<Shared>>, media: Media, body: Bytes) -> ApiResult {
     let sent = shared.send(&read::<OutgoingRequest>(&body)?.outgoing(&media));
     let data = json!({"event_id": sent.event_id, "deliveries": sent.deliveries});
     Ok(reply::json(StatusCode::ACCEPTED, &json!({ "data": data })))
@@ -69,7 +67,7 @@ async fn deliveries(State(shared): State<Arc<Shared>>, Query(params): Query<Para
 
 /// Waits until all jobs and deliveries have ended, and lists the deliveries. With a `timeout` in seconds that is too
 /// short it answers 408 with those that have not.
-async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> Answer {
+async fn settled(state: State<Arc<Shared>>, params: Query<Params>) -> ApiResult {
     let timeout = match params.get(TIMEOUT) {
         Some(text) => seconds(text)?,
         None => Duration::MAX,
@@ -119,7 +117,7 @@ fn seconds(text: &str) -> Result<Duration, ApiError> {
     })
 }
 
-async fn misbehave(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+async fn misbehave(State(shared): State<Arc<Shared>>, body: Bytes) -> ApiResult {
     let misbehaviour: Misbehaviour = read(&body)?;
     shared.misbehave(misbehaviour.clone());
     Ok(data(misbehaviour))
@@ -148,7 +146,7 @@ async fn reset(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 /// Registers an endpoint as the v3 operation does, if need be with a given secret.
-async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+async fn register(State(shared): State<Arc<Shared>>, body: Bytes) -> ApiResult {
     let new = read::<RegistrationRequest>(&body)?.endpoint()?;
     let endpoint = shared.create_endpoint(new).await?;
     Ok(data(endpoint.v1(&shared.username)))
@@ -159,7 +157,7 @@ async fn set_status(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answer {
+) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Status {

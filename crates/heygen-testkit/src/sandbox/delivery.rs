@@ -10,7 +10,7 @@ use super::{
     endpoint::ENABLED,
     misbehaviour::Misbehaviour,
     outgoing::Outgoing,
-    planned_delivery::{DeliveryFaults, PlannedDelivery, Target},
+    planned_delivery::{PlannedDelivery, Target},
     record::{Delivery, DeliveryAttempt, DeliveryState},
     shared::Shared,
     state::LogRecord,
@@ -74,9 +74,9 @@ impl Shared {
                 Target::Endpoint(id) => (
                     Some(id.clone()),
                     self.settings.retry_policy(),
-                    DeliveryFaults::from(&misbehaviour),
+                    misbehaviour.clone(),
                 ),
-                Target::Callback(_) => (None, RetryPolicy::once(), DeliveryFaults::default()),
+                Target::Callback(_) => (None, RetryPolicy::once(), Misbehaviour::default()),
             };
             state.add_delivery(Delivery {
                 delivery_id,
@@ -188,8 +188,8 @@ impl Shared {
         let mut sender = sender.clone().to(&url).secret(secret);
         if before < faults.truncate {
             sender = sender.truncated();
-        } else if !faults.slow.is_zero() {
-            sender = sender.slow(faults.slow);
+        } else if faults.slow_ms > 0 {
+            sender = sender.slow(Duration::from_millis(faults.slow_ms));
         }
         if faults.doubled_signature {
             sender = sender.doubled_signature();

@@ -6,7 +6,12 @@
 //! generated from the OpenAPI text. Only the fields that come back later are read; all others are
 //! accepted, except `test` in v3, which has no such field.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     extract::{FromRequestParts, Path, Query, State},
@@ -17,7 +22,7 @@ use http::{StatusCode, header::HOST, request::Parts};
 use serde_json::{Value, json};
 
 use super::{
-    api_error::ApiError,
+    api_error::{ApiError, ApiResult},
     clock,
     input::{self, Fields, Params},
     job::{Job, JobRequest, Kind, Stage},
@@ -26,29 +31,28 @@ use super::{
     shared::Shared,
 };
 
-type Answer = Result<Response, ApiError>;
 type Sandbox = State<Arc<Shared>>;
 
-pub(super) async fn v2_video(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v2_video(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (_, request) = read(&body, &["video_inputs"])?;
     let id = shared.start_job(Kind::Video, request, &media).id;
     Ok(v2(&json!({"video_id": id})))
 }
 
-pub(super) async fn v2_template(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v2_template(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (_, request) = read(&body, &[])?;
     let id = shared.start_job(Kind::Video, request, &media).id;
     Ok(v2(&json!({"video_id": id})))
 }
 
-pub(super) async fn v2_translation(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v2_translation(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (fields, mut request) = read(&body, &["video_url", OUTPUT_LANGUAGE])?;
     request.language = fields.text(OUTPUT_LANGUAGE)?;
     let id = shared.start_job(Kind::Translation, request, &media).id;
     Ok(v2(&json!({"video_translate_id": id})))
 }
 
-pub(super) async fn v3_video(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_video(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (fields, request) = read_v3(&body, &[TYPE])?;
     let kind = fields.text(TYPE)?.unwrap_or_default();
     if !VIDEO_TYPES.contains(&kind.as_str()) {
@@ -66,13 +70,13 @@ pub(super) async fn v3_video(State(shared): Sandbox, media: Media, body: Bytes) 
     ))
 }
 
-pub(super) async fn v3_template(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_template(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (_, request) = read_v3(&body, &["variables"])?;
     let job = shared.start_job(Kind::Video, request, &media);
     Ok(data(job.v3_video(&media)))
 }
 
-pub(super) async fn v3_agent(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_agent(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (fields, request) = read_v3(&body, &[PROMPT])?;
     let prompt = fields.text(PROMPT)?.unwrap_or_default();
     if !(1..=10_000).contains(&prompt.chars().count()) {
@@ -90,7 +94,7 @@ pub(super) async fn v3_agent(State(shared): Sandbox, media: Media, body: Bytes) 
     })))
 }
 
-pub(super) async fn v3_translation(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_translation(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (fields, request) = read_v3(&body, &["video", OUTPUT_LANGUAGES])?;
     let languages = fields.texts(OUTPUT_LANGUAGES)?;
     if languages.is_empty() {
@@ -110,13 +114,13 @@ pub(super) async fn v3_translation(State(shared): Sandbox, media: Media, body: B
     Ok(data(json!({"video_translation_ids": ids})))
 }
 
-pub(super) async fn v3_clipping(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_clipping(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (_, request) = read_v3(&body, &["video"])?;
     let id = shared.start_job(Kind::Clipping, request, &media).id;
     Ok(accepted(&json!({"ai_clipping_id": id})))
 }
 
-pub(super) async fn v3_render(State(shared): Sandbox, media: Media, body: Bytes) -> Answer {
+pub(super) async fn v3_render(State(shared): Sandbox, media: Media, body: Bytes) -> ApiResult {
     let (fields, mut request) = read_v3(&body, &["project"])?;
     request.format = fields.text("format")?;
     let id = shared.start_job(Kind::Render, request, &media).id;
@@ -127,7 +131,7 @@ pub(super) async fn v1_video_status(
     State(shared): Sandbox,
     media: Media,
     Query(params): Query<Params>,
-) -> Answer {
+) -> ApiResult {
     let id = params.get(VIDEO_ID).filter(|id| !id.is_empty());
     let id = id.ok_or(ApiError::Missing(VIDEO_ID))?;
     let job = shared.job(&[Kind::Video, Kind::Agent], id)?;
@@ -136,56 +140,22 @@ pub(super) async fn v1_video_status(
     Ok(reply::json(StatusCode::OK, &body))
 }
 
-pub(super) async fn v2_translation_status(
-    State(shared): Sandbox,
-    media: Media,
-    Path(id): Path<String>,
-) -> Answer {
-    let job = shared.job(&[Kind::Translation], &id)?;
-    Ok(v2(&job.v2_translation(&media)))
+/// Shows a job of these kinds that its event names by the id in the path.
+pub(super) fn status(
+    kinds: &'static [Kind],
+    show: fn(&Job, &Media) -> Response,
+) -> impl Fn(Sandbox, Media, Path<String>) -> Ready<ApiResult> + Clone {
+    move |State(shared), media, Path(id)| {
+        let job = shared.job(kinds, &id);
+        ready(job.map(|job| show(&job, &media)))
+    }
 }
 
-pub(super) async fn v3_video_status(
-    State(shared): Sandbox,
-    media: Media,
-    Path(id): Path<String>,
-) -> Answer {
-    let job = shared.job(&[Kind::Video, Kind::Agent], &id)?;
-    Ok(data(job.v3_video(&media)))
-}
-
-pub(super) async fn v3_agent_status(State(shared): Sandbox, Path(id): Path<String>) -> Answer {
+pub(super) async fn v3_agent_status(State(shared): Sandbox, Path(id): Path<String>) -> ApiResult {
     let state = shared.state();
     let job = state.jobs.get(&id).filter(|job| job.kind == Kind::Agent);
     let job = job.ok_or_else(|| Kind::Agent.not_found(id.clone()))?;
     Ok(data(job.session()))
-}
-
-pub(super) async fn v3_translation_status(
-    State(shared): Sandbox,
-    media: Media,
-    Path(id): Path<String>,
-) -> Answer {
-    let job = shared.job(&[Kind::Translation], &id)?;
-    Ok(data(job.v3_translation(&media)))
-}
-
-pub(super) async fn v3_clipping_status(
-    State(shared): Sandbox,
-    media: Media,
-    Path(id): Path<String>,
-) -> Answer {
-    let job = shared.job(&[Kind::Clipping], &id)?;
-    Ok(data(job.resource(&media)))
-}
-
-pub(super) async fn v3_render_status(
-    State(shared): Sandbox,
-    media: Media,
-    Path(id): Path<String>,
-) -> Answer {
-    let job = shared.job(&[Kind::Render], &id)?;
-    Ok(data(job.resource(&media)))
 }
 
 /// Links begin with the address by which the client called: it may know the sandbox by a name.
@@ -310,7 +280,7 @@ fn read(body: &[u8], required: &[&'static str]) -> Result<(Fields, JobRequest), 
 }
 
 /// `{"error": null, "data": …}`
-fn v2(data: &Value) -> Response {
+pub(super) fn v2(data: &Value) -> Response {
     reply::json(StatusCode::OK, &json!({"error": null, "data": data}))
 }
 

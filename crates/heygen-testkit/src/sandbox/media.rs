@@ -10,7 +10,6 @@ use http::{
     HeaderMap, StatusCode,
     header::{ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, RANGE},
 };
-use serde_json::Value;
 
 use super::{clock, input::Params};
 use crate::json::Json;
@@ -26,46 +25,27 @@ pub(super) enum File {
     Ass,
 }
 
+/// An entry of [`File::ALL`]: the file, its name, its content type and its bytes.
+macro_rules! file {
+    ($file:ident, $name:literal, $content_type:literal) => {
+        (
+            File::$file,
+            $name,
+            $content_type,
+            include_bytes!(concat!("media/", $name)) as &[u8],
+        )
+    };
+}
+
 impl File {
-    /// Each with its name, content type and bytes. The content types of HeyGen's hosts are not
-    /// documented.
+    /// The content types of HeyGen's hosts are not documented.
     const ALL: [(Self, &str, &str, &[u8]); 6] = [
-        (
-            Self::Video,
-            "video.mp4",
-            "video/mp4",
-            include_bytes!("media/video.mp4"),
-        ),
-        (
-            Self::Gif,
-            "preview.gif",
-            "image/gif",
-            include_bytes!("media/preview.gif"),
-        ),
-        (
-            Self::Thumbnail,
-            "thumbnail.jpg",
-            "image/jpeg",
-            include_bytes!("media/thumbnail.jpg"),
-        ),
-        (
-            Self::Srt,
-            "captions.srt",
-            "text/plain",
-            include_bytes!("media/captions.srt"),
-        ),
-        (
-            Self::Vtt,
-            "captions.vtt",
-            "text/vtt",
-            include_bytes!("media/captions.vtt"),
-        ),
-        (
-            Self::Ass,
-            "captions.ass",
-            "text/plain",
-            include_bytes!("media/captions.ass"),
-        ),
+        file!(Video, "video.mp4", "video/mp4"),
+        file!(Gif, "preview.gif", "image/gif"),
+        file!(Thumbnail, "thumbnail.jpg", "image/jpeg"),
+        file!(Srt, "captions.srt", "text/plain"),
+        file!(Vtt, "captions.vtt", "text/vtt"),
+        file!(Ass, "captions.ass", "text/plain"),
     ];
 
     pub(super) const VIDEO_SECONDS: f64 = 2.0;
@@ -78,15 +58,18 @@ impl File {
 
     /// The file that a link leads to, by its extension.
     fn of_extension(extension: &str) -> Option<Self> {
-        match extension {
-            "mp4" => Some(Self::Video),
-            "gif" => Some(Self::Gif),
-            "jpg" | "jpeg" => Some(Self::Thumbnail),
-            "srt" => Some(Self::Srt),
-            "vtt" => Some(Self::Vtt),
-            "ass" => Some(Self::Ass),
-            _ => None,
-        }
+        let extension = if extension == "jpeg" {
+            "jpg"
+        } else {
+            extension
+        };
+        let has_it = |name: &str| {
+            name.rsplit_once('.')
+                .is_some_and(|(_, own)| own == extension)
+        };
+        let mut all = Self::ALL.iter();
+        all.find(|(_, name, ..)| has_it(name))
+            .map(|(file, ..)| *file)
     }
 }
 
@@ -120,16 +103,11 @@ impl Media {
     /// Makes every link of a body to a file lead to the sandbox's. What stood before the file name
     /// in the path, which is an id, stays.
     pub(super) fn localize(&self, json: &mut Json) {
-        match json {
-            Json::Object(fields) => fields.values_mut().for_each(|value| self.localize(value)),
-            Json::Array(items) => items.iter_mut().for_each(|item| self.localize(item)),
-            Json::Scalar(Value::String(text)) => {
-                if let Some(link) = self.localized(text) {
-                    *text = link;
-                }
+        json.edit_scalars(&mut |_, value| {
+            if let Some(link) = value.as_str().and_then(|text| self.localized(text)) {
+                *value = link.into();
             }
-            Json::Scalar(_) => {}
-        }
+        });
     }
 
     fn localized(&self, text: &str) -> Option<String> {

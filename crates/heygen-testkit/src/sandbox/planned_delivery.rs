@@ -20,33 +20,10 @@ pub(super) struct PlannedDelivery {
     pub(super) after: Vec<u64>,
     pub(super) delay: Duration,
     pub(super) retry: RetryPolicy,
-    pub(super) faults: DeliveryFaults,
+    /// What goes wrong with its requests.
+    pub(super) faults: Misbehaviour,
     /// Signs every attempt. `None`: the secret at the time of the attempt.
     pub(super) old_secret: Option<Secret>,
-}
-
-/// What goes wrong with the requests of one delivery.
-#[derive(Debug, Default)]
-pub(super) struct DeliveryFaults {
-    pub(super) duplicates: u32,
-    pub(super) drop_answers: u32,
-    pub(super) truncate: u32,
-    pub(super) slow: Duration,
-    pub(super) doubled_signature: bool,
-    pub(super) mid_2026_headers: bool,
-}
-
-impl From<&Misbehaviour> for DeliveryFaults {
-    fn from(misbehaviour: &Misbehaviour) -> Self {
-        Self {
-            duplicates: misbehaviour.duplicates,
-            drop_answers: misbehaviour.drop_answers,
-            truncate: misbehaviour.truncate,
-            slow: Duration::from_millis(misbehaviour.slow_ms),
-            doubled_signature: misbehaviour.doubled_signature,
-            mid_2026_headers: misbehaviour.mid_2026_headers,
-        }
-    }
 }
 
 #[derive(Clone, Debug)]

@@ -12,8 +12,15 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header::ALLOW};
 
 use super::{
-    api_error::not_found, callers, clock, control, gate, idempotency, jobs, media,
-    operation::Operation, shared::Shared, v1, v3,
+    api_error::not_found,
+    callers, clock, control, gate, idempotency,
+    job::Kind,
+    jobs::{self, status},
+    media,
+    operation::Operation,
+    reply::data,
+    shared::Shared,
+    v1, v3,
 };
 
 /// The router of all operations.
@@ -80,18 +87,28 @@ fn handler(shared: &Arc<Shared>, operation: Operation) -> MethodRouter<Arc<Share
         Operation::V2CreateTemplateVideo => post(jobs::v2_template),
         Operation::V1VideoStatus => get(jobs::v1_video_status),
         Operation::V2CreateTranslation => post(jobs::v2_translation),
-        Operation::V2TranslationStatus => get(jobs::v2_translation_status),
+        Operation::V2TranslationStatus => get(status(&[Kind::Translation], |job, media| {
+            jobs::v2(&job.v2_translation(media))
+        })),
         Operation::CreateVideo => post(jobs::v3_video).route_layer(once),
         Operation::CreateTemplateVideo => post(jobs::v3_template).route_layer(once),
-        Operation::VideoStatus => get(jobs::v3_video_status),
+        Operation::VideoStatus => get(status(&[Kind::Video, Kind::Agent], |job, media| {
+            data(job.v3_video(media))
+        })),
         Operation::CreateVideoAgent => post(jobs::v3_agent).route_layer(once),
         Operation::VideoAgentStatus => get(jobs::v3_agent_status),
         Operation::CreateTranslation => post(jobs::v3_translation).route_layer(once),
-        Operation::TranslationStatus => get(jobs::v3_translation_status),
+        Operation::TranslationStatus => get(status(&[Kind::Translation], |job, media| {
+            data(job.v3_translation(media))
+        })),
         Operation::CreateAiClipping => post(jobs::v3_clipping).route_layer(once),
-        Operation::AiClippingStatus => get(jobs::v3_clipping_status),
+        Operation::AiClippingStatus => get(status(&[Kind::Clipping], |job, media| {
+            data(job.resource(media))
+        })),
         Operation::CreateRender => post(jobs::v3_render).route_layer(once),
-        Operation::RenderStatus => get(jobs::v3_render_status),
+        Operation::RenderStatus => get(status(&[Kind::Render], |job, media| {
+            data(job.resource(media))
+        })),
     }
 }
 

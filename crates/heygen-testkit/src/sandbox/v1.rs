@@ -17,16 +17,14 @@ use heygen_events::EventType;
 use serde::Serialize;
 
 use super::{
-    api_error::{Api, ApiError, URL},
+    api_error::{Api, ApiError, ApiResult, URL},
     input::{self, Fields, Params},
     registration::{Change, NewEndpoint},
     reply,
     shared::Shared,
 };
 
-type Answer = Result<Response, ApiError>;
-
-pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+pub(super) async fn add(State(shared): State<Arc<Shared>>, body: Bytes) -> ApiResult {
     let new = NewEndpoint::read(&body, Api::V1)?;
     let endpoint = shared.create_endpoint(new).await?;
     Ok(success(endpoint.v1_added(&shared.username)))
@@ -41,7 +39,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
     success(all)
 }
 
-pub(super) async fn update(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+pub(super) async fn update(State(shared): State<Arc<Shared>>, body: Bytes) -> ApiResult {
     let fields = Fields::read(&body)?;
     let id = fields.text(ENDPOINT_ID)?;
     let id = id.ok_or(ApiError::Missing(ENDPOINT_ID))?;
@@ -63,7 +61,7 @@ pub(super) async fn update(State(shared): State<Arc<Shared>>, body: Bytes) -> An
 pub(super) async fn delete(
     State(shared): State<Arc<Shared>>,
     Query(params): Query<Params>,
-) -> Answer {
+) -> ApiResult {
     let id = params.get(ENDPOINT_ID);
     let id = id.ok_or(ApiError::Missing(ENDPOINT_ID))?;
     shared.state().delete_endpoint(id)?;

@@ -18,7 +18,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{
-    api_error::{Api, ApiError, URL},
+    api_error::{Api, ApiResult, URL},
     clock,
     input::{self, ENTITY_ID, Fields, Params},
     paging::{List, Page},
@@ -27,9 +27,7 @@ use super::{
     shared::Shared,
 };
 
-type Answer = Result<Response, ApiError>;
-
-pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> Answer {
+pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> ApiResult {
     let new = NewEndpoint::read(&body, Api::V3)?;
     let endpoint = shared.create_endpoint(new).await?;
     Ok(data(endpoint.v3(true)))
@@ -38,7 +36,7 @@ pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> An
 pub(super) async fn list(
     State(shared): State<Arc<Shared>>,
     Query(params): Query<Params>,
-) -> Answer {
+) -> ApiResult {
     let request = shared.tokens.request(List::Endpoints, &params)?;
     let state = shared.state();
     let endpoints = state.endpoints.iter();
@@ -51,7 +49,7 @@ pub(super) async fn update(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Answer {
+) -> ApiResult {
     shared.state().endpoint_mut(&id)?;
     let fields = Fields::read(&body)?;
     let change = Change {
@@ -65,7 +63,7 @@ pub(super) async fn update(
     Ok(data(endpoint.v3(false)))
 }
 
-pub(super) async fn delete(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
+pub(super) async fn delete(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> ApiResult {
     shared.state().delete_endpoint(&id)?;
     let deleted = json!({"data": {}, "error": null});
     Ok(reply::json(StatusCode::OK, &deleted))
@@ -75,7 +73,7 @@ pub(super) async fn delete(State(shared): State<Arc<Shared>>, Path(id): Path<Str
 pub(super) async fn rotate_secret(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-) -> Answer {
+) -> ApiResult {
     let secret = clock::new_secret();
     shared.state().endpoint_mut(&id)?.secret = secret.clone();
     Ok(data(json!({"endpoint_id": id, "secret": secret.expose()})))
@@ -92,7 +90,7 @@ pub(super) async fn event_types() -> Response {
 pub(super) async fn events(
     State(shared): State<Arc<Shared>>,
     Query(params): Query<Params>,
-) -> Answer {
+) -> ApiResult {
     let request = shared.tokens.request(List::Events, &params)?;
     let event_type = params.get(EVENT_TYPE);
     if let Some(name) = event_type {

@@ -54,7 +54,7 @@ impl Finding {
 }
 
 /// The result of one request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Observation {
     pub(super) status: Option<StatusCode>,
     pub(super) timed_out: bool,
@@ -70,13 +70,8 @@ impl Observation {
     pub(super) fn of(attempt: Option<&Attempt>) -> Self {
         let Some(attempt) = attempt else {
             return Self {
-                status: None,
-                timed_out: false,
-                unreachable: false,
-                bad_certificate: false,
-                names_csrf: false,
-                duration: Duration::ZERO,
                 summary: "nothing was sent".to_owned(),
+                ..Self::default()
             };
         };
         let after = millis(attempt.duration);
