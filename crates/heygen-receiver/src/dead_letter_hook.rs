@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use heygen_events::text::truncated;
@@ -18,7 +18,7 @@ use crate::dispatcher::call;
 use crate::handler::{Disposition, Handler};
 use crate::line_throttle::LineThrottle;
 use crate::observer::{ObservedAttempt, Observer};
-use crate::panics::catch_panic;
+use crate::panics::{catch_panic, locked};
 use crate::setters::setters;
 
 /// Calls a handler for each delivery that a dispatcher dead-letters, once and beside the dispatcher,
@@ -272,11 +272,6 @@ impl<H> fmt::Debug for DeadLetterHook<H> {
             .field("dropped", &self.dropped())
             .finish_non_exhaustive()
     }
-}
-
-/// A panic leaves the data consistent, so poisoning is ignored.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What waits takes a bounded amount of memory.

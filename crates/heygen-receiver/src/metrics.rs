@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 mod drift;
 pub(crate) mod exposition;
@@ -101,57 +101,33 @@ impl Metrics {
     #[must_use]
     pub fn new(started_at: SystemTime) -> Self {
         let mut registry = Registry::default();
-        let deliveries = Family::default();
-        let events = Family::default();
-        let rejected = Family::default();
-        let attempts = Family::default();
-        let event_attempts = Family::default();
+        let mut names = Named(&mut registry);
+        let deliveries: Family<_, Counter> =
+            names.add("deliveries", "Deliveries that were answered 200");
+        let events = names.add("events", "New deliveries, by event and how its job ended");
+        let rejected: Family<_, Counter> = names.add("rejected", "Requests that were rejected");
+        let attempts: Family<_, Counter> = names.add("attempts", "Attempts of handlers");
+        let event_attempts = names.add("event_attempts", "Attempts of handlers, by event");
         let handler = Family::new_with_constructor(handler_histogram as fn() -> Histogram);
-        let commit = Histogram::new(COMMIT_BUCKETS);
-        let drift = DriftCounter::default();
-        let scraped = Arc::new(Scraped::default());
-        let named = |name: &str| format!("heygen_webhooks_{name}");
-        registry.register(
-            named("deliveries"),
-            "Deliveries that were answered 200",
-            deliveries.clone(),
-        );
-        registry.register(
-            named("events"),
-            "New deliveries, by event and how its job ended",
-            events.clone(),
-        );
-        registry.register(
-            named("rejected"),
-            "Requests that were rejected",
-            rejected.clone(),
-        );
-        registry.register(named("attempts"), "Attempts of handlers", attempts.clone());
-        registry.register(
-            named("event_attempts"),
-            "Attempts of handlers, by event",
-            event_attempts.clone(),
-        );
-        registry.register(
-            named("handler_seconds"),
-            "How long handlers took",
-            handler.clone(),
-        );
-        registry.register(
-            named("commit_seconds"),
+        let handler = names.register("handler_seconds", "How long handlers took", handler);
+        let commit = names.register(
+            "commit_seconds",
             "How long the inbox took to store a delivery",
-            commit.clone(),
+            Histogram::new(COMMIT_BUCKETS),
         );
-        registry.register(
-            named("drift"),
+        let drift = DriftCounter::new(names.add(
+            "drift",
             "Names and fields that this version does not know, and malformed data",
-            drift.family(),
-        );
-        // Start at 0, so that an alert sees the first of each as an increase.
-        for label in Rejection::ALL.map(Rejection::label) {
-            drop(rejected.get_or_create(&[("reason", label)]));
-        }
-        for label in VerifyErrorKind::ALL.map(VerifyErrorKind::label) {
+        ));
+        let scraped = Arc::new(Scraped::default());
+        // Start at 0, so that an alert sees the first of each as an increase. An unauthorized
+        // request has a reason of its own.
+        let by_rejection = Rejection::ALL
+            .iter()
+            .filter(|it| **it != Rejection::Unauthorized);
+        let by_rejection = by_rejection.map(|rejection| rejection.label());
+        let by_signature = VerifyErrorKind::ALL.map(VerifyErrorKind::label);
+        for label in by_rejection.chain(by_signature) {
             drop(rejected.get_or_create(&[("reason", label)]));
         }
         for result in AttemptOutcome::ALL {
@@ -309,7 +285,7 @@ impl Metrics {
 
     async fn read_inbox<I: InboxAdmin>(&self, inbox: &I) {
         let scraped = &self.shared.scraped;
-        scraped.set_queue_len(inbox.queue_len());
+        scraped.state().queue_len = Some(inbox.queue_len() as u64);
         let mut read_at = self.shared.read_at.lock().await;
         if read_at.is_some_and(|at| at.elapsed() < BETWEEN_READS) {
             return;
@@ -317,8 +293,10 @@ impl Metrics {
         let read = catch_panic(async { Ok((inbox.counts().await?, inbox.paused().await?)) });
         let read = tokio::time::timeout(READ_TIMEOUT, read).await;
         let (counts, paused) = read.ok().and_then(Result::ok).unzip();
-        scraped.set_counts(counts);
-        scraped.set_paused(paused.map(|since| since.is_some()));
+        let mut state = scraped.state();
+        state.counts = counts;
+        state.is_paused = paused.map(|since| since.is_some());
+        drop(state);
         *read_at = Some(Instant::now());
     }
 
@@ -369,6 +347,21 @@ impl Observer for Metrics {
             ("result", attempt.result.as_str()),
         ];
         self.shared.event_attempts.get_or_create(&labels).inc();
+    }
+}
+
+/// Registers metrics under the names of this program.
+struct Named<'r>(&'r mut Registry);
+
+impl Named<'_> {
+    fn add<M: Clone + Default + Metric>(&mut self, name: &str, help: &str) -> M {
+        self.register(name, help, M::default())
+    }
+
+    fn register<M: Clone + Metric>(&mut self, name: &str, help: &str, metric: M) -> M {
+        let name = format!("heygen_webhooks_{name}");
+        self.0.register(name, help, metric.clone());
+        metric
     }
 }
 

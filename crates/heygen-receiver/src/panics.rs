@@ -1,9 +1,10 @@
-//! [`catch_panic`]: a panic of an inbox is an error like any other.
+//! [`catch_panic`]: a panic of an inbox is an error like any other. [`locked`]: a lock after one.
 
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use heygen_inbox::{InboxError, InboxErrorKind};
@@ -32,4 +33,9 @@ pub(crate) async fn catch_panic<T>(
 pub(crate) fn message(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
+/// Locks data that a panic leaves consistent, so that poisoning can be ignored.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

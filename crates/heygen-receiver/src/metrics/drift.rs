@@ -1,13 +1,15 @@
 //! [`DriftCounter`]: counts by names that senders choose, so their number is limited.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use heygen_inbox::Drift;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-#[derive(Debug, Default)]
+use crate::panics::locked;
+
+#[derive(Debug)]
 pub(super) struct DriftCounter {
     family: Family<DriftLabels, Counter>,
     known: Mutex<HashSet<Drift>>,
@@ -16,8 +18,9 @@ pub(super) struct DriftCounter {
 type DriftLabels = [(&'static str, String); 3];
 
 impl DriftCounter {
-    pub(super) fn family(&self) -> Family<DriftLabels, Counter> {
-        self.family.clone()
+    pub(super) fn new(family: Family<DriftLabels, Counter>) -> Self {
+        let known = Mutex::default();
+        Self { family, known }
     }
 
     pub(super) fn count(&self, drift: &[Drift]) {
@@ -37,7 +40,7 @@ impl DriftCounter {
     }
 
     fn has_own_label(&self, drift: &Drift) -> bool {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = locked(&self.known);
         if known.contains(drift) {
             return true;
         }

@@ -1,7 +1,7 @@
 //! [`Scraped`]: values that are read at a scrape.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use heygen_inbox::Counts;
@@ -9,6 +9,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+
+use crate::panics::locked;
 
 #[derive(Default)]
 pub(super) struct Scraped {
@@ -32,23 +34,15 @@ pub(super) enum Reading {
 }
 
 #[derive(Clone, Debug, Default)]
-struct State {
-    queue_len: Option<u64>,
-    counts: Option<Counts>,
-    is_paused: Option<bool>,
+pub(super) struct State {
+    pub(super) queue_len: Option<u64>,
+    pub(super) counts: Option<Counts>,
+    pub(super) is_paused: Option<bool>,
 }
 
 impl Scraped {
-    pub(super) fn set_queue_len(&self, len: usize) {
-        locked(&self.state).queue_len = Some(len as u64);
-    }
-
-    pub(super) fn set_counts(&self, counts: Option<Counts>) {
-        locked(&self.state).counts = counts;
-    }
-
-    pub(super) fn set_paused(&self, is_paused: Option<bool>) {
-        locked(&self.state).is_paused = is_paused;
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
     }
 
     pub(super) fn add(&self, external: External) {
@@ -62,7 +56,7 @@ impl Collector for Scraped {
             queue_len,
             counts,
             is_paused,
-        } = locked(&self.state).clone();
+        } = self.state().clone();
         let mut encoder = Gauges(&mut encoder);
         if let Some(len) = queue_len {
             encoder.write(
@@ -152,9 +146,4 @@ impl Gauges<'_, '_> {
             .encode_descriptor(&name, help, None, gauge.metric_type())?;
         gauge.encode(metric)
     }
-}
-
-/// A panic leaves the data consistent, so poisoning is ignored.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
