@@ -315,9 +315,10 @@ pub(crate) async fn call<H: Handler>(
     }
 }
 
-struct AbortOnDrop(JoinHandle<Disposition>);
+/// A task that ends with its owner.
+pub(crate) struct AbortOnDrop<T>(pub(crate) JoinHandle<T>);
 
-impl Drop for AbortOnDrop {
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }

@@ -8,9 +8,9 @@ use std::pin::pin;
 use heygen_inbox::Inbox;
 use tokio::net::ToSocketAddrs;
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
 
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{AbortOnDrop, Dispatcher};
 use crate::handler::Handler;
 use crate::secrets::ActiveSecrets;
 use crate::server::Server;
@@ -108,13 +108,4 @@ fn ended_early(part: &str, ended: Result<(), JoinError>) -> io::Error {
         Ok(()) => format!("the {part} ended"),
         Err(error) => format!("the {part} ended: {error}"),
     })
-}
-
-/// Ends the server with the future of [`serve_until`].
-struct AbortOnDrop(JoinHandle<()>);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }

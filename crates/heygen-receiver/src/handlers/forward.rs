@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -14,6 +14,8 @@ use http_body_util::Full;
 
 use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
+use crate::line_throttle::LineThrottle;
+use crate::panics::locked;
 use crate::secrets::ActiveSecrets;
 use crate::setters::setters;
 
@@ -28,7 +30,7 @@ mod target;
 pub use error::{ForwardError, ForwardErrorKind};
 pub use proxy::ForwardProxy;
 
-use client::{HttpClient, SendError};
+use client::{HttpClient, SendError, causes};
 use target::Target;
 
 /// POSTs each delivery to an application, as HeyGen would, until the application acknowledges it.
@@ -140,7 +142,7 @@ pub struct ForwardOptions {
 #[derive(Debug, Default)]
 struct State {
     logged_unsigned: Mutex<bool>,
-    rejection_logged_at: Mutex<Option<Instant>>,
+    rejection_log: Mutex<LineThrottle>,
     /// A secret that verified a delivery of HeyGen's: the options do not always name the receiver's
     /// secrets.
     heygen_secret: Mutex<Option<Secret>>,
@@ -196,7 +198,7 @@ impl Forward {
         let secret = secrets.iter().next()?;
         let signature = secret.sign(delivery.body());
         let may_sign = self.may_sign(delivery, secret, &signature);
-        if !may_sign && !std::mem::replace(&mut *lock(&self.state.logged_unsigned), true) {
+        if !may_sign && !std::mem::replace(&mut *locked(&self.state.logged_unsigned), true) {
             tracing::warn!(
                 target = %self.target,
                 source = delivery.source().as_str(),
@@ -226,7 +228,7 @@ impl Forward {
             let mut signatures = delivery.headers().iter().filter(is_signature);
             let text = signature.to_string();
             if signatures.any(|header| header.value.trim().eq_ignore_ascii_case(&text)) {
-                *lock(&self.state.heygen_secret) = Some(secret.clone());
+                *locked(&self.state.heygen_secret) = Some(secret.clone());
             }
             return true;
         }
@@ -234,7 +236,7 @@ impl Forward {
             return false;
         };
         let receivers = receivers.get();
-        let learned = lock(&self.state.heygen_secret).clone();
+        let learned = locked(&self.state.heygen_secret).clone();
         let mut accepted = receivers.iter().flat_map(|all| all.iter()).chain(&learned);
         !accepted.any(|accepted| accepted.sign(delivery.body()) == *signature)
     }
@@ -250,12 +252,10 @@ impl Forward {
         else {
             return;
         };
-        let now = Instant::now();
-        let mut logged_at = lock(&self.state.rejection_logged_at);
-        if logged_at.is_some_and(|last| now.saturating_duration_since(last) < BETWEEN_HINTS) {
+        let mut throttle = locked(&self.state.rejection_log);
+        if throttle.pass(Instant::now()).is_none() {
             return;
         }
-        *logged_at = Some(now);
         tracing::warn!(
             target = %self.target,
             status = status.as_u16(),
@@ -362,16 +362,9 @@ impl fmt::Debug for Forward {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The innermost error says what happened ("connection refused"); the outer ones only where.
-fn cause(error: &dyn Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let innermost = causes(error).last().unwrap_or(error);
     let text = innermost.to_string();
     // What `openssl req -x509` makes is one, and rustls has no words for it.
     match text.contains("CaUsedAsEndEntity") {
@@ -379,5 +372,3 @@ fn cause(error: &dyn Error) -> String {
         false => one_line(&text),
     }
 }
-
-const BETWEEN_HINTS: Duration = Duration::from_secs(60);

@@ -4,6 +4,8 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io;
+use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -175,14 +177,11 @@ impl SendError {
         if !error.is_connect() {
             return Self::Response(error);
         }
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if cause.is::<ConnectTimeout>() {
-                return Self::ConnectTimeout;
-            }
-            source = cause.source();
+        let is_timeout = causes(&error).any(|cause| cause.is::<ConnectTimeout>());
+        match is_timeout {
+            true => Self::ConnectTimeout,
+            false => Self::Connect(error),
         }
-        Self::Connect(error)
     }
 
     /// Whether the connection was closed before an answer.
@@ -190,31 +189,30 @@ impl SendError {
         let Self::Response(error) = self else {
             return false;
         };
-        let mut source = error.source();
-        while let Some(cause) = source {
+        causes(error).any(|cause| {
             let by_http = cause
                 .downcast_ref::<hyper::Error>()
                 .is_some_and(|error| error.is_incomplete_message() || error.is_canceled());
-            let by_system = cause.downcast_ref::<std::io::Error>().is_some_and(|error| {
-                use std::io::ErrorKind::{
-                    BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof,
-                };
-                // The last one of TLS that was not closed as it should be (`close_notify`).
-                [
-                    BrokenPipe,
-                    ConnectionAborted,
-                    ConnectionReset,
-                    UnexpectedEof,
-                ]
-                .contains(&error.kind())
+            let by_system = cause.downcast_ref::<io::Error>().is_some_and(|error| {
+                matches!(
+                    error.kind(),
+                    io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::ConnectionReset
+                        // Of TLS that was not closed as it should be (`close_notify`).
+                        | io::ErrorKind::UnexpectedEof
+                )
             });
-            if by_http || by_system {
-                return true;
-            }
-            source = cause.source();
-        }
-        false
+            by_http || by_system
+        })
     }
+}
+
+/// The error and everything that caused it, the innermost last.
+pub(super) fn causes<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
 }
 
 fn opened(connection: &CaptureConnection) -> Option<Opened> {
@@ -362,7 +360,7 @@ impl hyper::rt::Read for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: hyper::rt::ReadBufCursor<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
@@ -372,21 +370,15 @@ impl hyper::rt::Write for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_flush(context)
     }
 
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }

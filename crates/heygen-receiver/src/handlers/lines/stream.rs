@@ -100,30 +100,25 @@ impl<W: Write> Stream<W> {
     }
 }
 
+pub(super) fn stdout() -> io::Result<impl Write + Send> {
+    apart(io::stdout())
+}
+
+pub(super) fn stderr() -> io::Result<impl Write + Send> {
+    apart(io::stderr())
+}
+
 /// Apart from std's handles, whose locks are held for as long as a write takes, and which would
 /// write again what had failed.
 #[cfg(unix)]
-pub(super) fn stdout() -> io::Result<impl Write + Send> {
-    use std::os::fd::AsFd as _;
-    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
-    Ok(std::fs::File::from(stdout))
+fn apart(stream: impl std::os::fd::AsFd) -> io::Result<std::fs::File> {
+    Ok(stream.as_fd().try_clone_to_owned()?.into())
 }
 
 #[cfg(not(unix))]
-pub(super) fn stdout() -> io::Result<impl Write + Send> {
-    Ok(io::stdout())
-}
-
-#[cfg(unix)]
-pub(super) fn stderr() -> io::Result<impl Write + Send> {
-    use std::os::fd::AsFd as _;
-    let stderr = io::stderr().as_fd().try_clone_to_owned()?;
-    Ok(std::fs::File::from(stderr))
-}
-
-#[cfg(not(unix))]
-pub(super) fn stderr() -> io::Result<impl Write + Send> {
-    Ok(io::stderr())
+#[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
+fn apart<W>(stream: W) -> io::Result<W> {
+    Ok(stream)
 }
 
 /// How often a full pipe that does not block is tried.
