@@ -240,13 +240,17 @@ impl<I> Shared<I> {
         response::rejected(rejection, self.options.limits.retry_after, is_unread)
     }
 
-    /// Notifies the observers of a rejection whose label is the reason.
+    /// Notifies the observers of a rejection whose label is the reason, and logs it if the request
+    /// may be HeyGen's.
     fn notify(&self, rejection: Rejection, post: Option<ObservedPost<'_>>) {
+        if post.as_ref().is_some_and(ObservedPost::is_signed) {
+            self.log(rejection);
+        }
         let observers = &self.options.observers;
         observers.rejected(rejection, rejection.label(), post);
     }
 
-    /// Reports a rejected request whose body was not read, and logs it if it may be HeyGen's.
+    /// Reports a rejected request whose body was not read.
     fn rejected(
         &self,
         rejection: Rejection,
@@ -254,10 +258,7 @@ impl<I> Shared<I> {
         headers: &HeaderMap,
         is_unread: bool,
     ) -> Rejected {
-        let post = is_signed_post(method, headers).then(|| {
-            self.log(rejection);
-            ObservedPost::new(headers)
-        });
+        let post = is_signed_post(method, headers).then(|| ObservedPost::new(headers));
         self.notify(rejection, post);
         Rejected {
             rejection,
@@ -283,10 +284,9 @@ impl<I> Shared<I> {
         B: Body<Data = Bytes> + Send,
     {
         let limits = &self.options.limits;
-        let is_signed = is_signed_post(&Method::POST, headers);
         let mut is_unread = !body.is_end_stream();
         let mut post = ObservedPost::new(headers);
-        let read = match is_signed
+        let read = match post.is_signed()
             && rejection.reads_signed_body()
             && body::check_declared_len(&body, limits).is_ok()
         {
@@ -297,9 +297,6 @@ impl<I> Shared<I> {
             is_unread = false;
         }
         post.body = read.as_ref();
-        if is_signed {
-            self.log(rejection);
-        }
         self.notify(rejection, Some(post));
         Rejected {
             rejection,
@@ -339,7 +336,13 @@ impl<I: Inbox> Shared<I> {
             Err(rejection) => return Err(self.reject(rejection, &headers, body, share).await),
         };
         let read = body::read(body, &self.options.limits, &mut share).await;
-        let body = read.map_err(|rejection| self.rejected_within_body(rejection, &headers))?;
+        let body = read.map_err(|rejection| {
+            self.notify(rejection, Some(ObservedPost::new(&headers)));
+            Rejected {
+                rejection,
+                is_unread: true,
+            }
+        })?;
         let received_at = SystemTime::now();
         let is_read = |rejection| Rejected {
             rejection,
@@ -406,18 +409,6 @@ impl<I: Inbox> Shared<I> {
         match endpoint {
             Endpoint::Webhook => Ok(Some(self.secrets.get().ok_or(Rejection::NoSecret)?)),
             Endpoint::Callback => Ok(None),
-        }
-    }
-
-    /// Reports a POST whose body was not read to its end.
-    fn rejected_within_body(&self, rejection: Rejection, headers: &HeaderMap) -> Rejected {
-        self.notify(rejection, Some(ObservedPost::new(headers)));
-        if is_signed_post(&Method::POST, headers) {
-            self.log(rejection);
-        }
-        Rejected {
-            rejection,
-            is_unread: true,
         }
     }
 

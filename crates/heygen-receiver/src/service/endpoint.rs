@@ -56,71 +56,53 @@ const CALLBACKS: &str = "/callbacks/";
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(own: Option<&str>, path: &str, expected: Option<Endpoint>) {
+        let tokens = CallbackTokens::new([TOKEN]).expect("a token");
+        let path = path.replace("<token>", TOKEN);
+        assert_eq!(
+            Endpoint::of(&path, own, &tokens),
+            expected,
+            "{own:?} {path}"
+        );
+    }
+
+    const TOKEN: &str = "0123456789abcdefghijkl";
+
     #[test]
     fn paths_match_by_the_options() {
-        let token = "0123456789abcdefghijkl";
-        let callback = |before: &str| format!("{before}/callbacks/{token}");
-        let cases = [
-            (Some("/hooks"), "/hooks".to_owned(), Some(Endpoint::Webhook)),
-            (Some("/hooks"), callback("/hooks"), Some(Endpoint::Callback)),
-            (
-                Some("/hooks"),
-                "/hooks/".to_owned(),
-                Some(Endpoint::Webhook),
-            ),
-            (
-                Some("/hooks/"),
-                "/hooks".to_owned(),
-                Some(Endpoint::Webhook),
-            ),
-            (
-                Some("/hooks/"),
-                "/hooks/".to_owned(),
-                Some(Endpoint::Webhook),
-            ),
-            (Some("/hooks"), "/hooks//".to_owned(), None),
-            (Some("/hooks"), "//hooks".to_owned(), None),
-            (Some("/a/b"), "/a//b".to_owned(), None),
-            (Some("/hooks"), "/hook%73".to_owned(), None),
-            (Some("/hooks"), "/hooks%2F".to_owned(), None),
-            (Some("/hooks"), "/HOOKS".to_owned(), None),
-            (Some("/hooks"), "/hooks/./".to_owned(), None),
-            (Some("/"), "/".to_owned(), Some(Endpoint::Webhook)),
-            (Some("/"), "//".to_owned(), None),
-            (Some("/"), "/x".to_owned(), None),
-            (
-                Some("/hooks"),
-                callback("/hooks") + "/",
-                Some(Endpoint::Callback),
-            ),
-            (
-                Some("/hooks/"),
-                callback("/hooks"),
-                Some(Endpoint::Callback),
-            ),
-            (Some("/hooks"), callback("/hooks") + "//", None),
-            (Some("/"), callback("") + "/", Some(Endpoint::Callback)),
-            (Some("/hooks"), callback("/hooks") + "x", None),
-            (Some("/hooks"), callback("/hooks/x"), None),
-            (Some("/hooks"), callback(""), None),
-            (Some("/hooks"), format!("/hooks/{token}"), None),
-            (Some("/hooks"), "/hooks/callbacks/".to_owned(), None),
-            (Some("/hooks"), "/hooks/callbacks".to_owned(), None),
-            (Some("/"), callback(""), Some(Endpoint::Callback)),
-            (None, "/any/where".to_owned(), Some(Endpoint::Webhook)),
-            (None, "/callbacks".to_owned(), Some(Endpoint::Webhook)),
-            (None, callback("/any/where"), Some(Endpoint::Callback)),
-            (None, callback("/any/where") + "/", Some(Endpoint::Callback)),
-            (None, callback("/any/where") + "x", None),
-            (None, callback("/any/where") + "/x", Some(Endpoint::Webhook)),
-        ];
-        for (own, path, expected) in cases {
-            let tokens = CallbackTokens::new([token]).expect("a token");
-            assert_eq!(
-                Endpoint::of(&path, own, &tokens),
-                expected,
-                "{own:?} {path}"
-            );
+        let (webhook, callback) = (Some(Endpoint::Webhook), Some(Endpoint::Callback));
+        for own in ["/hooks", "/hooks/"] {
+            let check = |path, expected| check(Some(own), path, expected);
+            check("/hooks", webhook);
+            check("/hooks/", webhook);
+            check("/hooks//", None);
+            check("//hooks", None);
+            check("/hook%73", None);
+            check("/hooks%2F", None);
+            check("/HOOKS", None);
+            check("/hooks/./", None);
+            check("/hooks/callbacks/<token>", callback);
+            check("/hooks/callbacks/<token>/", callback);
+            check("/hooks/callbacks/<token>//", None);
+            check("/hooks/callbacks/<token>x", None);
+            check("/hooks/x/callbacks/<token>", None);
+            check("/callbacks/<token>", None);
+            check("/hooks/<token>", None);
+            check("/hooks/callbacks/", None);
+            check("/hooks/callbacks", None);
         }
+        check(Some("/a/b"), "/a//b", None);
+        check(Some("/"), "/", webhook);
+        check(Some("/"), "//", None);
+        check(Some("/"), "/x", None);
+        check(Some("/"), "/callbacks/<token>", callback);
+        check(Some("/"), "/callbacks/<token>/", callback);
+        check(None, "/any/where", webhook);
+        check(None, "/callbacks", webhook);
+        check(None, "/any/where/callbacks/<token>", callback);
+        check(None, "/any/where/callbacks/<token>/", callback);
+        check(None, "/any/where/callbacks/<token>x", None);
+        check(None, "/any/where/callbacks/<token>/x", webhook);
     }
 }
