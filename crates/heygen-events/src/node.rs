@@ -304,11 +304,13 @@ impl<'de> Visitor<'de> for Read<'_, 'de> {
 /// passed as objects with one key, which is otherwise an ordinary key.
 pub(crate) static HAS_ARBITRARY_PRECISION: LazyLock<bool> = LazyLock::new(|| {
     let number = "1e2".parse::<Number>();
-    number.is_ok_and(|number| number.to_string() == "1e2")
+    // Otherwise it is a double: `100.0`. Versions of `serde_json` write the exponent differently.
+    number.is_ok_and(|number| number.to_string().contains('e'))
 });
 
 /// A key, borrowed from the text if possible.
 #[derive(Deserialize)]
+#[serde(transparent)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 struct Members;
@@ -336,3 +338,17 @@ const NUMBER: &str = "$serde_json::private::Number";
 
 /// The limit up to which an `f64` holds every integer: 2 to the 53rd.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also if some crate of the build enables `serde_json/arbitrary_precision`.
+    #[test]
+    fn number_is_a_number() {
+        for text in ["1", "-2", "-2.5", "1e2", "12.46666666666666666666"] {
+            let node = Node::read(text, &Notes::default()).unwrap();
+            assert!(matches!(node, Node::Number(_)), "{text}: {node:?}");
+        }
+    }
+}
