@@ -397,14 +397,16 @@ impl Process {
             .collect()
     }
 
-    /// The last of `words` takes the only address on which it listens: then it is known to have begun.
+    /// The last of `words` takes the only address on which it listens, which it tells when it has begun.
     fn start(ground: &Ground, place: &Place, name: &str, words: &[&str]) -> Result<Self> {
         let home = ground.home(name)?;
         let address = free_address()?;
         let mut command = home.command();
         command.args(words).arg(address.to_string());
         command.args(["--inbox", &place.inbox()]);
-        let server = Server::start(command, address, home.folder(), Output::Null)?;
+        let mut server = Server::start(command, address, home.folder(), Output::Null)?;
+        // It listens before it has opened its streams, which a cluster may need longer for than the warm-up takes.
+        server.wait_until_begun()?;
         Ok(Self {
             server,
             _home: home,

@@ -1,4 +1,4 @@
-//! [`Server`]: a process that listens. Dropped, it is ended; and it ends with us, however we end.
+//! [`Server`]: a process that listens. Dropped, it is ended, and waited for; and it ends with us, however we end.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -66,11 +66,8 @@ impl Server {
 
     /// Waits until the log of a `serve` or a `work` tells its address: it listens before it has begun, and may still fail.
     pub fn wait_until_begun(&mut self) -> Result<()> {
-        let told = ["url", "admin"].map(|name| format!("\"{name}\":\"http://{}", self.address));
-        self.wait_until(|log| {
-            let text = fs::read_to_string(log).unwrap_or_default();
-            told.iter().any(|told| text.contains(told))
-        })
+        let told = format!("http://{}", self.address);
+        self.wait_until(|log| fs::read_to_string(log).is_ok_and(|text| text.contains(&told)))
     }
 
     fn wait_until(&mut self, is_so: impl Fn(&Path) -> bool) -> Result<()> {
