@@ -1,5 +1,6 @@
 //! [`Ground`]: the binary, and a folder for all that is written; [`Home`]: the folder of one inbox file.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -118,14 +119,27 @@ impl Home {
     }
 
     /// The same, of a [`command`](Self::command) that was prepared.
-    pub fn serve_with(&self, mut command: Command, options: &[&str]) -> Result<Server> {
+    pub fn serve_with(&self, command: Command, options: &[&str]) -> Result<Server> {
+        let usual = ["--json", "--log-format", "json", "--admin", "off"];
+        let options = [&usual[..], options].concat();
+        let serve = ["serve", "--listen"];
+        self.begin(command, serve, self.inbox(), &options, server::Output::Kept)
+    }
+
+    /// Starts a [`command`](Self::command) of the binary, which with its option `listen` takes an address, and waits until it has
+    /// begun.
+    pub fn begin(
+        &self,
+        mut command: Command,
+        [name, listen]: [&str; 2],
+        inbox: impl AsRef<OsStr>,
+        options: &[&str],
+        output: server::Output,
+    ) -> Result<Server> {
         let address = free_address()?;
-        command
-            .args(["serve", "--json", "--log-format", "json", "--inbox"])
-            .arg(self.inbox())
-            .args(["--listen", &address.to_string(), "--admin", "off"])
-            .args(options);
-        let mut server = Server::start(command, address, &self.folder, server::Output::Kept)?;
+        command.args([name, listen, &address.to_string(), "--inbox"]);
+        command.arg(inbox).args(options);
+        let mut server = Server::start(command, address, &self.folder, output)?;
         server.wait_until_begun()?;
         Ok(server)
     }
@@ -179,14 +193,9 @@ impl Home {
     /// Lists the inbox and compares it with what was answered.
     pub fn audit(&self, ledger: &Ledger, events: &Events) -> Result<Audit> {
         let records = self.records()?;
-        let subject =
-            |record: &'_ Value| record["subject_id"].as_str().unwrap_or_default().to_owned();
-        let subjects: Vec<String> = records.iter().map(subject).collect();
-        Ok(Audit::of(
-            ledger,
-            events,
-            subjects.iter().map(String::as_str),
-        ))
+        let subjects = records.iter().map(|record| &record["subject_id"]);
+        let subjects = subjects.map(|subject| subject.as_str().unwrap_or_default());
+        Ok(Audit::of(ledger, events, subjects))
     }
 
     /// What `inbox check` finds wrong.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use crate::client::Client;
+use crate::report::quantile;
 
 /// Which connection the probes take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,7 +76,8 @@ impl Probes {
     /// The 99th percentile and the longest.
     #[must_use]
     pub fn times(&self) -> [Duration; 2] {
-        [self.quantile(99), self.quantile(100)]
+        let mut times = self.times.clone();
+        [99, 100].map(|percent| quantile(&mut times, percent))
     }
 
     /// `OPTIONS p99 3.1 ms, longest 4.0 ms, of 400`.
@@ -106,17 +108,6 @@ impl Probes {
         if !matches!(status, Ok(200..=299)) {
             self.failed += 1;
         }
-    }
-
-    /// The time that so many of a hundred do not exceed.
-    fn quantile(&self, percent: usize) -> Duration {
-        let mut times = self.times.clone();
-        times.sort_unstable();
-        let rank = (times.len() * percent).div_ceil(100);
-        times
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or_default()
     }
 }
 

@@ -1,6 +1,5 @@
 //! Other processes: their memory, and their end.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -9,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Resident memory in KiB.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,29 +32,17 @@ pub fn memory(id: u32) -> Option<Memory> {
     memory_of(&fs::read_to_string(format!("/proc/{id}/status")).ok()?)
 }
 
-/// Of a process and all that descend from it, in KiB. What they share is counted for each.
+/// Of a process and of all that descend from it, the most of each since it began, in KiB. What they share is counted for each.
 #[must_use]
 pub fn memory_of_family(id: u32) -> Option<u64> {
-    let mut parents = HashMap::new();
-    for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let Ok(id) = entry.file_name().to_string_lossy().parse() else {
-            continue;
-        };
-        // Whoever has just ended has no parent any more.
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        if let Some(parent) = parent_of(&stat) {
-            parents.insert(id, parent);
-        }
+    let mut kib = memory(id)?.peak;
+    for task in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
+        // Whoever has just ended has no children any more.
+        let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let children = children.split(' ').filter_map(|id| id.trim().parse().ok());
+        kib += children.filter_map(memory_of_family).sum::<u64>();
     }
-    let family = parents
-        .keys()
-        .filter(|&&member| descends(member, id, &parents));
-    Some(
-        family
-            .filter_map(|&id| memory(id))
-            .map(|memory| memory.now)
-            .sum(),
-    )
+    Some(kib)
 }
 
 /// CPU time of a process since it began.
@@ -78,11 +66,7 @@ pub fn terminate(child: &mut Child, patience: Duration) -> Result<Option<ExitSta
         // Its id may be somebody else's by now.
         return Ok(Some(status));
     }
-    let id = child.id();
-    let kill = Command::new("sh")
-        .args(["-c", &format!("kill -TERM {id}")])
-        .status();
-    kill.context("start sh")?;
+    kill_process(Pid::from_child(child), Signal::TERM).context("end a process")?;
     let started = Instant::now();
     loop {
         let status = child.try_wait().context("look after a process")?;
@@ -121,24 +105,6 @@ pub fn dying_with_us(program: impl AsRef<Path>) -> Command {
     command
 }
 
-fn descends(mut member: u32, from: u32, parents: &HashMap<u32, u32>) -> bool {
-    loop {
-        if member == from {
-            return true;
-        }
-        match parents.get(&member) {
-            Some(&parent) if parent != member => member = parent,
-            _ => return false,
-        }
-    }
-}
-
-/// `4711 (name of any kind) S 4700 …`: the word after the state.
-fn parent_of(stat: &str) -> Option<u32> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
-}
-
 /// The 14th and the 15th word, in hundredths of a second whatever the clock of the kernel is.
 fn cpu_of(stat: &str) -> Option<Cpu> {
     let (_, rest) = stat.rsplit_once(')')?;
@@ -155,14 +121,16 @@ fn cpu_of(stat: &str) -> Option<Cpu> {
 }
 
 fn memory_of(status: &str) -> Option<Memory> {
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().trim_end_matches("kB").trim().parse().ok()
-    };
     Some(Memory {
-        now: kib("VmRSS:")?,
-        peak: kib("VmHWM:")?,
+        now: kib(status, "VmRSS:")?,
+        peak: kib(status, "VmHWM:")?,
     })
+}
+
+/// What a line of this name says in a file of /proc.
+pub(crate) fn kib(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -194,13 +162,21 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_who_descends_from_the_first() {
-        assert_eq!(parent_of("4711 (a) b) S 4700 1 2"), Some(4700));
-        assert_eq!(parent_of(""), None);
-        let parents = HashMap::from([(1, 0), (10, 1), (11, 10), (12, 11), (20, 1)]);
-        let family = [10, 11, 12, 20, 1].map(|member| descends(member, 10, &parents));
-        assert_eq!(family, [true, true, true, false, false]);
-        let own = memory_of_family(std::process::id());
-        assert!(own.is_none_or(|kib| kib > 0), "{own:?}");
+    fn a_family_is_whoever_descends_from_the_first() {
+        let mut parent = Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .spawn()
+            .unwrap();
+        let own = || memory(parent.id()).unwrap().peak;
+        // The child is there a moment after its parent.
+        while memory_of_family(parent.id()).unwrap() <= own() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let children = format!("/proc/{0}/task/{0}/children", parent.id());
+        let child = fs::read_to_string(children).unwrap();
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+        kill_process(child, Signal::TERM).unwrap();
     }
 }

@@ -80,6 +80,14 @@ pub fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(low, high))
 }
 
+/// The one that so many percent do not exceed; the default of nothing.
+pub fn quantile<T: Copy + Default + Ord>(figures: &mut [T], percent: usize) -> T {
+    figures.sort_unstable();
+    let rank = (figures.len() * percent).div_ceil(100);
+    let found = figures.get(rank.saturating_sub(1));
+    found.copied().unwrap_or_default()
+}
+
 /// Rows under a header. Words stand at the left, numbers at the right.
 #[derive(Debug)]
 pub struct Table {
@@ -108,41 +116,25 @@ impl Table {
     /// As Markdown.
     #[must_use]
     pub fn render(&self) -> String {
-        let mut widths: Vec<usize> = self
-            .header
-            .iter()
-            .map(|cell| cell.chars().count())
-            .collect();
-        for row in &self.rows {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
-            }
-        }
-        let rules: Vec<String> = widths
-            .iter()
-            .enumerate()
-            .map(|(column, &width)| match column < self.words {
-                true => "-".repeat(width + 2),
-                false => format!("{}:", "-".repeat(width + 1)),
-            })
-            .collect();
-        let mut text = self.line(&self.header, &widths);
-        text.extend(["|", &rules.join("|"), "|\n"]);
-        text.extend(self.rows.iter().map(|row| self.line(row, &widths)));
-        text
-    }
-
-    fn line(&self, cells: &[String], widths: &[usize]) -> String {
-        let cells: Vec<String> = cells
-            .iter()
-            .zip(widths)
-            .enumerate()
-            .map(|(column, (cell, &width))| match column < self.words {
-                true => format!(" {cell:<width$} "),
-                false => format!(" {cell:>width$} "),
-            })
-            .collect();
-        format!("|{}|\n", cells.join("|"))
+        let lines = || std::iter::once(&self.header).chain(&self.rows);
+        let width = |column: usize| lines().map(|cells| cells[column].chars().count()).max();
+        let widths: Vec<usize> = (0..self.header.len()).filter_map(width).collect();
+        let line = |cells: &Vec<String>| {
+            let cells = cells.iter().zip(&widths).enumerate();
+            let cells = cells.map(|(column, (cell, &width))| match column < self.words {
+                true => format!("| {cell:<width$} "),
+                false => format!("| {cell:>width$} "),
+            });
+            cells.collect::<String>() + "|\n"
+        };
+        let rules = widths.iter().enumerate();
+        let rules = rules.map(|(column, &width)| match column < self.words {
+            true => format!("|-{:-<width$}-", ""),
+            false => format!("|-{:-<width$}:", ""),
+        });
+        let rule = rules.collect::<String>() + "|\n";
+        let rows: String = self.rows.iter().map(line).collect();
+        line(&self.header) + &rule + &rows
     }
 }
 
@@ -188,5 +180,18 @@ mod tests {
         check_median(&[], None);
         check_median(&[9.0, 1.0, 2.0], Some(2.0));
         check_median(&[4.0, 1.0, 9.0, 2.0], Some(3.0));
+    }
+
+    #[track_caller]
+    fn check_quantile(figures: &[u64], percent: usize, expected: u64) {
+        assert_eq!(quantile(&mut figures.to_owned(), percent), expected);
+    }
+
+    #[test]
+    fn a_quantile_is_one_of_the_figures() {
+        check_quantile(&[], 50, 0);
+        check_quantile(&[7], 99, 7);
+        check_quantile(&[20, 10, 90, 20], 50, 20);
+        check_quantile(&[20, 10, 90, 20], 100, 90);
     }
 }

@@ -5,19 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-
-/// The root of the workspace. Cargo tells at run time where the manifest is; a checkout may have been moved since it was built.
-#[must_use]
-pub fn root() -> PathBuf {
-    let here = std::env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-    here.ancestors().nth(2).unwrap_or(&here).to_owned()
-}
-
-/// A text file, by its path relative to the root.
-pub fn read(root: &Path, path: &str) -> Result<String> {
-    fs::read_to_string(root.join(path)).with_context(|| format!("read {path}"))
-}
+pub use xtask_checks::workspace::{read, root};
+use xtask_checks::{nats, workspace};
 
 /// The target directory, from where this program lies in it.
 pub fn target() -> Result<PathBuf> {
@@ -31,22 +20,16 @@ pub fn binary(named: Option<&Path>, package: &str) -> Result<PathBuf> {
     if let Some(named) = named {
         return fs::canonicalize(named).with_context(|| format!("find {}", named.display()));
     }
-    cargo(&["build", "--release", "--package", package])?;
-    Ok(target()?.join("release").join(package))
+    let mut cargo = cargo_command(&["build", "--release", "--package", package]);
+    match cargo.status().context("start cargo")?.success() {
+        true => Ok(target()?.join("release").join(package)),
+        false => bail!("{package} was not built"),
+    }
 }
 
 /// Brings the `nats-server` programs.
 pub fn bring_nats() -> Result<()> {
-    cargo(&["run", "--quiet", "--package", "xtask", "--", "nats"])
-}
-
-/// Runs cargo in the root to its end.
-fn cargo(words: &[&str]) -> Result<()> {
-    let status = cargo_command(words).status().context("start cargo")?;
-    match status.success() {
-        true => Ok(()),
-        false => bail!("`cargo {}` failed", words.join(" ")),
-    }
+    nats::ensure(&root())
 }
 
 /// Cargo, to be run in the root.
@@ -54,8 +37,8 @@ fn cargo(words: &[&str]) -> Result<()> {
 /// What cargo told of this program is no setting of another build; build scripts that look at it would run again every time.
 #[must_use]
 pub fn cargo_command(words: &[&str]) -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root()).args(words);
+    let mut cargo = workspace::cargo(&root());
+    cargo.args(words);
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
