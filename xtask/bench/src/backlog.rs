@@ -1,12 +1,18 @@
-//! Inbox files with many rows in them, made once and copied for whoever changes them.
+//! Inboxes with many events in them; files are made once and copied for whoever changes them.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{Appended, Inbox, NewDelivery};
+use rustix::fs::statvfs;
+use tokio::task::JoinSet;
 
-use crate::ground::{Ground, run};
+use crate::event;
+use crate::ground::Ground;
 
 /// The number of the first event in such a file, far from those of the requests.
 pub(super) const FIRST: u64 = 1 << 40;
@@ -18,69 +24,69 @@ pub(super) fn filled(ground: &Ground, rows: u64) -> Result<PathBuf> {
     if file.exists() {
         return Ok(file);
     }
-    let smaller = largest_below(&folder, rows);
     room_for(&folder, rows)?;
-    let unfinished = folder.join("unfinished.db");
-    let from = match smaller {
-        Some(smaller) => {
-            let source = folder.join(format!("{smaller}.db"));
-            copy(&source, &unfinished)?;
-            smaller
-        }
-        None => 0,
-    };
     eprintln!("filling an inbox with {rows} rows");
-    let mut command = ground.measured(&["fill"]);
-    let range = [FIRST + from, FIRST + rows].map(|number| number.to_string());
-    command.arg(&unfinished).args(range);
-    run(command)?;
+    let unfinished = folder.join("unfinished.db");
+    // What an earlier one left that failed.
+    let _ = fs::remove_file(&unfinished);
+    fill(&unfinished, FIRST..FIRST + rows)?;
     fs::rename(&unfinished, &file).context("keep the inbox")?;
     Ok(file)
+}
+
+/// Appends the events of these numbers: the file is then as the store itself leaves it.
+#[tokio::main]
+pub(super) async fn fill(file: &Path, numbers: Range<u64>) -> Result<()> {
+    let inbox = SqliteInbox::open(file).context("open the inbox")?;
+    append_all(&inbox, numbers).await?;
+    inbox.close().await.context("close the inbox")
+}
+
+/// The same to any inbox.
+pub(super) async fn append_all(inbox: &impl Inbox, numbers: Range<u64>) -> Result<()> {
+    let numbers = futures_util::stream::iter(numbers).map(Ok);
+    let append = |number| append_one(inbox, event::delivery(number));
+    numbers.try_for_each_concurrent(AT_A_TIME, append).await
+}
+
+/// A duplicate would be answered without being kept, so it must not come up.
+pub(super) async fn append_one(inbox: &impl Inbox, delivery: NewDelivery) -> Result<()> {
+    match inbox.append(delivery).await.context("append")? {
+        Appended::New(_) => Ok(()),
+        Appended::Duplicate(_) => bail!("an event was in the inbox before"),
+        _ => bail!("an append was answered in a way that this program does not know"),
+    }
+}
+
+/// Waits for all of them.
+pub(super) async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
+    while let Some(ended) = tasks.join_next().await {
+        ended.context("a task panicked")??;
+    }
+    Ok(())
 }
 
 /// Copies it, until it is on the disk, so that the system does not write it while something else is measured.
 pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).context("copy an inbox")?;
-    let copied = File::options()
-        .write(true)
-        .open(to)
-        .context("copy an inbox")?;
-    copied.sync_all().context("copy an inbox")
-}
-
-fn largest_below(folder: &Path, rows: u64) -> Option<u64> {
-    let names = fs::read_dir(folder)
-        .ok()?
-        .flatten()
-        .map(|entry| entry.file_name());
-    names
-        .filter_map(|name| name.to_str()?.strip_suffix(".db")?.parse().ok())
-        .filter(|&found: &u64| found < rows)
-        .max()
+    let copied = File::options().write(true).open(to);
+    let synced = copied.and_then(|copied| copied.sync_all());
+    synced.context("copy an inbox")
 }
 
 /// Fails before the disk is full, which it would be for everybody else too.
 fn room_for(folder: &Path, rows: u64) -> Result<()> {
-    let needed = rows * MOST_BYTES_A_ROW;
-    match free_bytes(folder) {
-        Some(free) if free < needed => {
-            let [free, needed] = [free, needed].map(|bytes| bytes as f64 / 1e9);
-            bail!("{rows} rows may need {needed:.1} GB and {free:.1} GB are free")
-        }
-        _ => Ok(()),
+    let disk = statvfs(folder).context("ask how much of the disk is free")?;
+    let (free, needed) = (disk.f_bavail * disk.f_frsize, rows * MOST_BYTES_A_ROW);
+    if free < needed {
+        let [free, needed] = [free, needed].map(|bytes| bytes as f64 / 1e9);
+        bail!("{rows} rows may need {needed:.1} GB and {free:.1} GB are free");
     }
+    Ok(())
 }
 
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let mut command = Command::new("df");
-    let output = command
-        .args(["--block-size=1", "--output=avail"])
-        .arg(folder)
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().nth(1)?.trim().parse().ok()
-}
+/// How many appends of a filler wait for their commit.
+const AT_A_TIME: usize = 512;
 
 /// Generous: the body, its row, its place in the index, and the write-ahead log.
 const MOST_BYTES_A_ROW: u64 = 2048;
@@ -90,27 +96,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_larger_file_begins_with_the_largest_there_is() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in [
-            "100.db",
-            "2000.db",
-            "100.db.lock",
-            "30000.db",
-            "unfinished.db",
-        ] {
-            fs::write(folder.path().join(name), "").unwrap();
-        }
-        assert_eq!(largest_below(folder.path(), 10_000), Some(2000));
-        assert_eq!(largest_below(folder.path(), 100), None);
-    }
-
-    #[test]
     fn what_has_no_room_is_not_begun() {
         let folder = tempfile::tempdir().unwrap();
         assert!(room_for(folder.path(), 1).is_ok());
-        // More than any disk has, where the system tells what it has.
-        let refused = room_for(folder.path(), 1 << 50);
-        assert_eq!(refused.is_err(), free_bytes(folder.path()).is_some());
+        // More than any disk has.
+        assert!(room_for(folder.path(), 1 << 50).is_err());
     }
 }

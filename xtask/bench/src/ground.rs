@@ -1,18 +1,18 @@
 //! [`Ground`]: what every part runs on, and the requests.
 
 use std::cell::OnceCell;
+use std::ffi::OsStr;
 use std::ops::Deref;
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use xtask_harness::event::SECRET;
 use xtask_harness::ground::{self, Home};
 use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
 
 use crate::Options;
+use crate::requests;
 use crate::wrk::Load;
 
 /// The binary, a folder, and the requests.
@@ -41,36 +41,20 @@ impl Ground {
         })
     }
 
-    /// One of our measured programs; measured.rs knows the words.
-    pub(super) fn measured(&self, words: &[&str]) -> Command {
-        // What started us is still there: it cannot be missing.
-        let ours = std::env::current_exe().unwrap_or_default();
-        let mut command = dying_with_us(ours);
-        command.arg("measure").args(words);
-        command.env("HEYGEN_WEBHOOK_SECRET", SECRET);
-        command
+    /// Starts one of our measured servers; measured.rs knows its name.
+    pub(super) fn start_measured(&self, name: &str, home: &Home) -> Result<Server> {
+        let address = free_address()?;
+        let command = measured(&[name, &address.to_string()]);
+        Server::start(command, address, home.folder(), Output::Null)
     }
 
-    /// Runs one of them to its end and reads what it measured.
-    pub(super) fn measure(&self, words: &[&str]) -> Result<Value> {
-        told(self.measured(words))
-    }
-
-    /// `serve` with its default options, but for where it listens and keeps.
-    pub(super) fn serve(&self, home: &Home, listen: &str) -> Command {
-        let mut command = home.command();
-        command.args(["serve", "--listen", listen, "--inbox"]);
-        command.arg(home.inbox());
-        command
-    }
-
-    /// How many deliveries of these states (of all, if none is named) the inbox file holds.
-    pub(super) fn kept(&self, home: &Home, states: &[&str]) -> Result<u64> {
-        self.kept_in(home, &home.inbox(), states)
-    }
-
-    /// The same of any inbox, looked at from this folder.
-    pub(super) fn kept_in(&self, home: &Home, inbox: &Path, states: &[&str]) -> Result<u64> {
+    /// How many deliveries of these states (of all, if none is named) an inbox holds.
+    pub(super) fn kept(
+        &self,
+        home: &Home,
+        inbox: impl AsRef<OsStr>,
+        states: &[&str],
+    ) -> Result<u64> {
         let mut command = home.command();
         command.args(["inbox", "stats", "--json", "--inbox"]);
         command.arg(inbox);
@@ -95,34 +79,30 @@ impl Ground {
     /// More than the fastest server there is, bare hyper, answers while it is measured.
     fn make_load(&self) -> Result<Load> {
         let folder = self.shared("load")?;
-        self.write_requests(&folder, PILOT_ROWS)?;
-        let pilot = Load::new(folder.clone(), 0, PILOT_ROWS)?;
+        let make = |a_second, seconds| {
+            let load = Load::new(&folder, a_second, seconds)?;
+            requests::write(&folder, load.rows())?;
+            Ok::<_, anyhow::Error>(load)
+        };
+        let mut pilot = make(PILOT_ROWS, 1)?;
+        pilot.is_endless = true;
         let home = self.home("pilot")?;
-        let address = free_address()?;
-        let command = self.measured(&["limit", &address.to_string()]);
-        let server = Server::start(command, address, home.folder(), Output::Null)?;
-        let fastest = pilot.send_over_again(address, 64, 1, pilot.measured())?;
-        server.end()?;
-        let a_second = (fastest.per_second() * MARGIN) as u64;
-        let (warm_up, measured) = (a_second, a_second * self.options.seconds());
-        eprintln!("signing {} requests", warm_up + measured);
-        self.write_requests(&folder, warm_up + measured)?;
-        Load::new(folder, warm_up, measured)
-    }
-
-    fn write_requests(&self, folder: &Path, count: u64) -> Result<()> {
-        let folder = folder.to_string_lossy();
-        run(self.measured(&["requests", &folder, &count.to_string()]))
+        let server = self.start_measured("limit", &home)?;
+        let fastest = pilot.measure(&[server.address], 64)?;
+        drop(server);
+        let a_second = (fastest.per_second * MARGIN) as u64;
+        eprintln!("signing requests, {a_second} for each second");
+        make(a_second, self.options.seconds())
     }
 }
 
-/// Runs a program to its end.
-pub(super) fn run(mut command: Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).status();
-    match status.context("start a program")?.success() {
-        true => Ok(()),
-        false => bail!("{command:?} failed"),
-    }
+/// One of our measured programs; measured.rs knows the words.
+pub(super) fn measured(words: &[&str]) -> Command {
+    // What started us is still there: it cannot be missing.
+    let ours = std::env::current_exe().unwrap_or_default();
+    let mut command = dying_with_us(ours);
+    command.arg("measure").args(words);
+    command
 }
 
 /// Runs a program to its end and reads the JSON that it prints.

@@ -1,9 +1,10 @@
 //! `cargo xtask bench`: how fast the receiver is beside the limit and beside its peers, and what it costs.
 //!
-//! One file per part: [`serving`], [`parse`], [`dispatch`], [`pressure`], [`jetstream`], [`store`]. Around them: [`ground`] makes
-//! requests, [`backlog`] fills inboxes, [`servers`] is what is compared, [`wrk`] sends to it, [`found`] is what was measured, [`marks`]
-//! compares that with what is to be reached. [`measured`] are the programs in Rust that are measured: this program starts itself as
-//! `xtask-bench measure …`. Everything is on loopback, bounded, and ends only what it started.
+//! One file per part: [`serving`], [`parse`], [`dispatch`], [`pressure`], [`jetstream`], [`store`]. Each is tables of
+//! [`rounds`], which measures their rows in turn. Around them: [`ground`] makes requests, [`backlog`] fills inboxes, [`servers`] is
+//! what is compared, [`wrk`] sends to it, [`marks`] compares what was measured with what is to be reached. [`measured`] are
+//! programs that are measured: this program starts itself as `xtask-bench measure …`. Everything is on loopback, bounded, and ends
+//! only what it started.
 
 #![expect(
     clippy::print_stderr,
@@ -13,13 +14,15 @@
 
 mod backlog;
 mod dispatch;
-mod found;
+mod event;
 mod ground;
 mod jetstream;
 mod marks;
 mod measured;
 mod parse;
 mod pressure;
+mod requests;
+mod rounds;
 mod servers;
 mod serving;
 mod store;
@@ -54,7 +57,7 @@ const PARTS: [Part; 6] = [
     ("dispatch", "Dispatching", dispatch::WHAT, dispatch::run),
     ("pressure", "Under pressure", pressure::WHAT, pressure::run),
     ("jetstream", "JetStream", jetstream::WHAT, jetstream::run),
-    // The last, because it appends to files of which the others take copies.
+    // The last, because it appends to files that others copy.
     ("store", "Store", store::WHAT, store::run),
 ];
 

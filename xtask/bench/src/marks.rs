@@ -4,96 +4,50 @@ use std::collections::BTreeMap;
 
 use xtask_harness::report::{Table, cell};
 
-use Bound::{AtLeast, AtMost};
+/// A line for each: the figure, the bound, and what it is.
+const MARKS: &str = "\
+durable/limit@256 ≥ 0.70 durable, of the limit at 256 connections
+durable/limit@64 ≥ 0.55 durable, of the limit at 64 connections
+verified/limit@256 ≥ 0.85 verified and not kept, of the limit at 256 connections
+verified/limit@64 ≥ 0.85 verified and not kept, of the limit at 64 connections
+durable/flask-durable@256 ≥ 10.00 durable, of Flask's durable at 256 connections
+durable/flask-durable@64 ≥ 10.00 durable, of Flask's durable at 64 connections
+durable/node@256 ≥ 1.00 durable, of Node's that keeps nothing, at 256 connections
+durable/node@64 ≥ 1.00 durable, of Node's that keeps nothing, at 64 connections
+watched/durable@64 ≥ 0.90 durable with ten pages of the dashboard open, of durable without, at 64 connections
+typed/value ≤ 1.00 typed parse, of the time of `Value`, median of the fixtures
+typed/value-worst ≤ 1.00 typed parse, of the time of `Value`, worst of the fixtures that fit
+appends-10M/empty ≥ 0.90 appends with 10 million rows, of appends to an empty file
+open-1M-s ≤ 2.00 opening 1 million rows, seconds
+resident-MiB ≤ 128.00 resident with 1 million pending and 256 connections, MiB
+probe-p99-ms ≤ 50.00 OPTIONS under full load with every handler hanging, p99, ms
+";
 
-#[derive(Clone, Copy, Debug)]
-enum Bound {
-    AtLeast(f64),
-    AtMost(f64),
+struct Mark {
+    figure: &'static str,
+    /// `≥` or `≤`.
+    sign: &'static str,
+    bound: f64,
+    what: &'static str,
 }
-
-/// What is to be reached, by which figure.
-const MARKS: &[(&str, &str, Bound)] = &[
-    (
-        "durable, of the limit at 256 connections",
-        "durable/limit@256",
-        AtLeast(0.70),
-    ),
-    (
-        "durable, of the limit at 64 connections",
-        "durable/limit@64",
-        AtLeast(0.55),
-    ),
-    (
-        "verified and not kept, of the limit at 256 connections",
-        "verified/limit@256",
-        AtLeast(0.85),
-    ),
-    (
-        "verified and not kept, of the limit at 64 connections",
-        "verified/limit@64",
-        AtLeast(0.85),
-    ),
-    (
-        "durable, of Flask's durable at 256 connections",
-        "durable/flask-durable@256",
-        AtLeast(10.0),
-    ),
-    (
-        "durable, of Flask's durable at 64 connections",
-        "durable/flask-durable@64",
-        AtLeast(10.0),
-    ),
-    (
-        "durable, of Node's that keeps nothing, at 256 connections",
-        "durable/node@256",
-        AtLeast(1.0),
-    ),
-    (
-        "durable, of Node's that keeps nothing, at 64 connections",
-        "durable/node@64",
-        AtLeast(1.0),
-    ),
-    (
-        "durable with ten pages of the dashboard open, of durable without, at 64 connections",
-        "watched/durable@64",
-        AtLeast(0.9),
-    ),
-    (
-        "typed parse, of the time of `Value`, median of the fixtures",
-        "typed/value",
-        AtMost(1.0),
-    ),
-    (
-        "typed parse, of the time of `Value`, worst of the fixtures that fit",
-        "typed/value worst",
-        AtMost(1.0),
-    ),
-    (
-        "appends with 10 million rows, of appends to an empty file",
-        "appends 10M/empty",
-        AtLeast(0.9),
-    ),
-    ("opening 1 million rows, seconds", "open 1M s", AtMost(2.0)),
-    (
-        "resident with 1 million pending and 256 connections, MiB",
-        "resident MiB",
-        AtMost(128.0),
-    ),
-    (
-        "OPTIONS under full load with every handler hanging, p99, ms",
-        "probe p99 ms",
-        AtMost(50.0),
-    ),
-];
 
 type Figures = BTreeMap<String, f64>;
 
+fn marks() -> impl Iterator<Item = Mark> {
+    MARKS.lines().filter_map(|line| {
+        let mut words = line.splitn(4, ' ');
+        Some(Mark {
+            figure: words.next()?,
+            sign: words.next()?,
+            bound: words.next()?.parse().ok()?,
+            what: words.next()?,
+        })
+    })
+}
+
 /// How many were measured and not reached.
 pub(super) fn missed(figures: &Figures) -> usize {
-    let words = MARKS
-        .iter()
-        .map(|(_, figure, bound)| bound.word(figures.get(*figure)));
+    let words = marks().map(|mark| mark.word(figures));
     words.filter(|word| *word == "missed").count()
 }
 
@@ -101,14 +55,13 @@ pub(super) fn missed(figures: &Figures) -> usize {
 pub(super) fn render(figures: &Figures) -> String {
     let header = ["mark", "to reach", "measured", "", "CPU µs a request"];
     let mut table = Table::new(1, &header);
-    for (what, figure, bound) in MARKS {
-        let found = figures.get(*figure);
+    for mark in marks() {
         table.row([
-            (*what).to_owned(),
-            bound.told(),
-            cell(found.copied(), 2),
-            bound.word(found).to_owned(),
-            cpu(figures, figure),
+            mark.what.to_owned(),
+            format!("{} {:.2}", mark.sign, mark.bound),
+            cell(figures.get(mark.figure).copied(), 2),
+            mark.word(figures).to_owned(),
+            cpu(figures, mark.figure),
         ]);
     }
     format!("### Marks\n\n{}", table.render())
@@ -126,20 +79,13 @@ fn cpu(figures: &Figures, mark: &str) -> String {
     found.collect::<Vec<_>>().join(", ")
 }
 
-impl Bound {
-    fn word(self, found: Option<&f64>) -> &'static str {
-        match (found, self) {
+impl Mark {
+    fn word(&self, figures: &Figures) -> &'static str {
+        match (figures.get(self.figure), self.sign) {
             (None, _) => "not measured",
-            (Some(found), AtLeast(bound)) if *found >= bound => "reached",
-            (Some(found), AtMost(bound)) if *found <= bound => "reached",
+            (Some(&found), "≥") if found >= self.bound => "reached",
+            (Some(&found), "≤") if found <= self.bound => "reached",
             _ => "missed",
-        }
-    }
-
-    fn told(self) -> String {
-        match self {
-            AtLeast(bound) => format!("≥ {bound:.2}"),
-            AtMost(bound) => format!("≤ {bound:.2}"),
         }
     }
 }
@@ -149,20 +95,27 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(figure: &str, found: f64, word: &str) {
+    fn check(figure: &str, found: f64, expected: &str) {
         let figures = Figures::from([(figure.to_owned(), found)]);
-        assert_eq!(missed(&figures), usize::from(word == "missed"));
-        let told = format!("{found:.2}");
+        assert_eq!(missed(&figures), usize::from(expected.contains("missed")));
         let text = render(&figures);
-        let is_it = |line: &&str| line.contains(&told) && line.contains(word);
-        assert!(text.lines().any(|line| is_it(&line)), "{text}");
+        assert!(text.contains(expected), "{text}");
     }
 
     #[test]
     fn a_mark_is_reached_or_missed_or_not_measured() {
-        check("durable/limit@256", 0.71, "reached");
-        check("durable/limit@256", 0.69, "missed");
-        check("typed/value", 1.01, "missed");
+        assert_eq!(marks().count(), MARKS.lines().count());
+        check(
+            "durable/limit@256",
+            0.71,
+            "≥ 0.70 |     0.71 |      reached |",
+        );
+        check(
+            "durable/limit@256",
+            0.69,
+            "≥ 0.70 |     0.69 |       missed |",
+        );
+        check("typed/value", 1.01, "≤ 1.00 |     1.01 |       missed |");
         check("typed/value", f64::NAN, "missed");
         assert_eq!(missed(&Figures::new()), 0);
     }

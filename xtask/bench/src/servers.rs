@@ -3,14 +3,14 @@
 //! A peer is a script of its own, `xtask/bench/peers/NAME.sh`, which installs what it needs into the folder in which it is run. Its words:
 //! `version` tells what was installed, `serve` becomes the server, `kept` tells how many requests are in its file.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use heygen_signature::Secret;
-use xtask_harness::client::{Client, PATH};
-use xtask_harness::event::SECRET;
+use xtask_harness::client::Client;
+use xtask_harness::event::{Events, SECRET};
 use xtask_harness::ground::Home;
 use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
@@ -75,30 +75,32 @@ pub(super) fn keeps(name: &str) -> bool {
 /// Starts it, and makes sure that it does what it is here for: a rightly signed request gets 2xx, another does not. The one that is
 /// watched has its dashboard at `admin`.
 pub(super) fn start(ground: &Ground, name: &str, home: &Home, admin: SocketAddr) -> Result<Server> {
-    let address = free_address()?;
-    let listen = address.to_string();
-    let command = match name {
-        "limit" | "verified" => ground.measured(&[name, &listen]),
-        "durable" => ground.serve(home, &listen),
-        "watched" => {
-            let mut command = ground.serve(home, &listen);
-            command.args(["--admin", &admin.to_string()]);
-            command
-        }
+    let serve = |options: &[&str]| {
+        let serve = ["serve", "--listen"];
+        home.begin(home.command(), serve, home.inbox(), options, Output::Null)
+    };
+    let server = match name {
+        // It answers everything.
+        "limit" => return ground.start_measured(name, home),
+        "verified" => ground.start_measured(name, home)?,
+        "durable" => serve(&[])?,
+        "watched" => serve(&["--admin", &admin.to_string()])?,
         peer => {
             // What it has to install is no part of its start.
             said(peer, "version", home)?;
+            let address = free_address()?;
             let mut command = script(peer, "serve", home)?;
             command.env("PORT", address.port().to_string());
-            command
+            Server::start(command, address, home.folder(), Output::Null)?
         }
     };
-    let server = Server::start(command, address, home.folder(), Output::Null)?;
-    if name == "limit" {
-        return Ok(server);
-    }
-    let ask = |is_signed| Client::new(address).exchange(&trial(is_signed));
-    match [ask(true), ask(false)] {
+    let signed = Events::new("trial")?.request(0);
+    let mut spoiled = signed.clone();
+    // The end of the body.
+    spoiled.pop();
+    spoiled.push(b' ');
+    let ask = |request: &[u8]| Client::new(server.address).exchange(request);
+    match [ask(&signed), ask(&spoiled)] {
         [Ok(200..=299), Ok(400..=599)] => Ok(server),
         [right, wrong] => bail!(
             "{name} answers a rightly signed request with {right:?} and a wrongly signed one with {wrong:?}"
@@ -109,7 +111,7 @@ pub(super) fn start(ground: &Ground, name: &str, home: &Home, admin: SocketAddr)
 /// How many requests are in its file, the one of the trial included; of one that [`keeps`].
 pub(super) fn kept(ground: &Ground, name: &str, home: &Home) -> Result<u64> {
     match is_ours(name) {
-        true => ground.kept(home, &[]),
+        true => ground.kept(home, home.inbox(), &[]),
         false => {
             let kept = said(name, "kept", home)?;
             kept.trim().parse().context("count what a peer has kept")
@@ -121,12 +123,9 @@ pub(super) fn kept(ground: &Ground, name: &str, home: &Home) -> Result<u64> {
 pub(super) fn versions(names: &[&str], home: &Home) -> String {
     let peers = names.iter().filter(|name| !is_ours(name));
     let told = peers.filter_map(|name| said(name, "version", home).ok());
-    let mut lines: Vec<String> = told
-        .flat_map(|told| told.lines().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
-    lines.sort();
-    lines.dedup();
-    lines.join(", ")
+    let told = told.collect::<Vec<_>>().join("\n");
+    let lines: BTreeSet<&str> = told.lines().collect();
+    lines.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn said(peer: &str, word: &str, home: &Home) -> Result<String> {
@@ -155,22 +154,6 @@ fn script(peer: &str, word: &str, home: &Home) -> Result<Command> {
     Ok(command)
 }
 
-/// A request of an event that none of the load is.
-fn trial(is_signed: bool) -> Vec<u8> {
-    let body =
-        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"trial","msg":"no credit"}}"#;
-    let signature = match Secret::new(SECRET) {
-        Ok(secret) if is_signed => secret.sign(body.as_bytes()).to_string(),
-        _ => "0".repeat(64),
-    };
-    let length = body.len();
-    format!(
-        "POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nSignature: {signature}\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    )
-    .into_bytes()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,13 +164,5 @@ mod tests {
             let script = workspace::root().join(format!("xtask/bench/peers/{name}.sh"));
             assert_eq!(script.is_file(), !is_ours(name), "{name}");
         }
-    }
-
-    #[test]
-    fn a_trial_is_signed_or_not() {
-        let [right, wrong] =
-            [trial(true), trial(false)].map(|bytes| String::from_utf8(bytes).unwrap());
-        assert_eq!(right.len(), wrong.len());
-        assert!(wrong.contains(&"0".repeat(64)) && right != wrong);
     }
 }

@@ -29,7 +29,7 @@ local function read(path)
 end
 
 local rows, first, count, step, sent
-local text, length, places
+local text, length, signed, places
 
 function init(args)
   local folder = args[1]
@@ -46,17 +46,22 @@ function init(args)
   length = #template
   text = ffi.new("char[?]", length)
   ffi.copy(text, template, length)
+  -- The template has the id and the signature of row 0.
+  signed = template:find(ffi.string(rows + ID, SIGNATURE), 1, true) - 1
+  local id = ffi.string(rows, ID)
   places = {}
-  for place in read(folder .. "/layout"):gmatch("%d+") do
-    places[#places + 1] = tonumber(place)
+  local place = template:find(id, 1, true)
+  while place do
+    places[#places + 1] = place - 1
+    place = template:find(id, place + ID, true)
   end
 end
 
 function request()
   local row = rows + (first + sent % count) * ROW
   sent = sent + step
-  ffi.copy(text + places[1], row + ID, SIGNATURE)
-  for place = 2, #places do
+  ffi.copy(text + signed, row + ID, SIGNATURE)
+  for place = 1, #places do
     ffi.copy(text + places[place], row, ID)
   end
   return ffi.string(text, length)
@@ -64,8 +69,9 @@ end
 
 function done(summary, latency, requests)
   local errors = summary.errors
+  local seconds = summary.duration / 1e6
   io.write(string.format(
-    "measured requests=%d microseconds=%d p50=%d p99=%d longest=%d connect=%d read=%d write=%d status=%d timeout=%d\n",
-    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), latency.max,
-    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+    '{"requests":%d,"per_second":%.3f,"p50_ms":%.3f,"p99_ms":%.3f,"refused":%d,"broken":%d}\n',
+    summary.requests, summary.requests / math.max(seconds, 1e-6), latency:percentile(50) / 1e3,
+    latency:percentile(99) / 1e3, errors.status, errors.connect + errors.read + errors.write + errors.timeout))
 end

@@ -1,13 +1,12 @@
 //! [`Load`]: the requests that `wrk` sends, and [`Measured`]: what it says came of them.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
+use std::{fs, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
 use xtask_harness::client::PATH;
 use xtask_harness::process::dying_with_us;
 use xtask_harness::tools;
@@ -15,89 +14,95 @@ use xtask_harness::tools;
 /// Requests, computed before: `wrk.lua` assembles them.
 #[derive(Clone, Debug)]
 pub(super) struct Load {
-    /// Where template, layout and rows lie, and the script.
+    /// Where template and rows lie, and the script.
     folder: PathBuf,
-    /// How many of the rows are for warming up.
-    warm_up: u64,
-    rows: u64,
+    /// How many rows there are for each second.
+    a_second: u64,
+    seconds: u64,
+    /// Whether the first row comes again after the last one: for a server to which all requests are alike.
+    pub(super) is_endless: bool,
 }
 
-/// A part of the rows, so that nothing is sent twice to a server that would notice.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub(super) first: u64,
-    pub(super) count: u64,
-}
-
-/// What `wrk` measured.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What `wrk` measured; of several servers all their requests, and the latencies of the slowest.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq)]
 pub(super) struct Measured {
-    /// Answers, those with an error status included.
+    /// All answered 2xx, or there is an error instead.
     pub(super) requests: u64,
-    pub(super) seconds: f64,
-    pub(super) p50: Duration,
-    pub(super) p99: Duration,
-    pub(super) longest: Duration,
-    /// Connections that broke or were refused, requests that timed out.
-    pub(super) broken: u64,
+    pub(super) per_second: f64,
+    p50_ms: f64,
+    p99_ms: f64,
     /// Answers other than 2xx and 3xx.
-    pub(super) refused: u64,
+    refused: u64,
+    /// Connections that broke or were refused, requests that timed out.
+    broken: u64,
 }
 
 impl Load {
-    /// The requests in `folder`: so many to warm up with, and so many to measure with.
-    pub(super) fn new(folder: PathBuf, warm_up: u64, measured: u64) -> Result<Self> {
+    /// The requests in `folder`, so many for each second: one to warm up, and `seconds` to measure.
+    pub(super) fn new(folder: &Path, a_second: u64, seconds: u64) -> Result<Self> {
         fs::write(folder.join(SCRIPT), include_str!("wrk.lua")).context("write the script")?;
-        let rows = warm_up + measured;
         Ok(Self {
-            folder,
-            warm_up,
-            rows,
+            folder: folder.to_owned(),
+            a_second,
+            seconds,
+            is_endless: false,
         })
     }
 
-    /// The first rows are for warming up; every measurement begins after them.
-    pub(super) fn warm_up(&self) -> Part {
-        let count = self.warm_up;
-        Part { first: 0, count }
+    /// How many requests it takes.
+    pub(super) fn rows(&self) -> u64 {
+        self.a_second * (1 + self.seconds)
     }
 
-    pub(super) fn measured(&self) -> Part {
-        let count = self.rows - self.warm_up;
-        let first = self.warm_up;
-        Part { first, count }
+    /// Sends for a second, with rows of its own: nothing is sent twice to a server that would notice.
+    pub(super) fn warm_up(&self, to: &[SocketAddr], connections: usize) -> Result<Measured> {
+        self.send(to, connections, 0, 1)
     }
 
-    /// Sends to `address` over so many connections for about so many seconds.
-    ///
-    /// Fails when there were too few rows for every request to be another event.
-    pub(super) fn send(
+    /// Sends for as long as a measurement takes.
+    pub(super) fn measure(&self, to: &[SocketAddr], connections: usize) -> Result<Measured> {
+        self.send(to, connections, self.a_second, self.seconds)
+    }
+
+    /// Sends to all of them at once, each with its share of the connections and of the rows.
+    fn send(
+        &self,
+        to: &[SocketAddr],
+        connections: usize,
+        first: u64,
+        seconds: u64,
+    ) -> Result<Measured> {
+        let rows = self.a_second * seconds / to.len() as u64;
+        let connections = connections / to.len();
+        let measured: Vec<Measured> = thread::scope(|scope| {
+            let firsts = (0..).map(|number| first + number * rows);
+            let sending: Vec<_> = to
+                .iter()
+                .zip(firsts)
+                .map(|(&address, first)| {
+                    scope.spawn(move || self.send_to(address, connections, seconds, first, rows))
+                })
+                .collect();
+            let sent = sending.into_iter().map(|sent| sent.join());
+            sent.map(|sent| sent.map_err(|_| anyhow!("sending panicked"))?)
+                .collect::<Result<_>>()
+        })?;
+        Ok(measured
+            .into_iter()
+            .fold(Measured::default(), Measured::and))
+    }
+
+    fn send_to(
         &self,
         address: SocketAddr,
         connections: usize,
         seconds: u64,
-        part: Part,
+        first: u64,
+        rows: u64,
     ) -> Result<Measured> {
-        let measured = self.send_over_again(address, connections, seconds, part)?;
-        let taken = measured.requests + measured.broken + connections as u64 + 1;
-        if taken > part.count {
-            bail!(
-                "{taken} requests were sent and only {} prepared",
-                part.count
-            );
-        }
-        Ok(measured)
-    }
-
-    /// The same, from the start again after the last row: for a server to which all requests are alike.
-    pub(super) fn send_over_again(
-        &self,
-        address: SocketAddr,
-        connections: usize,
-        seconds: u64,
-        part: Part,
-    ) -> Result<Measured> {
-        let threads = threads(connections).to_string();
+        // A thread for each core, as the servers have, and no more than connections.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(connections).to_string();
         let output = dying_with_us(tools::find("wrk")?)
             .args(["--threads", &threads])
             .args(["--connections", &connections.to_string()])
@@ -107,145 +112,111 @@ impl Load {
             .arg(format!("http://{address}{PATH}"))
             .arg("--")
             .arg(&self.folder)
-            .args([part.first, part.count].map(|number| number.to_string()))
+            .args([first, rows].map(|number| number.to_string()))
             .arg(&threads)
             .stdin(Stdio::null())
             .output()
             .context("start wrk")?;
         let text = String::from_utf8_lossy(&output.stdout);
-        match (output.status.success(), read(&text)) {
-            (true, Some(measured)) => Ok(measured),
-            _ => {
-                let errors = String::from_utf8_lossy(&output.stderr);
-                bail!(
-                    "wrk did not measure anything: {} {}",
-                    text.trim(),
-                    errors.trim()
-                )
-            }
+        let Some(measured) = read(&text).filter(|_| output.status.success()) else {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let (text, errors) = (text.trim(), errors.trim());
+            bail!("wrk did not measure anything: {text} {errors}");
+        };
+        measured.check()?;
+        let taken = measured.requests + connections as u64 + 1;
+        if taken > rows && !self.is_endless {
+            bail!("{taken} requests were sent and only {rows} prepared");
         }
+        Ok(measured)
     }
 }
 
 impl Measured {
-    pub(super) fn per_second(&self) -> f64 {
-        match self.seconds > 0.0 {
-            true => self.requests as f64 / self.seconds,
-            false => 0.0,
-        }
+    /// For a table: this rate, and the latencies.
+    pub(super) fn figures(&self, rate: &'static str) -> Vec<(&'static str, f64)> {
+        vec![
+            (rate, self.per_second),
+            (P50, self.p50_ms),
+            (P99, self.p99_ms),
+        ]
     }
 
-    /// Answered 2xx: every server is asked to answer so, or with an error.
-    pub(super) fn answered(&self) -> u64 {
-        self.requests - self.refused.min(self.requests)
-    }
-
-    /// What spoils the measurement.
-    pub(super) fn wrong(&self) -> Option<String> {
+    /// What spoils the measurement is an error.
+    fn check(&self) -> Result<()> {
         let (refused, broken) = (self.refused, self.broken);
-        if self.requests == 0 {
-            return Some("no answer at all".to_owned());
+        match self.requests {
+            0 => bail!("no answer at all"),
+            _ if refused + broken > 0 => {
+                bail!("{refused} answers were no 2xx, {broken} requests broke")
+            }
+            _ => Ok(()),
         }
-        (refused + broken > 0)
-            .then(|| format!("{refused} answers were no 2xx, {broken} requests broke"))
     }
-}
 
-/// A thread for each core, as the servers have, and no more than connections.
-fn threads(connections: usize) -> usize {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    cores.min(connections)
+    fn and(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            per_second: self.per_second + other.per_second,
+            p50_ms: self.p50_ms.max(other.p50_ms),
+            p99_ms: self.p99_ms.max(other.p99_ms),
+            refused: self.refused + other.refused,
+            broken: self.broken + other.broken,
+        }
+    }
 }
 
 /// The line that `wrk.lua` writes at the end.
 fn read(text: &str) -> Option<Measured> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("measured "))?;
-    let number = |name: &str| -> Option<u64> {
-        let word = line
-            .split(' ')
-            .find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        word?.parse().ok()
-    };
-    Some(Measured {
-        requests: number("requests")?,
-        seconds: Duration::from_micros(number("microseconds")?).as_secs_f64(),
-        p50: Duration::from_micros(number("p50")?),
-        p99: Duration::from_micros(number("p99")?),
-        longest: Duration::from_micros(number("longest")?),
-        broken: number("connect")? + number("read")? + number("write")? + number("timeout")?,
-        refused: number("status")?,
-    })
+    let mut lines = text.lines();
+    lines.find_map(|line| serde_json::from_str(line).ok())
 }
 
+pub(super) const P50: &str = "p50 ms";
+pub(super) const P99: &str = "p99 ms";
 const SCRIPT: &str = "wrk.lua";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LINE: &str = "measured requests=1000 microseconds=2000000 p50=310 p99=4000 longest=9000 connect=0 read=1 \
-                        write=0 status=10 timeout=2\n";
+    const LINE: &str =
+        r#"{"requests":1000,"per_second":500.0,"p50_ms":0.31,"p99_ms":4.0,"refused":0,"broken":0}"#;
+
+    #[track_caller]
+    fn check(requests: u64, refused: u64, broken: u64, expected: &str) {
+        let measured = Measured {
+            requests,
+            refused,
+            broken,
+            ..Measured::default()
+        };
+        let error = measured.check().err().map(|error| error.to_string());
+        assert_eq!(error.unwrap_or_default(), expected);
+    }
 
     #[test]
     fn what_wrk_says_is_read() {
-        let measured = read(&format!("Running 2s test\n{LINE}")).unwrap();
-        assert_eq!(
-            measured,
-            Measured {
-                requests: 1000,
-                seconds: 2.0,
-                p50: Duration::from_micros(310),
-                p99: Duration::from_millis(4),
-                longest: Duration::from_millis(9),
-                broken: 3,
-                refused: 10,
-            }
-        );
-        assert_eq!(measured.answered(), 990);
-        assert!((measured.per_second() - 500.0).abs() < 1e-9);
+        let measured = read(&format!("Running 2s test\n{LINE}\n")).unwrap();
+        let figures = [("in/s", 500.0), (P50, 0.31), (P99, 4.0)];
+        assert_eq!(measured.figures("in/s"), figures);
+        assert_eq!(measured.requests, 1000);
         assert_eq!(read("Running 2s test\nunable to connect\n"), None);
-        assert_eq!(read(&LINE.replace("p50", "p49")), None);
-    }
-
-    #[test]
-    fn refusals_and_broken_requests_are_told() {
-        let good = Measured {
-            requests: 10,
-            ..Measured::default()
-        };
-        assert_eq!(good.wrong(), None);
-        let refused = Measured {
-            refused: 1,
-            ..good.clone()
-        };
-        assert!(
-            refused
-                .wrong()
-                .unwrap()
-                .starts_with("1 answers were no 2xx")
+        let two = measured.and(Measured {
+            p99_ms: 9.0,
+            ..measured
+        });
+        assert_eq!(
+            two.figures("in/s"),
+            [("in/s", 1000.0), (P50, 0.31), (P99, 9.0)]
         );
-        let broken = Measured { broken: 2, ..good };
-        assert!(broken.wrong().unwrap().ends_with("2 requests broke"));
-        assert!(Measured::default().wrong().is_some());
     }
 
     #[test]
-    fn warming_up_takes_no_row_of_the_measurement() {
-        let load = Load {
-            folder: PathBuf::new(),
-            warm_up: 200,
-            rows: 1001,
-        };
-        let (warm_up, measured) = (load.warm_up(), load.measured());
-        assert_eq!(warm_up.first + warm_up.count, measured.first);
-        assert_eq!(measured.first + measured.count, 1001);
-    }
-
-    #[test]
-    fn there_are_no_more_threads_than_connections() {
-        assert_eq!(threads(1), 1);
-        assert!(threads(256) >= 1);
+    fn refusals_and_broken_requests_spoil_a_measurement() {
+        check(10, 0, 0, "");
+        check(10, 1, 0, "1 answers were no 2xx, 0 requests broke");
+        check(10, 0, 2, "0 answers were no 2xx, 2 requests broke");
+        check(0, 0, 0, "no answer at all");
     }
 }

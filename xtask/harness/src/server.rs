@@ -118,14 +118,6 @@ impl Server {
         }
     }
 
-    /// SIGTERM, and waits for its end, however that is.
-    pub fn end(mut self) -> Result<()> {
-        match process::terminate(&mut self.child, LONGEST)? {
-            Some(_) => Ok(()),
-            None => bail!("a server did not end after SIGTERM"),
-        }
-    }
-
     fn printed(&self) -> Result<BTreeSet<String>> {
         if !self.printed.exists() {
             return Ok(BTreeSet::new());

@@ -1,6 +1,6 @@
 //! [`Setup`]: what servers a measurement runs on, and [`Place`]: those servers, new and empty for each.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 use xtask_nats::{Cluster, Options, Program, Server};
 
@@ -16,29 +16,22 @@ pub(super) struct Setup {
     pub(super) is_synced: bool,
 }
 
-pub(super) const ONE: Setup = Setup {
-    name: "one",
-    nodes: 1,
-    is_synced: true,
-};
+impl Setup {
+    const fn new(name: &'static str, nodes: usize, is_synced: bool) -> Self {
+        Self {
+            name,
+            nodes,
+            is_synced,
+        }
+    }
+}
 
-pub(super) const THREE: Setup = Setup {
-    name: "three",
-    nodes: 3,
-    is_synced: true,
-};
-
-pub(super) const ONE_RELAXED: Setup = Setup {
-    name: "one, not synced",
-    nodes: 1,
-    is_synced: false,
-};
-
-pub(super) const THREE_RELAXED: Setup = Setup {
-    name: "three, not synced",
-    nodes: 3,
-    is_synced: false,
-};
+pub(super) static SETUPS: [Setup; 4] = [
+    Setup::new("one", 1, true),
+    Setup::new("three", 3, true),
+    Setup::new("one, not synced", 1, false),
+    Setup::new("three, not synced", 3, false),
+];
 
 /// Servers that run. They are killed when this is dropped.
 #[derive(Debug)]
@@ -62,7 +55,7 @@ pub(super) struct State {
 
 impl State {
     /// Whether workers have nothing to do with it any more.
-    pub(super) fn is_ended(self) -> bool {
+    pub(super) fn is_ended(&self) -> bool {
         self.recorded == self.kept && self.ended_to == self.kept && self.out == 0
     }
 }
@@ -85,11 +78,8 @@ impl Place {
 
     /// `host:port,host:port`.
     pub(super) fn servers(&self) -> String {
-        let addresses: Vec<String> = self
-            .nodes()
-            .iter()
-            .map(|node| node.address().to_string())
-            .collect();
+        let nodes = self.nodes().into_iter();
+        let addresses: Vec<String> = nodes.map(|node| node.address().to_string()).collect();
         addresses.join(",")
     }
 
@@ -125,39 +115,30 @@ impl Place {
     }
 }
 
-/// The version of the servers, for the page.
-pub(super) fn version() -> Result<String> {
-    Program::Current.version().context("nats-server")
-}
-
 /// What one server tells of the streams of the inbox; nothing of what it does not have.
 fn state_of(told: &Value) -> State {
-    let stream = |name: &str| {
-        let accounts = told["account_details"].as_array().into_iter().flatten();
-        let mut streams = accounts
-            .filter_map(|account| account["stream_detail"].as_array())
-            .flatten();
-        streams.find(|stream| stream["name"] == name)
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let accounts = list(&told["account_details"]).into_iter();
+    let streams: Vec<Value> = accounts
+        .flat_map(|told| list(&told["stream_detail"]))
+        .collect();
+    let named = |all: &[Value], name: &str| {
+        let found = all.iter().find(|told| told["name"] == name);
+        found.cloned().unwrap_or_default()
     };
-    let messages = |stream: &Value| stream["state"]["messages"].as_u64().unwrap_or_default();
-    let workers = stream(STREAM).and_then(|stream| {
-        let mut consumers = stream["consumer_detail"].as_array()?.iter();
-        consumers.find(|consumer| consumer["name"] == "workers")
-    });
-    let ack_floor = workers.and_then(|told| told["ack_floor"]["stream_seq"].as_u64());
+    let [events, records] = [STREAM, RECORDS].map(|name| named(&streams, name));
+    let workers = named(&list(&events["consumer_detail"]), "workers");
+    let number = |value: &Value| value.as_u64().unwrap_or_default();
     State {
-        kept: stream(STREAM).map(messages).unwrap_or_default(),
-        recorded: stream(RECORDS).map(messages).unwrap_or_default(),
-        ended_to: ack_floor.unwrap_or_default(),
-        out: workers
-            .and_then(|told| told["num_ack_pending"].as_u64())
-            .unwrap_or_default(),
+        kept: number(&events["state"]["messages"]),
+        recorded: number(&records["state"]["messages"]),
+        ended_to: number(&workers["ack_floor"]["stream_seq"]),
+        out: number(&workers["num_ack_pending"]),
     }
 }
 
-/// xtask/bench/src/measured/stream.rs fills the same.
 pub(super) const STREAM: &str = "HEYGEN";
-const RECORDS: &str = "HEYGEN_RECORDS";
+pub(super) const RECORDS: &str = "HEYGEN_RECORDS";
 
 #[cfg(test)]
 mod tests {

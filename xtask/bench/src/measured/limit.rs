@@ -14,11 +14,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 /// Listens until the process is ended.
-pub(crate) fn run(address: SocketAddr) -> Result<()> {
-    super::runtime()?.block_on(serve(address))
-}
-
-async fn serve(address: SocketAddr) -> Result<()> {
+#[tokio::main]
+pub(super) async fn run(address: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(address).await.context("listen")?;
     loop {
         let (stream, _) = listener.accept().await.context("accept")?;

@@ -9,19 +9,20 @@ use heygen_inbox::{
     Appended, Claim, ClaimRequest, Completion, DeliveryId, Inbox, InboxError, NewDelivery,
 };
 use heygen_receiver::{Metrics, Receiver, ReceiverOptions, Secret, Server};
+use xtask_harness::event::SECRET;
 
 /// Listens until the process is ended.
-pub(crate) fn run(address: SocketAddr, secret: Secret) -> Result<()> {
+#[tokio::main]
+pub(super) async fn run(address: SocketAddr) -> Result<()> {
+    let secret = Secret::new(SECRET).context("a secret")?;
     let mut options = ReceiverOptions::default();
     options.observers.add(Metrics::new(SystemTime::now()));
     let receiver = Receiver::with(secret, Nowhere, options);
-    super::runtime()?.block_on(async {
-        let server = Server::bind(address).await.context("listen")?;
-        // On a task as in `serve`, so that accepting is done by the same threads.
-        tokio::spawn(server.serve(receiver, pending()))
-            .await
-            .context("serve")
-    })
+    let server = Server::bind(address).await.context("listen")?;
+    // On a task as in `serve`, so that accepting is done by the same threads.
+    tokio::spawn(server.serve(receiver, pending()))
+        .await
+        .context("serve")
 }
 
 /// Says that it has kept everything, and keeps nothing.

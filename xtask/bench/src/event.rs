@@ -1,25 +1,16 @@
 //! The event of every measurement: `avatar_video.success` with a presigned link as long as real ones, 758 bytes, and a
 //! number that makes it an event of its own.
 
-use std::ops::Range;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_inbox::{Header, NewDelivery, Source};
 
-/// The length of every body in bytes.
-#[cfg(test)]
-pub(crate) const BODY_LEN: usize = 758;
-
-/// How many characters the id of an event has.
-#[cfg(test)]
-pub(crate) const ID_LEN: usize = 32;
-
 /// The id of the event with this number, as HeyGen's look: 32 hexadecimal digits.
 ///
 /// Neighbours differ in many digits, as ids drawn at random do: multiplying by an odd number loses nothing.
 #[must_use]
-pub(crate) fn id(number: u64) -> String {
+pub(super) fn id(number: u64) -> String {
     let high = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
     let low = number.wrapping_mul(0xd129_0c2b_5e27_13a5) ^ 0x5bd1_e995_7f4a_7c15;
     format!("{high:016x}{low:016x}")
@@ -27,7 +18,7 @@ pub(crate) fn id(number: u64) -> String {
 
 /// The body of the event with this id.
 #[must_use]
-pub(crate) fn body(id: &str) -> String {
+pub(super) fn body(id: &str) -> String {
     // A signature by RSA with 2048 bits, as the content network of these links makes them: 256 bytes, 344 of base 64.
     let signature = "c2FtcGxl".repeat(43);
     format!(
@@ -35,17 +26,9 @@ pub(crate) fn body(id: &str) -> String {
     )
 }
 
-/// Where the id stands in a text that was made with it.
-#[must_use]
-pub(crate) fn places(text: &str, id: &str) -> Vec<Range<usize>> {
-    text.match_indices(id)
-        .map(|(start, id)| start..start + id.len())
-        .collect()
-}
-
 /// The event with this number as the receiver hands it to the inbox, headers and all.
 #[must_use]
-pub(crate) fn delivery(number: u64) -> NewDelivery {
+pub(super) fn delivery(number: u64) -> NewDelivery {
     let headers = vec![
         Header::new("content-type", b"application/json"),
         Header::new("user-agent", USER_AGENT.as_bytes()),
@@ -57,7 +40,7 @@ pub(crate) fn delivery(number: u64) -> NewDelivery {
 }
 
 /// Assumed: nobody has published what HeyGen's requests say here.
-pub(crate) const USER_AGENT: &str = "python-requests/2.32.3";
+pub(super) const USER_AGENT: &str = "python-requests/2.32.3";
 
 #[cfg(test)]
 mod tests {
@@ -73,13 +56,13 @@ mod tests {
         for number in (0..1000).chain([u64::from(u32::MAX), 10_000_000]) {
             let id = id(number);
             let body = body(&id);
-            assert_eq!(body.len(), BODY_LEN);
-            assert_eq!(id.len(), ID_LEN);
+            assert_eq!(body.len(), 758);
+            assert_eq!(id.len(), 32);
             let event = Event::from_slice(body.as_bytes()).unwrap();
             assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
             assert!(event.is_well_formed());
             assert_eq!(event.subject_id(), Some(id.as_str()));
-            assert_eq!(places(&body, &id).len(), 3);
+            assert_eq!(body.matches(&id).count(), 3);
             assert!(ids.insert(id), "{number}");
         }
     }
