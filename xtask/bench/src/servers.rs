@@ -124,7 +124,8 @@ pub(super) fn versions(names: &[&str], home: &Home) -> String {
     let peers = names.iter().filter(|name| !is_ours(name));
     let told = peers.filter_map(|name| said(name, "version", home).ok());
     let told = told.collect::<Vec<_>>().join("\n");
-    let lines: BTreeSet<&str> = told.lines().collect();
+    let lines = told.lines().filter(|line| !line.is_empty());
+    let lines: BTreeSet<&str> = lines.collect();
     lines.into_iter().collect::<Vec<_>>().join(", ")
 }
 
