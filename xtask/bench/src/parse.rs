@@ -37,9 +37,11 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         });
     summarize(&mut report, &ratios.collect::<Vec<_>>());
     let others = fixtures::all().count() - compared.len();
-    report.note(format!(
-        "{others} fixtures are not compared: no `Value` holds them, or they are no events"
-    ));
+    if others > 0 {
+        report.note(format!(
+            "{others} fixtures are not compared: no `Value` holds them, or they are no events"
+        ));
+    }
     Ok(report)
 }
 
