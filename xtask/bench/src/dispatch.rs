@@ -12,7 +12,7 @@ use xtask_harness::report::Report;
 use xtask_harness::server::Output;
 
 use crate::backlog;
-use crate::ground::Ground;
+use crate::ground::{Ground, kept};
 use crate::rounds::{self, Column, Measured, Rows};
 
 pub(super) const WHAT: &str =
@@ -80,10 +80,10 @@ fn print_all(ground: &Ground, filled: &Path) -> Measured {
     thread::sleep(ground.size(Duration::from_secs(3), Duration::from_millis(500)));
     let took = clock.elapsed();
     drop(server);
-    if ground.kept(&home, home.inbox(), &["pending"])? == 0 {
+    if kept(&home, home.inbox(), &["pending"])? == 0 {
         bail!("the backlog was too small: it came to its end while it was measured");
     }
-    let done = ground.kept(&home, home.inbox(), &["acknowledged"])?;
+    let done = kept(&home, home.inbox(), &["acknowledged"])?;
     Ok(vec![(DONE, done as f64 / took.as_secs_f64())])
 }
 

@@ -41,32 +41,6 @@ impl Ground {
         })
     }
 
-    /// Starts one of our measured servers; measured.rs knows its name.
-    pub(super) fn start_measured(&self, name: &str, home: &Home) -> Result<Server> {
-        let address = free_address()?;
-        let command = measured(&[name, &address.to_string()]);
-        Server::start(command, address, home.folder(), Output::Null)
-    }
-
-    /// How many deliveries of these states (of all, if none is named) an inbox holds.
-    pub(super) fn kept(
-        &self,
-        home: &Home,
-        inbox: impl AsRef<OsStr>,
-        states: &[&str],
-    ) -> Result<u64> {
-        let mut command = home.command();
-        command.args(["inbox", "stats", "--json", "--inbox"]);
-        command.arg(inbox);
-        let stats = told(command)?;
-        let groups = stats["states"].as_object().context("no states")?;
-        let asked = groups
-            .iter()
-            .filter(|(state, _)| states.is_empty() || states.contains(&state.as_str()));
-        let sum: Option<u64> = asked.map(|(_, count)| count.as_u64()).sum();
-        sum.context("read what `inbox stats` printed")
-    }
-
     /// The requests, made when somebody first asks for them.
     pub(super) fn load(&self) -> Result<&Load> {
         if let Some(load) = self.load.get() {
@@ -87,13 +61,20 @@ impl Ground {
         let mut pilot = make(PILOT_ROWS, 1)?;
         pilot.is_endless = true;
         let home = self.home("pilot")?;
-        let server = self.start_measured("limit", &home)?;
+        let server = start_measured("limit", &home)?;
         let fastest = pilot.measure(&[server.address], 64)?;
         drop(server);
         let a_second = (fastest.per_second * MARGIN) as u64;
         eprintln!("signing requests, {a_second} for each second");
         make(a_second, self.options.seconds())
     }
+}
+
+/// Starts one of our measured servers.
+pub(super) fn start_measured(name: &str, home: &Home) -> Result<Server> {
+    let address = free_address()?;
+    let command = measured(&[name, &address.to_string()]);
+    Server::start(command, address, home.folder(), Output::Null)
 }
 
 /// One of our measured programs; measured.rs knows the words.
@@ -103,6 +84,20 @@ pub(super) fn measured(words: &[&str]) -> Command {
     let mut command = dying_with_us(ours);
     command.arg("measure").args(words);
     command
+}
+
+/// How many deliveries of these states (of all, if none is named) an inbox holds.
+pub(super) fn kept(home: &Home, inbox: impl AsRef<OsStr>, states: &[&str]) -> Result<u64> {
+    let mut command = home.command();
+    command.args(["inbox", "stats", "--json", "--inbox"]);
+    command.arg(inbox);
+    let stats = told(command)?;
+    let groups = stats["states"].as_object().context("no states")?;
+    let asked = groups
+        .iter()
+        .filter(|(state, _)| states.is_empty() || states.contains(&state.as_str()));
+    let sum: Option<u64> = asked.map(|(_, count)| count.as_u64()).sum();
+    sum.context("read what `inbox stats` printed")
 }
 
 /// Runs a program to its end and reads the JSON that it prints.

@@ -9,7 +9,7 @@ use xtask_harness::report::Report;
 use xtask_harness::server::Output;
 
 use crate::backlog;
-use crate::ground::Ground;
+use crate::ground::{Ground, kept};
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::audit;
 
@@ -39,7 +39,7 @@ fn measure(ground: &Ground, pending: u64) -> Measured {
     let load = ground.load()?;
     let home = ground.home("pressure")?;
     backlog::copy(&filled, &home.inbox())?;
-    let before = ground.kept(&home, home.inbox(), &[])?;
+    let before = kept(&home, home.inbox(), &[])?;
     // Longer than the load, and not for ever: whatever happens to `serve`, nothing stays for long.
     let longer = (ground.options.seconds() + 40).to_string();
     let (serve, sleep) = (["serve", "--listen"], ["--exec", "sleep", &longer]);
@@ -50,7 +50,7 @@ fn measure(ground: &Ground, pending: u64) -> Measured {
     let measured = measured?;
     let memory = server.memory().context("the system tells no memory")?;
     drop(server);
-    let kept = ground.kept(&home, home.inbox(), &[])?;
+    let kept = kept(&home, home.inbox(), &[])?;
     audit(kept, before, measured.requests, CONNECTIONS)?;
     if let Some(wrong) = probes.wrong() {
         bail!("{WRONG}: {wrong}");

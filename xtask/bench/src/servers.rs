@@ -16,7 +16,7 @@ use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
 use xtask_harness::workspace;
 
-use crate::ground::Ground;
+use crate::ground::{self, start_measured};
 
 /// What `--server` takes, and what it is. In the order in which they take turns; the limit comes first, because the others are
 /// compared with it.
@@ -74,15 +74,15 @@ pub(super) fn keeps(name: &str) -> bool {
 
 /// Starts it, and makes sure that it does what it is here for: a rightly signed request gets 2xx, another does not. The one that is
 /// watched has its dashboard at `admin`.
-pub(super) fn start(ground: &Ground, name: &str, home: &Home, admin: SocketAddr) -> Result<Server> {
+pub(super) fn start(name: &str, home: &Home, admin: SocketAddr) -> Result<Server> {
     let serve = |options: &[&str]| {
         let serve = ["serve", "--listen"];
         home.begin(home.command(), serve, home.inbox(), options, Output::Null)
     };
     let server = match name {
         // It answers everything.
-        "limit" => return ground.start_measured(name, home),
-        "verified" => ground.start_measured(name, home)?,
+        "limit" => return start_measured(name, home),
+        "verified" => start_measured(name, home)?,
         "durable" => serve(&[])?,
         "watched" => serve(&["--admin", &admin.to_string()])?,
         peer => {
@@ -109,9 +109,9 @@ pub(super) fn start(ground: &Ground, name: &str, home: &Home, admin: SocketAddr)
 }
 
 /// How many requests are in its file, the one of the trial included; of one that [`keeps`].
-pub(super) fn kept(ground: &Ground, name: &str, home: &Home) -> Result<u64> {
+pub(super) fn kept(name: &str, home: &Home) -> Result<u64> {
     match is_ours(name) {
-        true => ground.kept(home, home.inbox(), &[]),
+        true => ground::kept(home, home.inbox(), &[]),
         false => {
             let kept = said(name, "kept", home)?;
             kept.trim().parse().context("count what a peer has kept")

@@ -62,7 +62,7 @@ pub(super) fn measure(
 ) -> Measured {
     let home = ground.home(name)?;
     let admin = free_address()?;
-    let server = servers::start(ground, name, &home, admin)?;
+    let server = servers::start(name, &home, admin)?;
     let mut load = ground.load()?.clone();
     load.is_endless = name == "limit";
     let to = [server.address];
@@ -77,7 +77,7 @@ pub(super) fn measure(
     drop(server);
     let (warming, measured) = (warming?, measured?);
     if servers::keeps(name) {
-        let kept = servers::kept(ground, name, &home)?;
+        let kept = servers::kept(name, &home)?;
         let answered = warming.requests + measured.requests;
         audit(kept, TRIALS, answered, 2 * connections)?;
     }

@@ -40,7 +40,7 @@ pub(super) enum Place {
     Cluster(Cluster),
 }
 
-/// How far the handing-out of a stream has come, by what the servers tell.
+/// How far a stream has been dispatched, by what the servers tell.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct State {
     /// Events in the stream.
@@ -57,6 +57,28 @@ impl State {
     /// Whether workers have nothing to do with it any more.
     pub(super) fn is_ended(&self) -> bool {
         self.recorded == self.kept && self.ended_to == self.kept && self.out == 0
+    }
+
+    /// Adds what one server tells. A replica that is behind tells less than is there, so what the furthest tells is taken.
+    fn add(&mut self, told: &Value) {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let number = |value: &Value| value.as_u64().unwrap_or_default();
+        let accounts = list(&told["account_details"]).into_iter();
+        for stream in accounts.flat_map(|account| list(&account["stream_detail"])) {
+            let messages = number(&stream["state"]["messages"]);
+            match stream["name"].as_str() {
+                Some(STREAM) => self.kept = self.kept.max(messages),
+                Some(RECORDS) => self.recorded = self.recorded.max(messages),
+                _ => continue,
+            }
+            let consumers = list(&stream["consumer_detail"]).into_iter();
+            for workers in consumers.filter(|consumer| consumer["name"] == "workers") {
+                let ended_to = number(&workers["ack_floor"]["stream_seq"]);
+                if ended_to >= self.ended_to {
+                    (self.ended_to, self.out) = (ended_to, number(&workers["num_ack_pending"]));
+                }
+            }
+        }
     }
 }
 
@@ -88,22 +110,15 @@ impl Place {
         format!("nats://{}/{STREAM}", self.servers())
     }
 
-    /// A replica that is behind tells less than is there, so what the furthest tells is taken.
+    /// By what all servers tell.
     pub(super) fn state(&self) -> Result<State> {
-        let mut furthest = State::default();
+        let mut state = State::default();
         for node in self.nodes() {
-            let told = node.monitor("/jsz?accounts=true&streams=true&consumers=true")?;
-            let state = state_of(&told);
-            furthest.kept = furthest.kept.max(state.kept);
-            furthest.recorded = furthest.recorded.max(state.recorded);
-            if state.ended_to >= furthest.ended_to {
-                furthest.ended_to = state.ended_to;
-                furthest.out = state.out;
-            }
+            state.add(&node.monitor("/jsz?accounts=true&streams=true&consumers=true")?);
         }
-        match furthest.kept {
+        match state.kept {
             0 => bail!("no server tells of the stream {STREAM}"),
-            _ => Ok(furthest),
+            _ => Ok(state),
         }
     }
 
@@ -112,28 +127,6 @@ impl Place {
             Self::One(server) => vec![server],
             Self::Cluster(cluster) => (0..cluster.size()).map(|node| cluster.node(node)).collect(),
         }
-    }
-}
-
-/// What one server tells of the streams of the inbox; nothing of what it does not have.
-fn state_of(told: &Value) -> State {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let accounts = list(&told["account_details"]).into_iter();
-    let streams: Vec<Value> = accounts
-        .flat_map(|told| list(&told["stream_detail"]))
-        .collect();
-    let named = |all: &[Value], name: &str| {
-        let found = all.iter().find(|told| told["name"] == name);
-        found.cloned().unwrap_or_default()
-    };
-    let [events, records] = [STREAM, RECORDS].map(|name| named(&streams, name));
-    let workers = named(&list(&events["consumer_detail"]), "workers");
-    let number = |value: &Value| value.as_u64().unwrap_or_default();
-    State {
-        kept: number(&events["state"]["messages"]),
-        recorded: number(&records["state"]["messages"]),
-        ended_to: number(&workers["ack_floor"]["stream_seq"]),
-        out: number(&workers["num_ack_pending"]),
     }
 }
 
@@ -147,25 +140,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_tells_is_read() {
-        let told = json!({ "account_details": [
-            { "name": "SYS" },
-            { "name": "$G", "stream_detail": [
-                { "name": "HEYGEN_RECORDS", "state": { "messages": 6 } },
-                { "name": "HEYGEN", "state": { "messages": 9 }, "consumer_detail": [
-                    { "name": "another", "ack_floor": { "stream_seq": 1 } },
-                    { "name": "workers", "ack_floor": { "stream_seq": 5 }, "num_ack_pending": 2 },
+    fn what_the_furthest_server_tells_is_read() {
+        let told = |messages: u64, ended_to: u64, out: u64| {
+            json!({ "account_details": [
+                { "name": "SYS" },
+                { "name": "$G", "stream_detail": [
+                    { "name": "HEYGEN_RECORDS", "state": { "messages": messages - 3 } },
+                    { "name": "HEYGEN", "state": { "messages": messages }, "consumer_detail": [
+                        { "name": "another", "ack_floor": { "stream_seq": 100 } },
+                        { "name": "workers", "ack_floor": { "stream_seq": ended_to }, "num_ack_pending": out },
+                    ] },
                 ] },
-            ] },
-        ] });
+            ] })
+        };
+        let mut state = State::default();
+        for told in [told(8, 4, 3), told(9, 5, 2), json!({}), told(7, 3, 4)] {
+            state.add(&told);
+        }
         let expected = State {
             kept: 9,
             recorded: 6,
             ended_to: 5,
             out: 2,
         };
-        assert_eq!(state_of(&told), expected);
-        assert_eq!(state_of(&json!({})), State::default());
+        assert_eq!(state, expected);
     }
 
     #[track_caller]
