@@ -1,12 +1,10 @@
 //! Several servers that form a cluster.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use serde_json::Value;
 
 use crate::gate::Gate;
-use crate::options::{Membership, Options};
+use crate::options::Options;
 use crate::program::Program;
 use crate::server::{Server, with_other_ports_on_a_clash};
 use crate::{ports, wait};
@@ -32,11 +30,8 @@ impl Cluster {
     pub fn start(program: Program, size: usize, options: &Options) -> Result<Self> {
         with_other_ports_on_a_clash(|| {
             let mut cluster = Self::new(program, size, options)?;
-            match cluster.restart_all() {
-                Ok(()) => Ok(Ok(cluster)),
-                Err(error) if cluster.nodes.iter().any(Server::lost_its_ports) => Ok(Err(error)),
-                Err(error) => Err(error),
-            }
+            cluster.restart_all()?;
+            Ok(cluster)
         })
     }
 
@@ -46,32 +41,31 @@ impl Cluster {
             .collect::<Result<Vec<_>>>()?;
         // Another cluster may get a port of this one after it: with the same name they would become one.
         let name = format!("test-{}-{}", std::process::id(), listens[0].port());
+        let advertise = match options.has_direct_routes {
+            true => "",
+            false => NOWHERE,
+        };
         let mut cluster = Self {
             nodes: Vec::new(),
             gates: Vec::new(),
             is_cut: vec![false; size],
         };
-        for (from, &listen) in listens.iter().enumerate() {
+        for (from, listen) in listens.iter().enumerate() {
             let mut routes = Vec::new();
-            for (to, &direct) in listens.iter().enumerate() {
-                if to == from {
-                    continue;
+            for (to, &direct) in listens.iter().enumerate().filter(|(to, _)| *to != from) {
+                let mut address = direct;
+                if !options.has_direct_routes {
+                    let gate = Gate::to(direct)?;
+                    address = gate.address();
+                    cluster.gates.push(Way { from, to, gate });
                 }
-                if options.has_direct_routes {
-                    routes.push(direct);
-                    continue;
-                }
-                let gate = Gate::to(direct)?;
-                routes.push(gate.address());
-                cluster.gates.push(Way { from, to, gate });
+                routes.push(format!("\"nats-route://{address}\""));
             }
-            let membership = Membership {
-                name: name.clone(),
-                listen,
-                advertise: (!options.has_direct_routes).then_some(NOWHERE),
-                routes,
-            };
-            let server = Server::new(program, options, &format!("n{from}"), Some(&membership))?;
+            let routes = routes.join(", ");
+            let block = format!(
+                "cluster {{\nname: \"{name}\"\nlisten: \"{listen}\"\n{advertise}routes: [{routes}]\n}}\n"
+            );
+            let server = Server::new(program, options, &format!("n{from}"), &block)?;
             cluster.nodes.push(server);
         }
         Ok(cluster)
@@ -124,11 +118,6 @@ impl Cluster {
         self.set_cut(node, false)
     }
 
-    /// Stops all nodes in order, one after the other.
-    pub fn stop_all(&mut self) -> Result<()> {
-        self.nodes.iter_mut().try_for_each(Server::stop)
-    }
-
     /// Ends all nodes at once, with SIGKILL.
     pub fn kill_all(&mut self) -> Result<()> {
         self.nodes.iter_mut().try_for_each(Server::kill)
@@ -137,7 +126,7 @@ impl Cluster {
     /// Starts all nodes, on the same ports and data, and waits until the cluster is [ready](Self::wait_until_ready);
     /// those that still run are stopped first.
     pub fn restart_all(&mut self) -> Result<()> {
-        self.stop_all()?;
+        self.nodes.iter_mut().try_for_each(Server::stop)?;
         self.nodes.iter_mut().try_for_each(Server::spawn)?;
         self.nodes
             .iter_mut()
@@ -152,11 +141,7 @@ impl Cluster {
                 .map_err(|error| node.with_log(&error))?;
         }
         wait::until("the cluster to be ready", || {
-            let asked = self
-                .nodes
-                .iter()
-                .try_for_each(|node| self.check_ready(node));
-            Ok(asked.map_err(|error| format!("{error:#}")))
+            Ok(self.check_ready().map_err(|error| format!("{error:#}")))
         })
         .map_err(|error| {
             self.nodes
@@ -170,19 +155,10 @@ impl Cluster {
     /// The stream is found by its name in any account.
     pub fn leader_of_stream(&self, stream: &str) -> Result<usize> {
         let path = "/jsz?accounts=true&streams=true&config=true";
-        let what = format!("a leader of stream {stream}");
-        self.wait_for_leader(&what, path, |answer| leader_of(answer, stream))
-    }
-
-    /// The node that leads the cluster's own group, once the greater part of all nodes agree on it and it says so itself.
-    pub fn meta_leader(&self) -> Result<usize> {
-        self.wait_for_leader("a meta leader", "/jsz", meta_leader_of)
-    }
-
-    /// The meta leader as one node sees it now; `None` when it sees none.
-    pub fn meta_leader_seen_by(&self, node: usize) -> Result<Option<usize>> {
-        let answer = self.nodes[node].monitor("/jsz")?;
-        Ok(meta_leader_of(&answer).and_then(|name| self.number(&name)))
+        wait::until(&format!("a leader of stream {stream}"), || {
+            let seen = self.leaders(path, |answer| leader_of(answer, stream));
+            Ok(agreed(&seen).ok_or_else(|| format!("the nodes see {seen:?}")))
+        })
     }
 
     /// The nodes that one node has routes to now. Nodes that do not answer are left out: they are known by what they tell.
@@ -210,43 +186,25 @@ impl Cluster {
         Ok(())
     }
 
-    fn check_ready(&self, node: &Server) -> Result<()> {
-        node.monitor("/healthz")?;
-        let number = self.number(node.name()).context("a node has no number")?;
-        let routes = self.routes_of(number)?;
-        if routes.len() + 1 != self.size() {
-            bail!("{} has routes to the nodes {routes:?} alone", node.name());
+    fn check_ready(&self) -> Result<()> {
+        for (number, node) in self.nodes.iter().enumerate() {
+            node.monitor("/healthz")?;
+            let routes = self.routes_of(number)?;
+            if routes.len() + 1 != self.size() {
+                bail!("n{number} has routes to the nodes {routes:?} alone");
+            }
         }
-        let [own, first] = [number, 0].map(|node| self.meta_leader_seen_by(node));
-        let (own, first) = (own?, first?);
-        if own.is_none() || own != first {
-            bail!(
-                "{} sees {own:?} as meta leader, and n0 {first:?}",
-                node.name()
-            );
+        let seen = self.leaders("/jsz", |answer| number(&answer["meta_cluster"]["leader"]));
+        if seen.contains(&None) || seen.iter().any(|leader| *leader != seen[0]) {
+            bail!("as meta leader the nodes see {seen:?}");
         }
         Ok(())
     }
 
-    fn wait_for_leader(
-        &self,
-        what: &str,
-        path: &str,
-        leader: impl Fn(&Value) -> Option<String>,
-    ) -> Result<usize> {
-        wait::until(what, || {
-            let seen: Vec<Option<usize>> = self
-                .nodes
-                .iter()
-                .map(|node| leader(&node.monitor(path).ok()?))
-                .map(|name| self.number(&name?))
-                .collect();
-            Ok(agreed(&seen).ok_or_else(|| format!("the nodes see {seen:?}")))
-        })
-    }
-
-    fn number(&self, name: &str) -> Option<usize> {
-        self.nodes.iter().position(|node| node.name() == name)
+    /// The leader that each node names now; `None` when it names none, or does not answer.
+    fn leaders(&self, path: &str, leader: impl Fn(&Value) -> Option<usize>) -> Vec<Option<usize>> {
+        let seen = self.nodes.iter().map(|node| node.monitor(path).ok());
+        seen.map(|answer| leader(&answer?)).collect()
     }
 }
 
@@ -258,28 +216,24 @@ fn agreed(seen: &[Option<usize>]) -> Option<usize> {
     })
 }
 
-fn meta_leader_of(answer: &Value) -> Option<String> {
-    named(&answer["meta_cluster"]["leader"])
-}
-
-fn leader_of(answer: &Value, stream: &str) -> Option<String> {
+fn leader_of(answer: &Value, stream: &str) -> Option<usize> {
     let accounts = answer["account_details"].as_array()?;
     let mut streams = accounts
         .iter()
         .filter_map(|account| account["stream_detail"].as_array())
         .flatten();
     let found = streams.find(|detail| detail["name"] == stream)?;
-    named(&found["cluster"]["leader"])
+    number(&found["cluster"]["leader"])
 }
 
-fn named(value: &Value) -> Option<String> {
-    let name = value.as_str().filter(|name| !name.is_empty())?;
-    Some(name.to_owned())
+/// 2 of `n2`.
+fn number(name: &Value) -> Option<usize> {
+    name.as_str()?.strip_prefix('n')?.parse().ok()
 }
 
 /// Where nodes are told to look for each other: nobody listens there, so that all they have is their ways through our gates.
 /// Without it each would tell the others where the gate leads.
-const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+const NOWHERE: &str = "advertise: \"127.0.0.1:1\"\n";
 
 #[cfg(test)]
 mod tests {
@@ -301,7 +255,6 @@ mod tests {
     #[test]
     fn a_stream_is_found_in_any_account() {
         let answer = json!({
-            "meta_cluster": { "leader": "" },
             "account_details": [
                 { "name": "$G" },
                 { "name": "A", "stream_detail": [
@@ -311,9 +264,8 @@ mod tests {
                 ] },
             ],
         });
-        assert_eq!(leader_of(&answer, "Y").as_deref(), Some("n2"));
+        assert_eq!(leader_of(&answer, "Y"), Some(2));
         assert_eq!(leader_of(&answer, "Z"), None);
         assert_eq!(leader_of(&answer, "W"), None);
-        assert_eq!(meta_leader_of(&answer), None);
     }
 }

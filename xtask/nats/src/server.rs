@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::options::{Membership, Options, Setting};
+use crate::options::Options;
 use crate::program::Program;
 use crate::{monitor, ports, wait};
 
@@ -30,22 +30,18 @@ impl Server {
     /// Starts a server and waits until it is healthy.
     pub fn start(program: Program, options: &Options) -> Result<Self> {
         with_other_ports_on_a_clash(|| {
-            let mut server = Self::new(program, options, ALONE, None)?;
-            server.spawn()?;
-            match server.wait_until_ready() {
-                Ok(()) => Ok(Ok(server)),
-                Err(error) if server.lost_its_ports() => Ok(Err(error)),
-                Err(error) => Err(error),
-            }
+            let mut server = Self::new(program, options, ALONE, "")?;
+            server.restart()?;
+            Ok(server)
         })
     }
 
-    /// Prepares a server that does not run yet.
+    /// Prepares a server that does not run yet; `cluster` is that block of the configuration.
     pub(crate) fn new(
         program: Program,
         options: &Options,
         name: &str,
-        cluster: Option<&Membership>,
+        cluster: &str,
     ) -> Result<Self> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("nats-");
@@ -54,36 +50,35 @@ impl Server {
             None => builder.tempdir(),
         };
         let folder = folder.context("make a folder for nats-server")?;
+        let [client, monitor] = [ports::free()?, ports::free()?];
+        let sync = match program.knows_sync_always()? {
+            // In quotes: `2m` without them is a number of millions.
+            true => format!(
+                "sync_interval: \"{}\"",
+                options.sync_interval.as_deref().unwrap_or("always")
+            ),
+            false => String::new(),
+        };
+        let text = format!(
+            "server_name: \"{name}\"\n\
+             listen: \"{client}\"\n\
+             http: \"{monitor}\"\n\
+             jetstream {{\nstore_dir: \"{store}\"\n{sync}\n}}\n\
+             {cluster}\
+             {config}",
+            store = folder.path().join("store").display(),
+            config = options.config,
+        );
         let server = Self {
             program,
             name: name.to_owned(),
-            client: ports::free()?,
-            monitor: ports::free()?,
+            client,
+            monitor,
             folder,
             child: None,
         };
-        let text = options.text(&Setting {
-            name,
-            client: server.client,
-            monitor: server.monitor,
-            store: &server.store(),
-            knows_sync_always: program.knows_sync_always()?,
-            cluster,
-        });
         fs::write(server.config(), text).context("write the configuration of nats-server")?;
         Ok(server)
-    }
-
-    /// Which program it is.
-    #[must_use]
-    pub fn program(&self) -> Program {
-        self.program
-    }
-
-    /// Its name: `single`, or `n0`, `n1` and so on in a cluster.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
     }
 
     /// `nats://127.0.0.1:PORT`. The port stays the same however often it is started again.
@@ -102,18 +97,6 @@ impl Server {
     #[must_use]
     pub fn monitor_url(&self) -> String {
         format!("http://{}", self.monitor)
-    }
-
-    /// The id of its process, while it runs.
-    #[must_use]
-    pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
-    }
-
-    /// Where JetStream keeps its files.
-    #[must_use]
-    pub fn store(&self) -> PathBuf {
-        self.folder.path().join("store")
     }
 
     /// All that it has logged since it was first started.
@@ -144,7 +127,12 @@ impl Server {
         self.signal("TERM")?;
         // A paused process would get the other signal only afterwards.
         self.signal("CONT")?;
-        wait::until("nats-server to end", || self.ended())?;
+        wait::until("nats-server to end", || {
+            Ok(self
+                .has_ended()?
+                .then_some(())
+                .ok_or_else(|| "it still runs".to_owned()))
+        })?;
         self.child = None;
         Ok(())
     }
@@ -191,7 +179,7 @@ impl Server {
 
     pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
         // `/healthz` of a node waits for its cluster.
-        let path = match self.is_alone() {
+        let path = match self.name == ALONE {
             true => "/healthz",
             false => "/varz",
         };
@@ -203,11 +191,11 @@ impl Server {
         waited.map_err(|error| self.with_log(&error))
     }
 
-    /// An error when it has ended by itself.
+    /// An error when it does not run.
     pub(crate) fn check_running(&mut self) -> Result<()> {
-        match self.ended()? {
-            Ok(()) => bail!("nats-server {} has ended", self.name),
-            Err(_) => Ok(()),
+        match self.has_ended()? {
+            true => bail!("nats-server {} has ended", self.name),
+            false => Ok(()),
         }
     }
 
@@ -223,36 +211,25 @@ impl Server {
         )
     }
 
-    /// Whether it has ended because somebody else had one of its ports.
-    pub(crate) fn lost_its_ports(&self) -> bool {
-        self.log()
-            .is_ok_and(|log| log.contains("address already in use"))
-    }
-
-    fn is_alone(&self) -> bool {
-        self.name == ALONE
-    }
-
     fn answers(&self, path: &str) -> Result<()> {
         TcpStream::connect_timeout(&self.client, Duration::from_secs(5))
             .with_context(|| format!("connect to {}", self.client))?;
         self.monitor(path).map(drop)
     }
 
-    /// `Ok(Err(_))` while it runs.
-    fn ended(&mut self) -> Result<Result<(), String>> {
+    fn has_ended(&mut self) -> Result<bool> {
         let Some(child) = &mut self.child else {
-            return Ok(Ok(()));
+            return Ok(true);
         };
         let status = child.try_wait().context("look after nats-server")?;
-        Ok(status.map(drop).ok_or_else(|| "it still runs".to_owned()))
+        Ok(status.is_some())
     }
 
     fn signal(&mut self, name: &str) -> Result<()> {
         // The id of a process that has ended may be somebody else's by now; until `try_wait` has seen that, it is not.
         self.check_running()?;
-        let Some(id) = self.pid() else {
-            bail!("nats-server {} does not run", self.name);
+        let Some(id) = self.child.as_ref().map(Child::id) else {
+            return Ok(());
         };
         let status = Command::new("sh")
             .args(["-c", &format!("kill -{name} {id}")])
@@ -280,16 +257,15 @@ impl Drop for Server {
     }
 }
 
-/// Starts something until no port of it was taken by somebody else meanwhile; `start` returns `Ok(Err(_))` when one was.
-pub(crate) fn with_other_ports_on_a_clash<T>(
-    mut start: impl FnMut() -> Result<Result<T>>,
-) -> Result<T> {
+/// Starts something again, with other ports, when the log that its error shows says that somebody else had taken one.
+pub(crate) fn with_other_ports_on_a_clash<T>(start: impl Fn() -> Result<T>) -> Result<T> {
     for _ in 1..TRIES {
-        if let Ok(started) = start()? {
-            return Ok(started);
+        match start() {
+            Err(error) if error.to_string().contains("address already in use") => {}
+            started => return started,
         }
     }
-    start()?
+    start()
 }
 
 const ALONE: &str = "single";

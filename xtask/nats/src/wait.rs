@@ -25,25 +25,3 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Result<Result<T, String>>) 
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn asks_until_there_is_an_answer() {
-        let mut asked = 0;
-        let answer = until("the third time", || {
-            asked += 1;
-            Ok((asked == 3).then_some("three").ok_or(String::new()))
-        });
-        assert_eq!(answer.unwrap(), "three");
-        assert_eq!(asked, 3);
-    }
-
-    #[test]
-    fn an_error_ends_the_waiting() {
-        let answer: Result<()> = until("nothing", || bail!("it is gone"));
-        assert_eq!(answer.unwrap_err().to_string(), "it is gone");
-    }
-}

@@ -1,5 +1,4 @@
-//! Real servers, of both programs. `cargo xtask nats` brings them.
+//! Real servers, of both programs. `cargo xtask nats` brings them. That data outlives them, the tests of heygen-inbox show.
 
-mod client;
 mod cluster;
 mod server;
