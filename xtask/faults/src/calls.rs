@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::ops::RangeInclusive;
-use std::process::Output;
 use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
+use xtask_harness::audit::Ledger;
+use xtask_harness::ground::told;
 
-use xtask_harness::audit::{Audit, Ledger};
-use xtask_harness::event::Events;
-use xtask_harness::ground::{Home, told};
-use xtask_harness::report::Report;
-
-use crate::shim::{EIO, ENOSPC, Errno, Failing, Lasting, Shim};
-use crate::{Ground, Row};
+use crate::shim::{Shim, Way};
+use crate::{Ground, Row, Trial};
 
 mod serving;
 
@@ -22,150 +18,82 @@ until nothing fails any more, while deliveries are taken in, a file of the first
 `serve` starts, answers, and brings its log into the file: whatever failed, the file is sound, nothing is lost, and the next try succeeds";
 
 pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let mut total = Sum::default();
+    let mut row = Row::default();
     for part in PARTS {
-        total.add(all_ways(ground, |way| part.run(ground, way))?);
+        row.add(all_ways(ground, |way| part.run(ground, way))?);
     }
-    total.add(all_ways(ground, |way| serving::starts(ground, way))?);
-    total.add(all_ways(ground, |way| serving::answers(ground, way))?);
-    total.add(serving::checkpoints(ground)?);
-    let Sum { audit, mut report } = total;
-    report.note("what was taken in by `inbox import` is counted as a request and as answered");
-    Ok(Row {
-        kills: 0,
-        audit,
-        report,
-    })
+    row.add(all_ways(ground, |way| serving::starts(ground, way))?);
+    row.add(all_ways(ground, |way| serving::answers(ground, way))?);
+    row.add(serving::checkpoints(ground)?);
+    row.report
+        .note("what was taken in by `inbox import` is counted as a request and as answered");
+    Ok(row)
 }
 
-/// How calls fail.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    lasting: Lasting,
-    error: Errno,
-}
-
-/// The first alone on a short run.
-const WAYS: [Way; 3] = [
-    Way {
-        lasting: Lasting::Once,
-        error: EIO,
-    },
-    Way {
-        lasting: Lasting::ForGood,
-        error: EIO,
-    },
-    Way {
-        lasting: Lasting::Once,
-        error: ENOSPC,
-    },
-];
-
-impl Way {
-    fn told(self) -> String {
-        let lasting = match self.lasting {
-            Lasting::Once => "once",
-            Lasting::ForGood => "for good",
-        };
-        format!("{} {lasting}", self.error.name)
-    }
-
-    /// The n-th call on any file fails so.
-    fn at(self, n: u64) -> Failing<'static> {
-        Failing {
-            calls: "any",
-            from: n,
-            lasting: self.lasting,
-            error: self.error,
-            of: "*",
-        }
-    }
-}
-
-/// What several runs came to.
-#[derive(Debug, Default)]
-struct Sum {
-    audit: Audit,
-    report: Report,
-}
-
-impl Sum {
-    fn add(&mut self, other: Self) {
-        self.audit.add(&other.audit);
-        self.report.add(other.report);
-    }
-
-    /// Notes what a file holds at its end, and whether it is sound.
-    fn look(
-        &mut self,
-        home: &Home,
-        ledger: &Ledger,
-        events: &Events,
-        when: impl Fn() -> String,
-    ) -> Result<()> {
-        let audit = home.audit(ledger, events).with_context(&when)?;
-        if !audit.is_sound() {
-            self.report.wrong(format!("{}: {audit:?}", when()));
-        }
-        self.audit.add(&audit);
-        let flaws = home.flaws()?;
-        let flaws = flaws.map(|flaws| format!("{}: {flaws}", when()));
-        self.report.wrong.extend(flaws);
-        Ok(())
-    }
-}
-
-/// Runs it for every way at a time: each mostly waits for the disk.
-fn all_ways(ground: &Ground, run: impl Fn(Way) -> Result<Sum> + Sync) -> Result<Sum> {
-    let ways = ground.size(&WAYS[..], &WAYS[..1]);
+/// Runs it for every way at a time, for each mostly waits for the disk; for the first alone on a short run.
+fn all_ways(ground: &Ground, run: impl Fn(Way) -> Result<Row> + Sync) -> Result<Row> {
+    let ways = ground.size(&Way::ALL[..], &Way::ALL[..1]);
     let run = &run;
-    let sums: Vec<Result<Sum>> = thread::scope(|scope| {
+    thread::scope(|scope| {
         let threads: Vec<_> = ways
             .iter()
             .map(|&way| scope.spawn(move || run(way)))
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
-            .collect()
-    });
-    let mut total = Sum::default();
-    for sum in sums {
-        total.add(sum?);
-    }
-    Ok(total)
+        let mut row = Row::default();
+        for thread in threads {
+            row.add(thread.join().map_err(|_| anyhow!("a thread panicked"))??);
+        }
+        Ok(row)
+    })
 }
 
-/// `each of 54 calls`.
-fn calls_told(calls: u64, step: usize) -> String {
-    match step {
-        1 => format!("each of {calls} calls"),
-        step => format!("every {step}th of {calls} calls"),
+/// Tries with the first call failing, then with the second, and so on, until none has failed; `tried` says whether one has, and is
+/// told what to call it. Returns which calls failed, in words.
+fn every_call(
+    ground: &Ground,
+    what: &str,
+    way: Way,
+    mut tried: impl FnMut(u64, &str) -> Result<bool>,
+) -> Result<String> {
+    let way = way.told();
+    let step = ground.size(1, QUICK_STEP);
+    for n in (1..=MOST_CALLS).step_by(step) {
+        let when = format!("{what}, {way} at call {n}");
+        if tried(n, &when).with_context(|| when.clone())? {
+            continue;
+        }
+        return match (n, step) {
+            (1, _) => bail!("{when}: no call was made to fail"),
+            (_, 1) => Ok(format!("{what}: {way} at each of {} calls", n - 1)),
+            _ => Ok(format!(
+                "{what}: {way} at every {step}th of {} calls",
+                n - 1
+            )),
+        };
     }
+    bail!("{what}: still failing after {MOST_CALLS} calls")
+}
+
+/// An inbox, and a shim that looks at its file.
+fn stage(ground: &Ground, name: &str) -> Result<(Trial, Shim)> {
+    let name = format!("calls {name}").replace(' ', "-");
+    let trial = Trial::of(ground, &name, PREFIX)?;
+    let shim = Shim::new(trial.home.inbox())?;
+    Ok((trial, shim))
 }
 
 /// A command that changes an inbox file and ends.
 struct Part {
     name: &'static str,
-    /// Of the events in the file.
-    prefix: &'static str,
-    /// What is there before.
-    before: Before,
     words: &'static [&'static str],
-    /// The events that must be there at the end, and at any time since `before`.
+    /// Whether it begins with [`FIRST_SCHEMA`] instead of what it would import.
+    is_first_schema: bool,
+    /// The events that must be there all the time.
     stay: RangeInclusive<u64>,
     /// Those that the command takes in.
     come: RangeInclusive<u64>,
-    /// Those that it deletes.
+    /// Those that it deletes: they are old and done.
     go: RangeInclusive<u64>,
-}
-
-enum Before {
-    Nothing,
-    /// A file as the first version made it.
-    FirstSchema,
-    /// Old deliveries; those of `go` are done.
-    Old,
 }
 
 /// An end before its beginning: none.
@@ -175,27 +103,24 @@ const NONE: RangeInclusive<u64> = 1..=0;
 const PARTS: &[Part] = &[
     Part {
         name: "taking in, from no file on",
-        prefix: "come",
-        before: Before::Nothing,
         words: &["inbox", "import", "new.jsonl", "--strict"],
+        is_first_schema: false,
         stay: NONE,
         come: 1..=8,
         go: NONE,
     },
     Part {
         name: "migration",
-        prefix: "old",
-        before: Before::FirstSchema,
-        words: &["inbox", "import", "none.jsonl"],
+        words: &["inbox", "import", "new.jsonl"],
+        is_first_schema: true,
         stay: 1..=12,
         come: NONE,
         go: NONE,
     },
     Part {
         name: "prune",
-        prefix: "aged",
-        before: Before::Old,
         words: &["inbox", "prune", "--older-than", "1d", "--yes"],
+        is_first_schema: false,
         stay: 1..=8,
         come: NONE,
         go: 9..=40,
@@ -203,115 +128,84 @@ const PARTS: &[Part] = &[
 ];
 
 impl Part {
-    fn run(&self, ground: &Ground, way: Way) -> Result<Sum> {
-        let name = format!("calls-{}-{}", self.prefix, way.told().replace(' ', "-"));
-        let (home, tools) = (ground.home(&name)?, ground.home(&format!("{name}-shim"))?);
-        let mut shim = Shim::of(tools, home.inbox())?;
-        let events = Events::new(self.prefix)?;
-        let mut sum = Sum::default();
-        let mut failed_in_vain = 0;
-        let step = ground.size(1, QUICK_STEP);
-        for n in (1..=MOST_CALLS).step_by(step) {
-            let when = || format!("{}, {} at call {n}", self.name, way.told());
-            home.empty()?;
-            self.prepare(&home, &events).with_context(when)?;
-            shim.fail(way.at(n))?;
-            let tried = home.run_with(shim.command(&home), self.words)?;
-            let failed = shim.failed()?;
-            self.check_between(&home, &events, &tried, &mut sum, when)?;
-            let again = home.run(self.words)?;
+    fn run(&self, ground: &Ground, way: Way) -> Result<Row> {
+        let (mut trial, mut shim) = stage(ground, &format!("{} {}", self.words[1], way.told()))?;
+        let (mut row, mut failed_in_vain) = (Row::default(), 0);
+        let tried = every_call(ground, self.name, way, |n, when| {
+            trial.home.empty()?;
+            self.prepare(&trial)?;
+            shim.fail(way, n, "any", "*")?;
+            let tried = trial.home.run_with(shim.command(&trial.home), self.words)?;
+            let (is_done, has_failed) = (tried.status.success(), shim.has_failed()?);
+            if !is_done && !has_failed {
+                bail!("it failed of itself: {}", told(&tried));
+            }
+            let between = self.flaws_between(&mut trial, is_done)?;
+            trial.report.wrong.extend(between);
+            let again = trial.home.run(self.words)?;
             if !again.status.success() {
                 let said = told(&again);
-                sum.report
-                    .wrong(format!("{}: the next try failed: {said}", when()));
+                trial.report.wrong(format!("the next try failed: {said}"));
             }
-            sum.look(&home, &self.ledger(), &events, when)?;
-            if failed.is_empty() {
-                if !tried.status.success() {
-                    bail!("{}: it failed of itself: {}", when(), told(&tried));
-                }
-                sum.report.note(format!(
-                    "{}: {} at {}; {failed_in_vain} times the command succeeded all the same",
-                    self.name,
-                    way.told(),
-                    calls_told(n - 1, step)
-                ));
-                return Ok(sum);
-            }
-            failed_in_vain += u64::from(tried.status.success());
-        }
-        bail!("{}: still failing after {MOST_CALLS} calls", self.name)
+            // This must be there in the end, and nothing else.
+            trial.ledger = Ledger::of(self.stay.clone().chain(self.come.clone()), 200);
+            row.add(trial.look()?.at(when));
+            failed_in_vain += u64::from(is_done && has_failed);
+            Ok(has_failed)
+        })?;
+        row.report.note(format!(
+            "{tried}; {failed_in_vain} times the command succeeded all the same"
+        ));
+        Ok(row)
     }
 
-    fn prepare(&self, home: &Home, events: &Events) -> Result<()> {
+    fn prepare(&self, trial: &Trial) -> Result<()> {
         let write = |name: &str, bytes: &[u8]| {
-            fs::write(home.folder().join(name), bytes).with_context(|| format!("write {name}"))
+            let path = trial.home.folder().join(name);
+            fs::write(path, bytes).with_context(|| format!("write {name}"))
         };
-        write("none.jsonl", b"")?;
         let lines = |range: &RangeInclusive<u64>, state| -> String {
-            range
-                .clone()
-                .map(|number| events.line(number, state))
-                .collect()
+            let lines = range.clone().map(|number| trial.events.line(number, state));
+            lines.collect()
         };
         write("new.jsonl", lines(&self.come, "pending").as_bytes())?;
-        match self.before {
-            Before::Nothing => {}
-            Before::FirstSchema => write("inbox.db", FIRST_SCHEMA)?,
-            Before::Old => {
-                let old = lines(&self.stay, "pending") + &lines(&self.go, "acknowledged");
-                home.import(&old)?;
-            }
+        if self.is_first_schema {
+            return write("inbox.db", FIRST_SCHEMA);
         }
-        Ok(())
+        let old = lines(&self.stay, "pending") + &lines(&self.go, "acknowledged");
+        match old.is_empty() {
+            true => Ok(()),
+            false => trial.home.import(&old),
+        }
     }
 
-    /// After the failure and before anything mends it: what was there is there, whatever the file has become.
-    fn check_between(
-        &self,
-        home: &Home,
-        events: &Events,
-        tried: &Output,
-        sum: &mut Sum,
-        when: impl Fn() -> String,
-    ) -> Result<()> {
-        let output = home.run(&["inbox", "check", "--full"])?;
+    /// After the failure and before the next try: what was there is there, whatever the file has become.
+    fn flaws_between(&self, trial: &mut Trial, is_done: bool) -> Result<Option<String>> {
+        let output = trial.home.run(&["inbox", "check", "--full"])?;
         let said = told(&output);
         if NOT_MADE_YET.iter().any(|words| said.contains(words)) {
-            // Not made or brought up to date yet; the next try shows what is in it.
-            if tried.status.success() {
-                sum.report.wrong(format!("{}: done, but {said}", when()));
-            }
-            return Ok(());
+            // The next try shows what is in it.
+            return Ok(is_done.then(|| format!("done, but {said}")));
         }
         if !output.status.success() {
-            sum.report.wrong(format!("{}: inbox check: {said}", when()));
-            return Ok(());
+            return Ok(Some(format!("inbox check: {said}")));
         }
-        let is_done = tried.status.success();
-        let mut ledger = Ledger::of(self.stay.clone(), 200);
-        ledger.add(Ledger::of(
-            self.come.clone(),
-            if is_done { 200 } else { 503 },
-        ));
+        trial.ledger = Ledger::of(self.stay.clone(), 200);
+        // Undone, what was to come and what was to go may be there.
+        let come = Ledger::of(self.come.clone(), if is_done { 200 } else { 503 });
+        trial.ledger.add(come);
         if !is_done {
-            ledger.add(Ledger::of(self.go.clone(), 503));
+            trial.ledger.add(Ledger::of(self.go.clone(), 503));
         }
-        let audit = home.audit(&ledger, events)?;
-        if !audit.is_sound() {
-            sum.report
-                .wrong(format!("{}, before the next try: {audit:?}", when()));
-        }
-        Ok(())
-    }
-
-    /// What must be there in the end, and nothing else.
-    fn ledger(&self) -> Ledger {
-        Ledger::of(self.stay.clone().chain(self.come.clone()), 200)
+        let audit = trial.audit()?;
+        Ok((!audit.is_sound()).then(|| format!("before the next try: {audit:?}")))
     }
 }
 
 const FIRST_SCHEMA: &[u8] = include_bytes!("../../../crates/heygen-inbox/tests/files/schema_1.db");
+
+/// Of the events in [`FIRST_SCHEMA`].
+const PREFIX: &str = "old";
 
 /// What `inbox check` says of a file that nobody has finished making.
 const NOT_MADE_YET: [&str; 3] = ["no inbox at", "has schema version", "was not completed"];

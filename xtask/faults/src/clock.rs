@@ -2,22 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-
-use xtask_harness::event::Events;
-use xtask_harness::ground::{Home, told};
-use xtask_harness::load::Load;
+use xtask_harness::ground::told;
 use xtask_harness::probes::{Connection, Prober};
-use xtask_harness::report::Report;
 
 use crate::shim::Shim;
 use crate::sink::Sink;
-use crate::{Ground, Row};
+use crate::{Ground, Row, Trial};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
 or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is dispatched until done";
@@ -25,19 +19,15 @@ or retry, and old deliveries are pruned: no post fails by it, ids are unique, ev
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     let jumps = ground.size(30, 5);
     let mut random = ground.random("clock");
-    let (home, tools) = (ground.home("clock")?, ground.home("clock-shim")?);
-    let shim = Shim::of(tools, home.inbox())?;
-    shim.set_clock(0)?;
-    let events = Events::new(format!("clock-{}", ground.seed))?;
+    let mut trial = Trial::new(ground, "clock")?;
+    let shim = Shim::new(trial.home.inbox())?;
     // Deliveries of long ago, all of them done.
-    let old = OLD.map(|number| events.line(number, "acknowledged"));
-    home.import(&old.collect::<String>())?;
-    let sink = Sink::start()?;
-    let server = sink.serve(&home, shim.command(&home))?;
+    let old = OLD.map(|number| trial.events.line(number, "acknowledged"));
+    trial.home.import(&old.collect::<String>())?;
+    let sink = Sink::of_halves()?;
+    let server = sink.serve(&trial.home, shim.command(&trial.home))?;
     let prober = Prober::start(server.address, Connection::New);
-    let next = Arc::new(AtomicU64::new(0));
-    let load = Load::start(server.address, CONNECTIONS, &events, &next, Vec::new());
-    let mut report = Report::default();
+    let load = trial.load(&server, CONNECTIONS);
     let mut pruned = 0;
     for jump in 0..jumps {
         thread::sleep(BETWEEN);
@@ -45,39 +35,35 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         if jump % 3 == 2 {
             // By a clock that jumps as well. Nothing that was posted is that old.
             let words = ["inbox", "prune", "--older-than", "30d", "--yes"];
-            let output = home.run_with(shim.command(&home), &words)?;
+            let output = trial.home.run_with(shim.command(&trial.home), &words)?;
             match output.status.success() {
                 true => pruned += 1,
-                false => report.wrong(format!("prune failed: {}", told(&output))),
+                false => trial
+                    .report
+                    .wrong(format!("prune failed: {}", told(&output))),
             }
         }
     }
     let probes = prober.stop()?;
-    let mut ledger = load.stop()?;
-    report.wrong_if(ledger.failed(), "posts failed");
-    report.wrong.extend(probes.wrong());
+    trial.ledger = load.stop()?;
+    let failed = trial.ledger.failed();
+    trial.report.wrong_if(failed, "posts failed");
+    trial.report.wrong.extend(probes.wrong());
     shim.set_clock(0)?;
-    let reached = || sink.taken().into_iter().collect();
-    home.settle(server, &mut ledger, &events, reached, &mut report)?;
-    // They were never posted, and none of them may be left.
-    ledger.sent.extend(OLD);
-    report.note(format!(
+    look_at_records(&mut trial)?;
+    let mut row = trial.settle(server, || sink.subjects())?;
+    row.report.note(format!(
         "{jumps} jumps to within {MOST_HOURS} hours of the true time, {pruned} times pruned meanwhile; handlers put off {} \
          deliveries; {}",
-        sink.put_off(),
+        sink.seen().refused,
         probes.told()
     ));
-    look_at_records(&home, &events, &mut report)?;
-    Ok(Row {
-        kills: 0,
-        audit: home.audit(&ledger, &events)?,
-        report,
-    })
+    Ok(row)
 }
 
 /// Every record has an id of its own, the clock was indeed elsewhere now and then, and what is old is gone.
-fn look_at_records(home: &Home, events: &Events, report: &mut Report) -> Result<()> {
-    let records = home.records()?;
+fn look_at_records(trial: &mut Trial) -> Result<()> {
+    let records = trial.home.records()?;
     let texts = |name: &'static str| {
         records
             .iter()
@@ -89,9 +75,10 @@ fn look_at_records(home: &Home, events: &Events, report: &mut Report) -> Result<
         .filter_map(|time| time.get(..13))
         .collect();
     let old = texts("subject_id")
-        .filter_map(|subject| events.number(subject))
+        .filter_map(|subject| trial.events.number(subject))
         .filter(|number| OLD.contains(number))
         .count();
+    let report = &mut trial.report;
     report.wrong_if(
         records.len() - ids.len(),
         "records share an id with another",

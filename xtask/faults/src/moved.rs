@@ -2,92 +2,80 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
-use xtask_harness::audit::Ledger;
+use anyhow::{Context, Result, ensure};
 use xtask_harness::client::Client;
-use xtask_harness::event::Events;
 use xtask_harness::ground::Home;
-use xtask_harness::load::{Load, deliver_all};
-use xtask_harness::report::Report;
 
-use crate::{Ground, Row};
+use crate::trial::wait;
+use crate::{Ground, Row, Trial};
 
 pub(super) const WHAT: &str = "the inbox and its log are removed, or renamed and back, again and again while 16 connections deliver: 503 \
 while no inbox is there, everything answered before is in the copy beside it, and once that is imported nothing is lost or doubled";
 
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     let rounds = ground.size(20, 4);
-    let home = ground.home("moved")?;
-    let events = Events::new(format!("moved-{}", ground.seed))?;
-    let next = Arc::new(AtomicU64::new(0));
-    let mut ledger = Ledger::default();
-    let mut report = Report::default();
+    let mut trial = Trial::new(ground, "moved")?;
     for round in 0..rounds {
-        let mut server = home.serve(&[])?;
-        let address = server.address;
-        let load = Load::start(address, CONNECTIONS, &events, &next, ledger.unanswered());
+        let mut server = trial.home.serve(&[])?;
+        let load = trial.load(&server, CONNECTIONS);
         thread::sleep(BETWEEN);
+        let mut wrong = Vec::new();
         let is_removed = round % 2 == 0;
         if is_removed {
             for ending in ["", "-wal", "-shm"] {
-                fs::remove_file(beside(&home, ending)).context("remove the inbox")?;
+                fs::remove_file(beside(&trial.home, ending)).context("remove the inbox")?;
             }
-            if !within_patience(|| beside(&home, RESCUED).exists()) {
-                report.wrong(format!("round {round}: there is no copy"));
+            if !wait(PATIENCE, || beside(&trial.home, RESCUED).exists()) {
+                wrong.push("there is no copy");
             }
         } else {
-            let away = beside(&home, ".away");
-            fs::rename(home.inbox(), &away).context("rename the inbox")?;
+            let (inbox, away) = (trial.home.inbox(), beside(&trial.home, ".away"));
+            fs::rename(&inbox, &away).context("rename the inbox")?;
             thread::sleep(BETWEEN);
-            fs::rename(&away, home.inbox()).context("rename the inbox back")?;
-            let is_taken_again = within_patience(|| {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let status = Client::new(address).exchange(&events.request(number));
-                ledger.note(number, &status);
+            fs::rename(&away, &inbox).context("rename the inbox back")?;
+            let is_taken_again = wait(PATIENCE, || {
+                let number = trial.next.fetch_add(1, Ordering::Relaxed);
+                let request = trial.events.request(number);
+                let status = Client::new(server.address).exchange(&request);
+                trial.ledger.note(number, &status);
                 matches!(status, Ok(200..=299))
             });
             if !is_taken_again {
-                report.wrong(format!("round {round}: nothing was taken again"));
+                wrong.push("nothing was taken again");
             }
         }
         let part = load.stop()?;
         if !part.refused.contains_key(&503) {
-            report.wrong(format!("round {round}: nothing was refused"));
+            wrong.push("nothing was refused");
         }
-        report.wrong.extend(part.unexpected());
-        ledger.add(part);
+        trial.report.wrong.extend(part.unexpected());
+        trial.ledger.add(part);
         if server.ended()?.is_some() {
-            report.wrong(format!("round {round}: the process ended"));
+            wrong.push("the process ended");
         }
+        let wrong = wrong.iter().map(|wrong| format!("round {round}: {wrong}"));
+        trial.report.wrong.extend(wrong);
         if is_removed {
             server.kill()?;
-            bring_in(&home)?;
+            bring_in(&trial.home)?;
         } else {
             server.stop()?;
             // Made while the inbox was away, which has it all now.
-            let _ = fs::remove_file(beside(&home, RESCUED));
+            let _ = fs::remove_file(beside(&trial.home, RESCUED));
         }
     }
-    let server = home.serve(&[])?;
-    let request = |number| events.request(number);
-    ledger.add(deliver_all(server.address, ledger.unanswered(), request));
-    server.stop()?;
-    let (times, refused) = (rounds / 2, ledger.refused.get(&503).unwrap_or(&0));
-    report.note(format!(
-        "{times} times removed, {times} times renamed and back; {refused} posts 503, {} without an answer",
-        ledger.broken
+    let server = trial.home.serve(&[])?;
+    trial.deliver_again(&server);
+    let refused = trial.ledger.refused.get(&503).unwrap_or(&0);
+    let (times, broken) = (rounds / 2, trial.ledger.broken);
+    trial.report.note(format!(
+        "{times} times removed, {times} times renamed and back; {refused} posts 503, {broken} without an answer"
     ));
-    report.wrong.extend(home.flaws()?);
-    Ok(Row {
-        kills: 0,
-        audit: home.audit(&ledger, &events)?,
-        report,
-    })
+    trial.end(server)
 }
 
 fn beside(home: &Home, ending: &str) -> PathBuf {
@@ -100,21 +88,10 @@ fn bring_in(home: &Home) -> Result<()> {
     let mut export = home.command();
     export.args(["inbox", "export", "--output", "rescued.jsonl", "--inbox"]);
     let exported = export.arg(&copy).output().context("export the copy")?;
-    anyhow::ensure!(exported.status.success(), "the copy was not exported");
+    ensure!(exported.status.success(), "the copy was not exported");
     home.succeed(&["inbox", "import", "rescued.jsonl", "--trust", "--strict"])?;
     let _ = fs::remove_file(home.folder().join("rescued.jsonl"));
     fs::remove_file(&copy).context("remove the copy")
-}
-
-fn within_patience(mut is_so: impl FnMut() -> bool) -> bool {
-    let started = Instant::now();
-    while !is_so() {
-        if started.elapsed() > PATIENCE {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    true
 }
 
 const RESCUED: &str = ".rescued";

@@ -1,69 +1,98 @@
-//! [`Sink`]: an application that takes what is forwarded to it, and puts off half of it.
+//! [`Sink`]: an application that takes what is forwarded to it, or puts it off.
 
-use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use anyhow::Result;
 use xtask_harness::event::subject;
 use xtask_harness::ground::Home;
-use xtask_harness::listener::{Answer, Listener};
+use xtask_harness::listener::{Answer, Listener, Request};
 use xtask_harness::server::Server;
 
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(super) struct Sink {
     listener: Listener,
-    put_off: Arc<AtomicU64>,
-    taken: Arc<Mutex<BTreeSet<String>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What came to it.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// In that order, and as often as it was taken.
+    pub(super) taken: Vec<Taken>,
+    /// How often it said to come again.
+    pub(super) refused: u64,
+}
+
+/// A delivery that it took.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) subject: String,
+    pub(super) at: Instant,
 }
 
 impl Sink {
-    pub(super) fn start() -> Result<Self> {
-        let (put_off, taken) = <(Arc<AtomicU64>, Arc<Mutex<BTreeSet<String>>>)>::default();
-        let requests = AtomicU64::new(0);
-        let answering = (Arc::clone(&put_off), Arc::clone(&taken));
+    /// One that answers so, which may take its time.
+    pub(super) fn start(
+        answer: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let noting = Arc::clone(&seen);
         let listener = Listener::start(move |request| {
-            let (put_off, taken) = &answering;
-            if requests.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
-                put_off.fetch_add(1, Ordering::Relaxed);
-                return Answer::ComeAgain;
+            let answer = answer(request);
+            let mut seen = lock(&noting);
+            match answer {
+                Answer::Taken => seen.taken.push(Taken {
+                    subject: subject(&request.body),
+                    at: Instant::now(),
+                }),
+                _ => seen.refused += 1,
             }
-            let mut taken = taken.lock().unwrap_or_else(PoisonError::into_inner);
-            taken.insert(subject(&request.body));
-            Answer::Taken
+            answer
         })?;
-        Ok(Self {
-            listener,
-            put_off,
-            taken,
-        })
+        Ok(Self { listener, seen })
+    }
+
+    /// One that puts off every second request.
+    pub(super) fn of_halves() -> Result<Self> {
+        let requests = AtomicU64::new(0);
+        Self::start(
+            move |_| match requests.fetch_add(1, Ordering::Relaxed) % 2 {
+                0 => Answer::Taken,
+                _ => Answer::ComeAgain,
+            },
+        )
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}/", self.listener.address())
     }
 
     /// Starts a receiver whose failures are forwarded here, and soon once more where that is asked for; the rest it prints.
     pub(super) fn serve(&self, home: &Home, command: Command) -> Result<Server> {
-        let rule = format!("*.fail=forward:http://{}/", self.listener.address());
-        let on = [
-            "--on",
-            &rule,
-            "--on",
-            "*=print",
-            "--retry-max-attempts",
-            "10000",
-        ];
-        let retry = ["--retry-initial-delay", "0.05", "--retry-max-delay", "0.2"];
+        let rule = format!("*.fail=forward:{}", self.url());
+        let on = ["--on", &rule, "--on", "*=print"];
+        let retry = "--retry-max-attempts 10000 --retry-initial-delay 0.05 --retry-max-delay 0.2";
+        let retry: Vec<&str> = retry.split(' ').collect();
         home.serve_with(command, &[&on[..], &retry].concat())
     }
 
-    /// How often it said to come again.
-    pub(super) fn put_off(&self) -> u64 {
-        self.put_off.load(Ordering::Relaxed)
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.seen)
     }
 
-    /// The subjects of what it took.
-    pub(super) fn taken(&self) -> BTreeSet<String> {
-        let taken = self.taken.lock();
-        taken.unwrap_or_else(PoisonError::into_inner).clone()
+    /// Of what it took.
+    pub(super) fn subjects(&self) -> Vec<String> {
+        let seen = self.seen();
+        let subjects = seen.taken.iter().map(|taken| taken.subject.clone());
+        subjects.collect()
     }
+}
+
+/// Nothing is left half done by a thread that panics.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

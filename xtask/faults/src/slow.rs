@@ -3,19 +3,14 @@
 use std::io::{BufReader, Write as _};
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use anyhow::{Context, Result};
 use xtask_harness::client::{PATH, connect, read_answer};
-use xtask_harness::event::Events;
-use xtask_harness::load::{Load, deliver_all};
 use xtask_harness::probes::{Connection, Prober};
-use xtask_harness::report::Report;
 use xtask_harness::{open_files, tools};
 
-use crate::{Ground, Row};
+use crate::{Ground, Row, Trial};
 
 pub(super) const WHAT: &str = "10,000 connections of Debian's `slowhttptest` that send headers, then as many that send bodies, a few bytes \
 at a time, and 1,500 that read so, beside normal traffic, and a chunked body of 1 GiB without a length: normal traffic and probes \
@@ -25,15 +20,13 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let wanted = ground.size(10_000, 500);
     let connections =
         wanted.min(open_files::raise(wanted + OTHER_FILES)?.saturating_sub(OTHER_FILES));
-    let home = ground.home("slow")?;
-    let events = Events::new("slow")?;
+    let mut trial = Trial::new(ground, "slow")?;
     // Room for the slow and for the others: how many are served is not what is tried here.
-    let server = home.serve(&["--max-connections", "12000"])?;
+    let server = trial.home.serve(&["--max-connections", "12000"])?;
     let address = server.address;
-    let next = Arc::new(AtomicU64::new(0));
-    let load = Load::start(address, NORMAL, &events, &next, Vec::new());
+    let load = trial.load(&server, NORMAL);
     let prober = Prober::start(address, Connection::New);
-    let mut report = Report::default();
+    let report = &mut trial.report;
     for (name, options, most) in MODES {
         let connections = connections.min(most);
         let said = slow(address, options, connections, ground.size("30", "20"))?;
@@ -60,14 +53,11 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         ));
     }
     let probes = prober.stop()?;
-    let mut ledger = load.stop()?;
-    let failed = ledger.failed();
+    trial.ledger = load.stop()?;
+    let failed = trial.ledger.failed();
     let before = server.memory().context("resident memory is unknown")?;
     let (sent, status) = send_endless(address);
     let after = server.memory().context("resident memory is unknown")?;
-    let request = |number| events.request(number);
-    ledger.add(deliver_all(address, ledger.unanswered(), request));
-    server.stop()?;
 
     report.note(format!(
         "beside them {NORMAL} normal connections, {failed} of whose posts failed; {}",
@@ -88,12 +78,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
             "an endless body ended with {status:?}, not with 413"
         ));
     }
-    report.wrong.extend(home.flaws()?);
-    Ok(Row {
-        kills: 0,
-        audit: home.audit(&ledger, &events)?,
-        report,
-    })
+    trial.end(server)
 }
 
 /// What is slow, how the tool is told, and how many connections at most.

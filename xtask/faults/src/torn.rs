@@ -1,27 +1,19 @@
 //! The power goes: what was written after the last fsync is torn.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
-
-use xtask_harness::audit::{Audit, Ledger};
-use xtask_harness::event::Events;
-use xtask_harness::ground::Home;
-use xtask_harness::load::{Load, deliver_all};
-use xtask_harness::report::Report;
+use xtask_harness::audit::Audit;
 
 use crate::shim::Shim;
-use crate::{Ground, Row};
-
-mod unsynced;
-
-use unsynced::Unsynced;
+use crate::trial::wait;
+use crate::{Ground, Row, Trial};
 
 pub(super) const WHAT: &str = "SIGKILL under load, then many copies of the files in which whatever no fsync had brought to the disk, \
 of the log and of the file, is cut off, overwritten with random bytes or with zeros, sector by sector; each copy opens, is sound, and \
@@ -30,134 +22,145 @@ holds what was answered once";
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     let kills = ground.size(10, 2);
     let mut random = ground.random("torn");
-    let (mut audit, mut report) = (Audit::default(), Report::default());
+    let mut row = Row {
+        kills,
+        ..Row::default()
+    };
     let (mut copies, mut most_bytes, mut in_file) = (0, 0, 0);
     for kill in 0..kills {
-        let home = ground.home(&format!("torn-{kill}"))?;
-        let tools = ground.home(&format!("torn-{kill}-shim"))?;
-        let torn = ground.home(&format!("torn-{kill}-copy"))?;
-        let shim = Shim::of(tools, home.inbox())?;
-        let events = Events::new(format!("torn-{kill}"))?;
-        let when = match kill % 2 {
-            0 => When::AnyTime,
-            _ => When::LogGoesIn,
+        let mut trial = Trial::new(ground, &format!("torn-{kill}"))?;
+        // The first are long, so that the log is about to be brought into the file when the load begins.
+        trial.request = |events, number| match number < LONG_POSTS {
+            true => events.large_request(number, LONG),
+            false => events.request(number),
         };
-        let mut ledger = load_then_kill(&home, &shim, &events, when, &mut random)?;
-        let unsynced = Unsynced::read(&shim.notes()?, &home.inbox());
-        most_bytes = most_bytes.max(unsynced.log_bytes() + unsynced.file_bytes());
-        in_file += u64::from(unsynced.file_bytes() > 0);
+        trial.next.store(LONG_POSTS, Ordering::Relaxed);
+        let shim = Shim::new(trial.home.inbox())?;
+        load_then_kill(&mut trial, &shim, kill % 2 == 1, &mut random)?;
+        let whole = trial.home;
+        let notes = shim.notes()?;
+        let [file, log] = unsynced(&notes, &whole.inbox());
+        let bytes = |ranges: &[Range]| ranges.iter().map(|(_, length)| length).sum::<u64>();
+        most_bytes = most_bytes.max(bytes(&log) + bytes(&file));
+        in_file += u64::from(!file.is_empty());
+        trial.home = ground.home(&format!("torn-{kill}-copy"))?;
         for copy in 0..ground.size(COPIES, COPIES / 4) {
-            torn.empty()?;
-            for ending in ["", "-wal"] {
-                copy_file(&home, &torn, ending)?;
-            }
-            tear(&torn, &unsynced, &mut random).with_context(|| format!("tear copy {copy}"))?;
-            copies += 1;
             let when = format!("kill {kill}, copy {copy}");
-            if let Some(flaws) = torn.flaws()? {
-                report.wrong(format!("{when}: {flaws}"));
+            trial.home.empty()?;
+            for name in [INBOX, LOG] {
+                let [from, to] = [&whole, &trial.home].map(|home| home.folder().join(name));
+                fs::copy(from, to).with_context(|| format!("copy {name}"))?;
+            }
+            tear(trial.home.folder(), &file, &log, &mut random).context(when.clone())?;
+            copies += 1;
+            if let Some(flaws) = trial.home.flaws()? {
+                row.report.wrong(format!("{when}: {flaws}"));
                 continue;
             }
-            let found = torn.audit(&ledger, &events).context(when.clone())?;
+            let found = trial.audit().context(when.clone())?;
             if !found.is_sound() {
-                report.wrong(format!("{when}: {found:?}"));
+                row.report.wrong(format!("{when}: {found:?}"));
             }
             // Each delivery is counted once, at the end; what is wrong with it, in every copy.
-            audit.lost += found.lost;
-            audit.duplicated += found.duplicated;
-            audit.invented += found.invented;
+            row.audit.add(&Audit {
+                requests: 0,
+                answered: 0,
+                kept: 0,
+                ..found
+            });
         }
         // The last copy goes on from there, as after a real one.
-        let server = torn.serve(&[])?;
-        let request = |number| request(&events, number);
-        ledger.add(deliver_all(server.address, ledger.unanswered(), request));
-        server.stop()?;
-        report.wrong_if(ledger.unanswered().len(), "events were never taken");
-        audit.add(&torn.audit(&ledger, &events)?);
+        let server = trial.home.serve(&[])?;
+        row.add(trial.end(server)?.at(&format!("kill {kill}")));
     }
-    report.note(format!(
+    row.report.note(format!(
         "{copies} torn copies; at most {} KiB were not on the disk, {in_file} times some of that in the file itself",
         most_bytes / 1024
     ));
     if most_bytes == 0 {
-        report.wrong("nothing was ever torn");
+        row.report.wrong("nothing was ever torn");
     }
-    Ok(Row {
-        kills,
-        audit,
-        report,
+    Ok(row)
+}
+
+/// Kills at any time, or while the log is being brought into the file.
+fn load_then_kill(
+    trial: &mut Trial,
+    shim: &Shim,
+    is_log_to_go_in: bool,
+    random: &mut fastrand::Rng,
+) -> Result<()> {
+    let command = shim.noting_command(&trial.home);
+    let server = trial.home.serve_with(command, &[])?;
+    trial.deliver(&server, 0..LONG_POSTS);
+    let load = trial.load(&server, CONNECTIONS);
+    let mut longest = LONGEST_LOAD_MICROS;
+    if is_log_to_go_in {
+        let inbox = trial.home.inbox();
+        wait(LONGEST_WAIT, || {
+            let notes = shim.notes().unwrap_or_default();
+            let [file, _] = unsynced(&notes, &inbox);
+            !file.is_empty()
+        });
+        longest = LONGEST_CHECKPOINT_MICROS;
+    }
+    thread::sleep(Duration::from_micros(random.u64(..longest)));
+    server.kill()?;
+    trial.ledger.add(load.stop()?);
+    Ok(())
+}
+
+/// Of a file: offset and length.
+type Range = (u64, u64);
+
+/// What of the file and of its log no fsync had brought to the disk when the process died, from the notes of the shim.
+///
+/// A line that was cut off then is of a write that was not made.
+fn unsynced(notes: &str, inbox: &Path) -> [Vec<Range>; 2] {
+    let mut ranges: BTreeMap<&str, Vec<Range>> = BTreeMap::new();
+    for line in notes.lines() {
+        if let Some(path) = line.strip_prefix("sync ") {
+            ranges.remove(path);
+        } else if let Some((path, range)) = line.strip_prefix("write ").and_then(write) {
+            ranges.entry(path).or_default().push(range);
+        }
+    }
+    ["", "-wal"].map(|ending| {
+        let path = format!("{}{ending}", inbox.display());
+        ranges.remove(&*path).unwrap_or_default()
     })
 }
 
-/// When the process is killed.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum When {
-    AnyTime,
-    /// While the log is being brought into the file.
-    LogGoesIn,
-}
-
-/// Long bodies first, so that the log is about to be brought into the file when the load begins.
-fn load_then_kill(
-    home: &Home,
-    shim: &Shim,
-    events: &Events,
-    when: When,
-    random: &mut fastrand::Rng,
-) -> Result<Ledger> {
-    let server = home.serve_with(shim.noting_command(home), &[])?;
-    let long = 0..LONG_POSTS;
-    let mut ledger = deliver_all(server.address, long, |number| request(events, number));
-    let next = Arc::new(AtomicU64::new(LONG_POSTS));
-    let load = Load::start(server.address, CONNECTIONS, events, &next, Vec::new());
-    match when {
-        When::AnyTime => thread::sleep(Duration::from_micros(random.u64(..LONGEST_LOAD_MICROS))),
-        When::LogGoesIn => {
-            let is_under_way = |notes: &str| Unsynced::read(notes, &home.inbox()).file_bytes() > 0;
-            let started = Instant::now();
-            while started.elapsed() < LONGEST_WAIT && !is_under_way(&shim.notes()?) {
-                thread::sleep(Duration::from_millis(1));
-            }
-            thread::sleep(Duration::from_micros(
-                random.u64(..LONGEST_CHECKPOINT_MICROS),
-            ));
-        }
-    }
-    server.kill()?;
-    ledger.add(load.stop()?);
-    Ok(ledger)
-}
-
-/// The first are long.
-fn request(events: &Events, number: u64) -> Vec<u8> {
-    match number < LONG_POSTS {
-        true => events.large_request(number, LONG),
-        false => events.request(number),
-    }
-}
-
-fn copy_file(from: &Home, to: &Home, ending: &str) -> Result<()> {
-    let name = |home: &Home| home.folder().join(format!("inbox.db{ending}"));
-    fs::copy(name(from), name(to)).with_context(|| format!("copy inbox.db{ending}"))?;
-    Ok(())
+/// `PATH OFFSET LENGTH`
+fn write(line: &str) -> Option<(&str, Range)> {
+    let mut words = line.rsplitn(3, ' ');
+    let length = words.next()?.parse().ok()?;
+    let offset = words.next()?.parse().ok()?;
+    Some((words.next()?, (offset, length)))
 }
 
 /// Cuts off the log somewhere in what was not on the disk, or spoils that sector by sector; in the file itself always the
 /// latter.
-fn tear(torn: &Home, unsynced: &Unsynced, random: &mut fastrand::Rng) -> Result<()> {
-    let log = torn.folder().join("inbox.db-wal");
-    match random.u8(..3) {
-        0 => {
-            let (begin, end) = unsynced.span_of_log();
+fn tear(
+    folder: &Path,
+    in_file: &[Range],
+    in_log: &[Range],
+    random: &mut fastrand::Rng,
+) -> Result<()> {
+    let log = folder.join(LOG);
+    let begin = in_log.iter().map(|(offset, _)| *offset).min();
+    let end = in_log.iter().map(|(offset, length)| offset + length).max();
+    match (random.u8(..3), begin.zip(end)) {
+        (0, Some((begin, end))) => {
             let length = begin + random.u64(..=end - begin);
             let file = OpenOptions::new().write(true).open(&log)?;
             if length < file.metadata()?.len() {
                 file.set_len(length)?;
             }
         }
-        _ => spoil(&log, unsynced.log(), random)?,
+        _ => spoil(&log, in_log, random)?,
     }
-    spoil(&torn.inbox(), unsynced.file(), random)
+    spoil(&folder.join(INBOX), in_file, random)
 }
 
 /// Some sectors reached the disk, some did not, and of some nobody knows what became.
@@ -187,6 +190,8 @@ fn spoil(path: &Path, ranges: &[(u64, u64)], random: &mut fastrand::Rng) -> Resu
     Ok(())
 }
 
+const INBOX: &str = "inbox.db";
+const LOG: &str = "inbox.db-wal";
 const CONNECTIONS: usize = 8;
 const COPIES: u64 = 24;
 const LONGEST_LOAD_MICROS: u64 = 700_000;
@@ -200,3 +205,24 @@ const LONG_POSTS: u64 = 17;
 const LONG: usize = 900_000;
 
 const SECTOR: u64 = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_fsync_ends_what_was_written_before_it_to_that_file() {
+        let notes = "\
+            write /a b/inbox.db-wal 0 32\n\
+            sync /a b/inbox.db-wal\n\
+            write /a b/inbox.db-wal 32 24\n\
+            write /a b/inbox.db 4096 4096\n\
+            write /a b/inbox.db-shm 0 1\n\
+            write /a b/inbox.db-wal 56 4096\n\
+            sync /a b/inbox.db-shm\n\
+            write /a b/inb";
+        let [file, log] = unsynced(notes, Path::new("/a b/inbox.db"));
+        assert_eq!(log, [(32, 24), (56, 4096)]);
+        assert_eq!(file, [(4096, 4096)]);
+    }
+}
