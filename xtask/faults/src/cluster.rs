@@ -5,11 +5,11 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::Value;
 use xtask_harness::audit::{Audit, Ledger};
 use xtask_harness::event::{Events, subject};
-use xtask_harness::report::Report;
+use xtask_harness::report::{Report, Table};
 use xtask_nats::Program;
 
 use crate::{Ground, Row};
@@ -20,11 +20,9 @@ mod senders;
 mod setting;
 mod steps;
 
-use application::Handed;
-use figures::{Figures, Flaws, Stretch, Stretches, seconds};
-use senders::Post;
+use figures::{Came, header, seconds};
 use setting::{LONGEST, Setting};
-use steps::{STEPS, Stepped};
+use steps::STEPS;
 
 pub(super) const WHAT: &str = "three nodes of NATS with a stream of three replicas, two receivers and two workers, all on loopback; \
 while posts go to both receivers, in turn the stream's leader, a follower, a receiver and a worker in the middle of its work get SIGKILL, \
@@ -38,60 +36,92 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let connections = ground.size(8, 2);
     let mut setting = Setting::start(ground, &events, connections)?;
     let begin = Instant::now();
-    if setting.wait_until_well(begin).is_none() {
-        anyhow::bail!("nothing was taken and handed over at the start");
+    if !setting.wait_until_well(begin) {
+        bail!("nothing was taken and handed over at the start");
     }
+    let mut report = Report::default();
     let mut steps = Vec::new();
     for step in STEPS {
-        eprintln!("cluster: {}", step.name);
-        let stepped = step.run(&mut setting)?;
-        let posts = setting.senders.posts();
-        let handed = setting.application.handed();
-        let figures = Figures::of(&posts, &Flaws::default(), &handed, stepped.stretch);
-        eprintln!("cluster: {}: {}", step.name, figures.told());
-        stepped
-            .notes
-            .iter()
-            .for_each(|note| eprintln!("cluster: {note}"));
-        stepped
-            .wrong
-            .iter()
-            .for_each(|wrong| eprintln!("cluster: WRONG: {wrong}"));
+        eprintln!("cluster: {}", step.0);
+        let mut stepped = steps::run(step, &mut setting)?;
+        let came = Came {
+            posts: setting.senders.posts(),
+            handed: setting.application.sink.seen().taken.clone(),
+            ..Came::default()
+        };
+        let row = came.row(step.0, &stepped.stretch, stepped.well_after);
+        // What is in the stream is not known yet.
+        let figures = row.iter().zip(header()).take(7).skip(1);
+        let figures: Vec<_> = figures
+            .map(|(cell, name)| format!("{cell} {name}"))
+            .collect();
+        eprintln!("cluster: {}: {}", step.0, figures.join(", "));
+        eprint!("{}", stepped.report.lines("cluster: "));
+        report.add(std::mem::take(&mut stepped.report));
         steps.push(stepped);
     }
     let (posts, ledger) = setting.senders.end()?;
-    let all = Stretch {
-        begin,
-        end: Instant::now(),
-    };
-    let answered: Vec<u64> = ledger.answered.iter().copied().collect();
-    let _ = setting.wait_until_handed(&answered, Instant::now());
-    let kept = Kept::of_stream(&setting, &events)?;
-    let ended = Ended {
-        steps,
+    let all = begin..Instant::now();
+    setting.wait_until_handed(&ledger.answered);
+    let kept = Kept::of_stream(&setting, &events, &mut report)?;
+    let handed = setting.application.sink.seen().taken.clone();
+    let mut handed_ids: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
+    for taken in &handed {
+        // What is about nothing that was sent is told as altered.
+        if let Some(number) = events.number(&taken.subject) {
+            handed_ids.entry(number).or_default().insert(&taken.id);
+        }
+    }
+    let state = setting.application.state();
+    kept.look(&ledger, &handed_ids, &mut report);
+    if kept.altered + state.altered > 0 {
+        report.wrong(format!(
+            "{} bodies in the stream and {} that were handed over are not what was sent",
+            kept.altered, state.altered
+        ));
+    }
+    let handed_again = handed.len() - handed_ids.len();
+    let [lost, doubled] = kept.lost_and_doubled(&ledger);
+    let came = Came {
         posts,
-        handed: setting.application.handed(),
-        audit: Audit::of(&ledger, &events, kept.subjects()),
-        ledger,
-        kept,
-        all,
+        handed,
+        lost,
+        doubled,
     };
-    let mut row = ended.row(setting.kills);
-    let version = ground.nats.version()?;
-    row.report.note(format!(
-        "nats-server {version}, {connections} connections to each receiver, {} in all; load of the machine before it began: {load}",
+    let mut table = Table::new(1, &header());
+    for step in steps {
+        table.row(came.row(step.name, &step.stretch, step.well_after));
+    }
+    table.row(came.row("all of it", &all, None));
+    report.table(&table);
+    let notes = &mut report.notes;
+    let first = format!(
+        "the application put off {} events once; {handed_again} were handed over and done more than once, with the same id",
+        state.put_off.len()
+    );
+    notes.insert(0, first);
+    notes.push(format!(
+        "nats-server {}, {connections} connections to each receiver, {} in all; load of the machine before it began: {load}",
+        ground.nats.version()?,
         seconds(started.elapsed())
     ));
     if ground.nats == Program::Debian {
-        row.report.note(
+        notes.push(
             "this nats-server promises too little for a cluster: it acknowledges before it writes, and it is known to lose events when \
-             nodes are cut off; docs/scale-out.md names the versions that do better",
+             nodes are cut off; docs/scale-out.md names the versions that do better"
+                .to_owned(),
         );
     }
-    Ok(row)
+    let subjects = kept.subjects.iter().map(String::as_str);
+    Ok(Row {
+        kills: setting.kills,
+        audit: Audit::of(&ledger, &events, subjects),
+        report,
+    })
 }
 
 /// What the stream holds at the end.
+#[derive(Debug, Default)]
 struct Kept {
     /// By their numbers: the ids, as many as there are messages.
     ids: BTreeMap<u64, Vec<String>>,
@@ -100,13 +130,11 @@ struct Kept {
     /// How many are in a state other than done.
     undone: BTreeMap<String, u64>,
     subjects: Vec<String>,
-    /// Why the stream could not be listed at first.
-    failed: Option<String>,
 }
 
 impl Kept {
     /// Asks until everything is done, and no longer than that may take.
-    fn of_stream(setting: &Setting, events: &Events) -> Result<Self> {
+    fn of_stream(setting: &Setting, events: &Events, report: &mut Report) -> Result<Self> {
         let started = Instant::now();
         let mut failed = None;
         loop {
@@ -115,136 +143,71 @@ impl Kept {
                 Ok(lines) => {
                     let kept = Self::of(&lines, events);
                     if kept.undone.is_empty() || is_late {
-                        return Ok(Self { failed, ..kept });
+                        report.notes.extend(failed);
+                        return Ok(kept);
                     }
                 }
                 Err(error) if is_late => return Err(error),
-                Err(error) => failed = Some(format!("{error:#}")),
+                Err(error) => {
+                    failed = Some(format!("the stream was listed at a later try: {error:#}"));
+                }
             }
             thread::sleep(Duration::from_millis(500));
         }
     }
 
     fn of(lines: &[Value], events: &Events) -> Self {
-        let mut kept = Self {
-            ids: BTreeMap::new(),
-            altered: 0,
-            undone: BTreeMap::new(),
-            subjects: Vec::new(),
-            failed: None,
-        };
-        let text = |line: &Value, field: &str| line[field].as_str().unwrap_or_default().to_owned();
+        let mut kept = Self::default();
         for line in lines {
-            let (id, state, body) = (text(line, "id"), text(line, "state"), text(line, "body"));
+            let text = |field: &str| line[field].as_str().unwrap_or_default();
+            let (state, body) = (text("state"), text("body"));
             if state != "acknowledged" {
-                *kept.undone.entry(state).or_default() += 1;
+                *kept.undone.entry(state.to_owned()).or_default() += 1;
             }
             let subject = subject(body.as_bytes());
             // What is about nothing that was sent, the audit tells.
             if let Some(number) = events.number(&subject) {
                 kept.altered += u64::from(body != events.body(number));
-                kept.ids.entry(number).or_default().push(id);
+                let ids = kept.ids.entry(number).or_default();
+                ids.push(text("id").to_owned());
             }
             kept.subjects.push(subject);
         }
         kept
     }
 
-    fn subjects(&self) -> impl Iterator<Item = &str> {
-        self.subjects.iter().map(String::as_str)
-    }
-}
-
-/// All that is known when it has ended.
-struct Ended {
-    steps: Vec<Stepped>,
-    posts: Vec<Post>,
-    ledger: Ledger,
-    handed: Handed,
-    kept: Kept,
-    audit: Audit,
-    all: Stretch,
-}
-
-impl Ended {
-    fn row(self, kills: u64) -> Row {
-        let flaws = self.flaws();
-        let mut report = Report::default();
-        let mut table = Stretches::new();
-        for step in &self.steps {
-            let figures = Figures::of(&self.posts, &flaws, &self.handed, step.stretch);
-            table.row(step.name, &figures, step.well_after);
-        }
-        let all = Figures::of(&self.posts, &flaws, &self.handed, self.all);
-        table.row("all of it", &all, None);
-        report.tables.push(table.render());
-        let put_off = self.handed.put_off.len();
-        report.note(format!(
-            "the application put off {put_off} events once; {} were handed over and done more than once, with the same id",
-            all.handed_again
-        ));
-        let failed = self.kept.failed.iter();
-        report
-            .notes
-            .extend(failed.map(|why| format!("the stream was listed at a later try: {why}")));
-        let notes = self.steps.iter().flat_map(|step| step.notes.clone());
-        report.notes.extend(notes);
-        self.look(&mut report);
-        Row {
-            kills,
-            audit: self.audit,
-            report,
-        }
+    /// The events that were answered and are not here, and those that are here more than once.
+    fn lost_and_doubled(&self, ledger: &Ledger) -> [BTreeSet<u64>; 2] {
+        let mut lost = ledger.answered.clone();
+        lost.retain(|number| !self.ids.contains_key(number));
+        let doubled = self.ids.iter().filter(|(_, ids)| ids.len() > 1);
+        [lost, doubled.map(|(number, _)| *number).collect()]
     }
 
     /// What must hold in the end, beside that everything is there once.
-    fn look(&self, report: &mut Report) {
-        let wrong = self.steps.iter().flat_map(|step| step.wrong.clone());
-        report.wrong.extend(wrong);
-        report.wrong_if(self.ledger.unanswered().len(), "events were never taken");
-        let handed = &self.handed.taken;
+    fn look(&self, ledger: &Ledger, handed: &BTreeMap<u64, BTreeSet<&str>>, report: &mut Report) {
+        report.wrong_if(ledger.unanswered().len(), "events were never taken");
         let missing = |number: &&u64| !handed.contains_key(number);
-        let in_stream = self.kept.ids.keys();
         report.wrong_if(
-            self.ledger.answered.iter().filter(missing).count(),
+            ledger.answered.iter().filter(missing).count(),
             "events were answered 2xx and never handed over",
         );
         report.wrong_if(
-            in_stream.filter(missing).count(),
+            self.ids.keys().filter(missing).count(),
             "events are in the stream and were never handed over",
         );
-        let other_ids = handed.iter().filter(|(number, times)| {
-            let ids: BTreeSet<&str> = times.iter().map(|(id, _)| id.as_str()).collect();
-            let kept = self.kept.ids.get(number).map_or(&[][..], Vec::as_slice);
-            ids.iter().any(|id| !kept.iter().any(|kept| kept == id)) || ids.len() > 1
+        let other_ids = handed.iter().filter(|(number, ids)| {
+            let kept = self.ids.get(number).map_or(&[][..], Vec::as_slice);
+            ids.len() > 1 || !ids.iter().all(|id| kept.iter().any(|kept| kept == id))
         });
         report.wrong_if(
             other_ids.count(),
             "events were handed over under another id than the stream's, or more than one",
         );
-        for (state, number) in &self.kept.undone {
+        for (state, number) in &self.undone {
             report.wrong(format!("{number} events are {state} and not done"));
         }
-        if self.kept.altered + self.handed.altered > 0 {
-            report.wrong(format!(
-                "{} bodies in the stream and {} that were handed over are not what was sent",
-                self.kept.altered, self.handed.altered
-            ));
-        }
-        report.wrong.extend(self.ledger.unexpected());
-    }
-
-    fn flaws(&self) -> Flaws {
-        let ids = &self.kept.ids;
-        let lost = self.ledger.answered.iter();
-        let doubled = ids.iter().filter(|(_, ids)| ids.len() > 1);
-        Flaws {
-            lost: lost
-                .filter(|number| !ids.contains_key(number))
-                .copied()
-                .collect(),
-            doubled: doubled.map(|(number, _)| *number).collect(),
-        }
+        report.wrong.extend(ledger.unexpected());
     }
 }
 
@@ -255,4 +218,3 @@ fn load_of_the_machine() -> String {
 }
 
 const RECEIVERS: usize = 2;
-const WORKERS: usize = 2;

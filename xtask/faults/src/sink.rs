@@ -28,8 +28,10 @@ pub(super) struct Seen {
 }
 
 /// A delivery that it took.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Taken {
+    pub(super) path: String,
+    pub(super) id: String,
     pub(super) subject: String,
     pub(super) at: Instant,
 }
@@ -46,6 +48,8 @@ impl Sink {
             let mut seen = lock(&noting);
             match answer {
                 Answer::Taken => seen.taken.push(Taken {
+                    path: request.path.clone(),
+                    id: request.id.clone(),
                     subject: subject(&request.body),
                     at: Instant::now(),
                 }),

@@ -1,130 +1,73 @@
-//! [`Figures`]: what came of the POSTs of a stretch of time, and the table of all such stretches.
+//! [`Came`]: what came of the POSTs; a row of the table for each stretch of time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::application::Handed;
 use super::senders::Post;
-use xtask_harness::audit::count;
-use xtask_harness::report::Table;
+use crate::sink::Taken;
 
-/// From its begin to its end.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stretch {
-    pub(super) begin: Instant,
-    pub(super) end: Instant,
-}
-
-impl Stretch {
-    pub(super) fn holds(&self, at: Instant) -> bool {
-        self.begin <= at && at < self.end
-    }
-}
-
-/// What is in the stream and should not be, or should be and is not; by the numbers of the events.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Flaws {
+/// What came of the POSTs.
+#[derive(Debug, Default)]
+pub(super) struct Came {
+    pub(super) posts: Vec<Post>,
+    pub(super) handed: Vec<Taken>,
+    /// The events that were answered and are not in the stream.
     pub(super) lost: BTreeSet<u64>,
+    /// Those that are there more than once.
     pub(super) doubled: BTreeSet<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(super) struct Figures {
-    posts: u64,
-    taken: u64,
-    refused: u64,
-    unanswered: u64,
-    longest_gap: Duration,
-    slowest: Duration,
-    lost: u64,
-    doubled: u64,
-    /// Handed over and done once more.
-    pub(super) handed_again: u64,
-}
+impl Came {
+    /// A row of [`header`]. An answer belongs to the stretch in which it came, an event to that of its first 2xx. `well_after` is how
+    /// long it took until everything worked again.
+    pub(super) fn row(
+        &self,
+        name: &str,
+        stretch: &Range<Instant>,
+        well_after: Option<Duration>,
+    ) -> Vec<String> {
+        let is_here = |post: &Post| stretch.contains(&post.answered_at);
+        let posts = self.posts.iter().filter(|post| is_here(post));
+        let posts: Vec<&Post> = posts.collect();
+        let unanswered = posts.iter().filter(|post| post.status.is_none()).count();
+        let answered = posts.iter().filter(|post| post.status.is_some());
+        let slowest = answered.map(|post| post.answered_at - post.sent_at).max();
 
-impl Figures {
-    /// An answer belongs to the stretch in which it came, an event to that of its first 2xx.
-    pub(super) fn of(posts: &[Post], flaws: &Flaws, handed: &Handed, stretch: Stretch) -> Self {
-        let mut figures = Self::default();
-        let mut first_taken = BTreeMap::new();
-        let mut last_taken = stretch.begin;
-        for post in posts {
-            if post.is_taken() {
-                first_taken.entry(post.number).or_insert(post.answered_at);
-            }
-            if !stretch.holds(post.answered_at) {
-                continue;
-            }
-            figures.posts += 1;
-            match post.status {
-                Some(200..=299) => {
-                    figures.taken += 1;
-                    figures.longest_gap = figures
-                        .longest_gap
-                        .max(post.answered_at.saturating_duration_since(last_taken));
-                    last_taken = post.answered_at;
-                }
-                Some(_) => figures.refused += 1,
-                None => figures.unanswered += 1,
-            }
-            if post.status.is_some() {
-                figures.slowest = figures.slowest.max(post.answered_at - post.sent_at);
-            }
-        }
-        let last_gap = stretch.end.saturating_duration_since(last_taken);
-        figures.longest_gap = figures.longest_gap.max(last_gap);
-        let here = |numbers: &BTreeSet<u64>| {
-            let first = numbers.iter().filter_map(|number| first_taken.get(number));
-            count(first.filter(|at| stretch.holds(**at)).count())
-        };
-        figures.lost = here(&flaws.lost);
-        figures.doubled = here(&flaws.doubled);
-        let again = handed.taken.values().flat_map(|times| times.iter().skip(1));
-        figures.handed_again = count(again.filter(|(_, at)| stretch.holds(*at)).count());
-        figures
-    }
+        let taken = posts.iter().filter(|post| post.is_taken());
+        let mut times: Vec<Instant> = taken.map(|post| post.answered_at).collect();
+        let taken = times.len();
+        times.insert(0, stretch.start);
+        times.push(stretch.end);
+        let gaps = times
+            .windows(2)
+            .map(|two| two[1].saturating_duration_since(two[0]));
+        let longest_gap = gaps.max();
 
-    pub(super) fn told(&self) -> String {
-        format!(
-            "{} posts, {} 2xx, {} 503, {} without an answer, {} without 2xx, slowest answer {}",
-            self.posts,
-            self.taken,
-            self.refused,
-            self.unanswered,
-            seconds(self.longest_gap),
-            seconds(self.slowest)
-        )
-    }
-}
+        let mut known = BTreeSet::new();
+        let first = self.posts.iter().filter(|post| post.is_taken());
+        let first = first.filter(|post| known.insert(post.number) && is_here(post));
+        let first: BTreeSet<u64> = first.map(|post| post.number).collect();
+        let lost = self.lost.intersection(&first).count();
+        let doubled = self.doubled.intersection(&first).count();
+        let mut known = BTreeSet::new();
+        let again = self.handed.iter();
+        let again =
+            again.filter(|taken| !known.insert(&taken.subject) && stretch.contains(&taken.at));
 
-/// A row for each stretch.
-#[derive(Debug)]
-pub(super) struct Stretches(Table);
-
-impl Stretches {
-    pub(super) fn new() -> Self {
-        Self(Table::new(1, &HEADER))
-    }
-
-    /// `well_after` is how long it took until everything worked again.
-    pub(super) fn row(&mut self, name: &str, figures: &Figures, well_after: Option<Duration>) {
-        let numbers = [
-            figures.posts,
-            figures.taken,
-            figures.refused,
-            figures.unanswered,
-        ];
-        let flaws = [figures.lost, figures.doubled, figures.handed_again];
-        let mut cells = vec![name.to_owned()];
-        cells.extend(numbers.map(|number| number.to_string()));
-        cells.extend([figures.longest_gap, figures.slowest].map(seconds));
-        cells.push(well_after.map_or_else(|| "–".to_owned(), seconds));
-        cells.extend(flaws.map(|number| number.to_string()));
-        self.0.row(cells);
-    }
-
-    pub(super) fn render(&self) -> String {
-        self.0.render()
+        vec![
+            name.to_owned(),
+            posts.len().to_string(),
+            taken.to_string(),
+            (posts.len() - taken - unanswered).to_string(),
+            unanswered.to_string(),
+            seconds(longest_gap.unwrap_or_default()),
+            seconds(slowest.unwrap_or_default()),
+            well_after.map_or_else(|| "–".to_owned(), seconds),
+            lost.to_string(),
+            doubled.to_string(),
+            again.count().to_string(),
+        ]
     }
 }
 
@@ -132,19 +75,11 @@ pub(super) fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-const HEADER: [&str; 11] = [
-    "under load",
-    "posts",
-    "2xx",
-    "503",
-    "no answer",
-    "longest without 2xx",
-    "slowest answer",
-    "well again after",
-    "lost",
-    "twice in the stream",
-    "handed over again",
-];
+pub(super) fn header() -> Vec<&'static str> {
+    let names = "under load|posts|2xx|503|no answer|longest without 2xx|slowest answer|well again after|\
+                 lost|twice in the stream|handed over again";
+    names.split('|').collect()
+}
 
 #[cfg(test)]
 mod tests {
@@ -162,62 +97,29 @@ mod tests {
             answered_at: at(answered),
             status,
         };
-        let posts = [
-            post(1, 0, 1, Some(200)),
-            post(2, 8, 11, Some(200)),
-            post(3, 11, 12, None),
-            post(4, 11, 18, Some(503)),
-            post(1, 18, 19, Some(200)),
-            post(4, 20, 20, Some(200)),
-        ];
-        let mut handed = Handed::default();
-        let times = [9, 12, 13, 20].map(|second| ("id".to_owned(), at(second)));
-        handed.taken.insert(2, times.into());
-        let flaws = Flaws {
+        let handed = |second| Taken {
+            path: String::new(),
+            id: String::new(),
+            subject: "a-2".to_owned(),
+            at: at(second),
+        };
+        let came = Came {
+            posts: vec![
+                post(1, 0, 1, Some(200)),
+                post(2, 8, 11, Some(200)),
+                post(3, 11, 12, None),
+                post(4, 11, 18, Some(503)),
+                post(1, 18, 19, Some(200)),
+                post(4, 20, 20, Some(200)),
+            ],
+            handed: [9, 12, 13, 20].map(handed).into(),
             lost: [1, 2].into(),
             doubled: [4].into(),
         };
-        let stretch = Stretch {
-            begin: at(10),
-            end: at(20),
-        };
-        let expected = Figures {
-            posts: 4,
-            taken: 2,
-            refused: 1,
-            unanswered: 1,
-            longest_gap: Duration::from_secs(8),
-            slowest: Duration::from_secs(7),
-            lost: 1,
-            doubled: 0,
-            handed_again: 2,
-        };
-        assert_eq!(Figures::of(&posts, &flaws, &handed, stretch), expected);
-        let mut table = Stretches::new();
-        table.row("a node is killed", &expected, None);
-        let text = table.render();
-        let cells: Vec<&str> = text
-            .lines()
-            .last()
-            .unwrap()
-            .split('|')
-            .map(str::trim)
-            .collect();
+        let row = came.row("a node is killed", &(at(10)..at(20)), None);
         assert_eq!(
-            cells[1..12],
-            [
-                "a node is killed",
-                "4",
-                "2",
-                "1",
-                "1",
-                "8.0 s",
-                "7.0 s",
-                "–",
-                "1",
-                "0",
-                "2"
-            ]
+            row.join(" | "),
+            "a node is killed | 4 | 2 | 1 | 1 | 8.0 s | 7.0 s | – | 1 | 0 | 2"
         );
     }
 }

@@ -1,25 +1,24 @@
 //! [`Senders`]: a steady load on two receivers, by somebody who sends again what had no 2xx, as HeyGen does.
 
-use std::array;
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
-
 use xtask_harness::audit::Ledger;
 use xtask_harness::client::Client;
 use xtask_harness::event::Events;
 
 use super::RECEIVERS;
+use crate::sink::lock;
 
 /// Connections that deliver, each to one receiver, until they are told to end.
 #[derive(Debug)]
 pub(super) struct Senders {
-    shared: Arc<Shared>,
+    state: Arc<Mutex<State>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -43,146 +42,148 @@ impl Post {
 }
 
 #[derive(Debug)]
-struct Shared {
-    events: Events,
-    addresses: [Mutex<SocketAddr>; RECEIVERS],
-    next: AtomicU64,
-    /// What is to be sent again, to each receiver, and when.
-    again: [Mutex<VecDeque<(Instant, u64)>>; RECEIVERS],
-    sent: Mutex<(Vec<Post>, Ledger)>,
-    sends_new: AtomicBool,
-    stop: AtomicBool,
+struct State {
+    /// Of the receivers; meaningless until they are told.
+    addresses: [SocketAddr; RECEIVERS],
+    sends_new: bool,
+    is_over: bool,
+    /// The number of the next new event.
+    next: u64,
+    /// What is to be sent again: from when on, to which receiver.
+    again: VecDeque<(Instant, usize, u64)>,
+    /// In the order of their answers.
+    posts: Vec<Post>,
 }
 
 impl Senders {
-    /// Starts so many connections to each of these receivers.
-    pub(super) fn start(
-        addresses: [SocketAddr; RECEIVERS],
-        connections: usize,
-        events: &Events,
-    ) -> Self {
-        let shared = Arc::new(Shared {
-            events: events.clone(),
-            addresses: addresses.map(Mutex::new),
-            next: AtomicU64::new(0),
-            again: array::from_fn(|_| Mutex::default()),
-            sent: Mutex::default(),
-            sends_new: AtomicBool::new(true),
-            stop: AtomicBool::new(false),
-        });
+    /// Starts so many connections to each receiver, which send nothing yet.
+    pub(super) fn start(connections: usize, events: &Events) -> Self {
+        let state = Arc::new(Mutex::new(State {
+            addresses: [(Ipv4Addr::LOCALHOST, 1).into(); RECEIVERS],
+            sends_new: false,
+            is_over: false,
+            next: 0,
+            again: VecDeque::new(),
+            posts: Vec::new(),
+        }));
         let threads = (0..connections * RECEIVERS)
             .map(|connection| {
-                let shared = shared.clone();
-                thread::spawn(move || shared.deliver(connection % RECEIVERS))
+                let (state, events) = (state.clone(), events.clone());
+                thread::spawn(move || deliver(&state, &events, connection % RECEIVERS))
             })
             .collect();
-        Self { shared, threads }
+        Self { state, threads }
     }
 
     /// A receiver listens elsewhere now.
     pub(super) fn redirect(&self, receiver: usize, address: SocketAddr) {
-        *lock(&self.shared.addresses[receiver]) = address;
+        lock(&self.state).addresses[receiver] = address;
+    }
+
+    /// All receivers listen: new events may be sent.
+    pub(super) fn begin(&self) {
+        lock(&self.state).sends_new = true;
     }
 
     /// Whether this receiver answered 2xx to something that was sent after `since`.
     pub(super) fn were_taken_by(&self, receiver: usize, since: Instant) -> bool {
-        let sent = lock(&self.shared.sent);
-        // Answers are noted as they come, so the newest are at the end.
-        let newest = sent
-            .0
-            .iter()
-            .rev()
-            .take_while(|post| post.answered_at > since);
-        let mut newest = newest.filter(|post| post.sent_at > since);
-        newest.any(|post| post.is_taken() && post.receiver == receiver)
+        let state = lock(&self.state);
+        let newest = state.posts.iter().rev();
+        let mut newest = newest.take_while(|post| post.answered_at > since);
+        newest.any(|post| post.is_taken() && post.receiver == receiver && post.sent_at > since)
     }
 
     /// Every POST so far, in the order of their answers.
     pub(super) fn posts(&self) -> Vec<Post> {
-        lock(&self.shared.sent).0.clone()
+        lock(&self.state).posts.clone()
     }
 
     /// Sends nothing new any more, and waits until all had a 2xx; gives up after some time.
     pub(super) fn end(&mut self) -> Result<(Vec<Post>, Ledger)> {
-        self.shared.sends_new.store(false, Ordering::Relaxed);
+        lock(&self.state).sends_new = false;
         let started = Instant::now();
-        while !lock(&self.shared.sent).1.unanswered().is_empty() && started.elapsed() < PATIENCE {
+        while !ledger(&self.posts()).unanswered().is_empty() && started.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(100));
         }
-        self.shared.stop.store(true, Ordering::Relaxed);
+        lock(&self.state).is_over = true;
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| anyhow!("a sender panicked"))?;
         }
-        Ok(lock(&self.shared.sent).clone())
+        let posts = self.posts();
+        let ledger = ledger(&posts);
+        Ok((posts, ledger))
     }
 }
 
 impl Drop for Senders {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
+        lock(&self.state).is_over = true;
     }
 }
 
-impl Shared {
-    fn deliver(&self, receiver: usize) {
-        let mut address = *lock(&self.addresses[receiver]);
-        let mut client = Client::new(address);
-        while !self.stop.load(Ordering::Relaxed) {
-            let now = *lock(&self.addresses[receiver]);
-            if now != address {
-                address = now;
-                client = Client::new(address);
-            }
-            if let Some((number, is_again)) = self.take(receiver) {
-                let sent_at = Instant::now();
-                let status = client.exchange(&self.events.request(number));
-                let post = Post {
-                    number,
-                    receiver,
-                    is_again,
-                    sent_at,
-                    answered_at: Instant::now(),
-                    status: status.as_ref().ok().copied(),
-                };
-                let mut sent = lock(&self.sent);
-                sent.0.push(post);
-                sent.1.note(number, &status);
-                drop(sent);
-                self.plan(&post);
-            }
-            thread::sleep(PAUSE);
-        }
+fn ledger(posts: &[Post]) -> Ledger {
+    let mut ledger = Ledger::default();
+    for post in posts {
+        let status = post.status.ok_or_else(|| io::Error::other("no answer"));
+        ledger.note(post.number, &status);
     }
+    ledger
+}
 
-    /// What this receiver is sent now.
-    fn take(&self, receiver: usize) -> Option<(u64, bool)> {
-        let mut again = lock(&self.again[receiver]);
-        let due = again
-            .front()
-            .copied()
-            .filter(|(due, _)| *due <= Instant::now());
-        if let Some((_, number)) = due {
-            again.pop_front();
+fn deliver(state: &Mutex<State>, events: &Events, receiver: usize) {
+    let mut address = lock(state).addresses[receiver];
+    let mut client = Client::new(address);
+    loop {
+        let mut now = lock(state);
+        if now.is_over {
+            return;
+        }
+        if now.addresses[receiver] != address {
+            address = now.addresses[receiver];
+            client = Client::new(address);
+        }
+        let chosen = now.choose(receiver);
+        drop(now);
+        if let Some((number, is_again)) = chosen {
+            let sent_at = Instant::now();
+            let status = client.exchange(&events.request(number)).ok();
+            lock(state).note(Post {
+                number,
+                receiver,
+                is_again,
+                sent_at,
+                answered_at: Instant::now(),
+                status,
+            });
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+impl State {
+    /// What this receiver is sent now, and whether that was sent before.
+    fn choose(&mut self, receiver: usize) -> Option<(u64, bool)> {
+        let now = Instant::now();
+        let is_due = |(due, to, _): &(Instant, usize, u64)| *to == receiver && *due <= now;
+        if let Some(index) = self.again.iter().position(is_due) {
+            let (_, _, number) = self.again.remove(index)?;
             return Some((number, true));
         }
-        drop(again);
-        let sends_new = self.sends_new.load(Ordering::Relaxed);
-        sends_new.then(|| (self.next.fetch_add(1, Ordering::Relaxed), false))
+        let number = self.next;
+        self.next += u64::from(self.sends_new);
+        self.sends_new.then_some((number, false))
     }
 
     /// What had no 2xx goes to the next receiver, and so does some that had: its answer may have been lost on the way.
-    fn plan(&self, post: &Post) {
+    fn note(&mut self, post: Post) {
+        self.posts.push(post);
         let is_unheard = !post.is_again && post.number.is_multiple_of(UNHEARD_EVERY);
         if !post.is_taken() || is_unheard {
             let other = (post.receiver + 1) % RECEIVERS;
-            lock(&self.again[other]).push_back((Instant::now() + SENT_AGAIN_AFTER, post.number));
+            let due = Instant::now() + SENT_AGAIN_AFTER;
+            self.again.push_back((due, other, post.number));
         }
     }
-}
-
-/// Nothing is left half done by a thread that panics.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Between an answer and the next POST of the same connection.
@@ -202,7 +203,10 @@ mod tests {
         let refusing = Listener::start(|_| Answer::ComeAgain).unwrap();
         let taking = Listener::start(|_| Answer::Taken).unwrap();
         let before = Instant::now();
-        let mut senders = Senders::start([refusing.address(), taking.address()], 1, &events);
+        let mut senders = Senders::start(1, &events);
+        senders.redirect(0, refusing.address());
+        senders.redirect(1, taking.address());
+        senders.begin();
         while !senders.were_taken_by(1, before) || senders.posts().iter().all(Post::is_taken) {
             thread::yield_now();
         }

@@ -1,5 +1,6 @@
 //! [`Setting`]: three nodes, two receivers, two workers, and what can be done to each of these processes.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use xtask_harness::ground::{Home, told};
 use xtask_harness::server::{Output, Server, free_address};
 use xtask_nats::{Cluster, Options, PATIENCE, Program, until};
 
+use super::RECEIVERS;
 use super::application::Application;
 use super::senders::Senders;
-use super::{RECEIVERS, WORKERS};
 use crate::Ground;
 
 /// All that runs. Dropped, it is killed.
@@ -20,10 +21,14 @@ use crate::Ground;
 pub(super) struct Setting {
     pub(super) application: Application,
     pub(super) senders: Senders,
-    /// An index for each; `None` while one is down.
-    receivers: [Option<Server>; RECEIVERS],
-    workers: [Option<Server>; WORKERS],
-    machines: Machines,
+    /// In the order of [`USERS`]; `None` while one is down.
+    servers: [Option<Server>; USERS.len()],
+    /// Where they run.
+    homes: [Home; USERS.len()],
+    /// What `--inbox` is.
+    inbox: String,
+    /// Of every process that stays.
+    options: Vec<String>,
     pub(super) cluster: Cluster,
     /// Where its nodes keep their data, as long as they run.
     _nodes: Home,
@@ -31,151 +36,133 @@ pub(super) struct Setting {
     pub(super) kills: u64,
 }
 
-/// Where the processes run, and how they are started.
-#[derive(Debug)]
-struct Machines {
-    receivers: [Home; RECEIVERS],
-    workers: [Home; WORKERS],
-    urls: Vec<String>,
-    monitors: Vec<String>,
-    keeps_promise: bool,
-}
-
-/// What is done to one process, or to all nodes.
-#[derive(Clone, Copy, Debug)]
+/// What is done to a node or to all, or to one of [`USERS`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Blow {
     Nothing,
-    KillNode(usize),
-    KillReceiver(usize),
-    KillWorker(usize),
-    CutNode(usize),
-    PauseNode(usize),
-    KillAllNodes,
+    Kill(usize),
+    KillNode,
+    CutNode,
+    PauseNode,
+    KillAll,
 }
 
 impl Setting {
     pub(super) fn start(ground: &Ground, events: &Events, connections: usize) -> Result<Self> {
-        let home = |role: &str, number| ground.home(&format!("cluster-{role}-{number}"));
-        let servers = home("nodes", 0)?;
+        let nodes = ground.home("cluster-nodes")?;
         let users: String = USERS
             .iter()
             .map(|user| format!("{{ user: {user}, password: {PASSWORD} }}\n"))
             .collect();
-        let options = Options::new()
-            .below(servers.folder())
+        let settings = Options::new()
+            .below(nodes.folder())
             .config(&format!("authorization {{\nusers: [\n{users}]\n}}"));
-        let cluster = Cluster::start(ground.nats, 3, &options)?;
-        let nodes = || (0..cluster.size()).map(|node| cluster.node(node));
-        let machines = Machines {
-            receivers: [home("receiver", 0)?, home("receiver", 1)?],
-            workers: [home("worker", 0)?, home("worker", 1)?],
-            urls: cluster.urls(),
-            monitors: nodes().map(xtask_nats::Server::monitor_url).collect(),
-            keeps_promise: ground.nats == Program::Current,
+        let cluster = Cluster::start(ground.nats, 3, &settings)?;
+        let urls = cluster.urls();
+        let hosts: Vec<&str> = urls
+            .iter()
+            .map(|url| url.trim_start_matches("nats://"))
+            .collect();
+        let mut options = vec!["--replicas", "3", "--ack-wait", ACK_WAIT];
+        let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
+        let monitors: Vec<String> = monitors.collect();
+        if ground.nats == Program::Current {
+            options.push("--require-sync");
+            options.extend(monitors.iter().flat_map(|url| ["--nats-monitor", url]));
+        }
+        let [first, second, third, fourth] =
+            USERS.map(|user| ground.home(&format!("cluster-{user}")));
+        let mut setting = Self {
+            application: Application::start(events)?,
+            senders: Senders::start(connections, events),
+            servers: [const { None }; USERS.len()],
+            homes: [first?, second?, third?, fourth?],
+            inbox: format!("nats://{}/{STREAM}", hosts.join(",")),
+            options: options.into_iter().map(str::to_owned).collect(),
+            cluster,
+            _nodes: nodes,
+            kills: 0,
         };
-        for home in machines.receivers.iter().chain(&machines.workers) {
+        for home in &setting.homes {
             fs::write(home.folder().join(PASSWORD_FILE), PASSWORD).context("write a password")?;
             fs::write(home.folder().join(FORWARD_SECRET_FILE), FORWARD_SECRET)
                 .context("write a secret")?;
         }
-        let application = Application::start(events)?;
-        let receivers = [machines.receiver(0)?, machines.receiver(1)?];
-        let workers = [
-            machines.worker(0, &application)?,
-            machines.worker(1, &application)?,
-        ];
-        let addresses = receivers.each_ref().map(|receiver| receiver.address);
-        Ok(Self {
-            senders: Senders::start(addresses, connections, events),
-            application,
-            receivers: receivers.map(Some),
-            workers: workers.map(Some),
-            machines,
-            cluster,
-            _nodes: servers,
-            kills: 0,
-        })
+        (0..USERS.len()).try_for_each(|process| setting.start_process(process))?;
+        setting.senders.begin();
+        Ok(setting)
     }
 
     /// Does it. A worker is killed while handlers of it are at work, and what these had is returned.
-    pub(super) fn strike(&mut self, blow: Blow) -> Result<Vec<u64>> {
+    pub(super) fn strike(&mut self, blow: Blow, node: usize) -> Result<BTreeSet<u64>> {
         match blow {
             Blow::Nothing => {}
-            Blow::KillNode(node) => {
+            Blow::KillNode => {
                 self.cluster.kill(node)?;
                 self.kills += 1;
             }
-            Blow::KillAllNodes => {
+            Blow::KillAll => {
                 self.cluster.kill_all()?;
                 self.kills += u64::try_from(self.cluster.size())?;
             }
-            Blow::CutNode(node) => self.cluster.cut(node)?,
-            Blow::PauseNode(node) => self.cluster.node_mut(node).pause()?,
-            Blow::KillReceiver(receiver) => {
-                let server = self.receivers[receiver].take();
-                server.context("no receiver to kill")?.kill()?;
+            Blow::CutNode => self.cluster.cut(node)?,
+            Blow::PauseNode => self.cluster.node_mut(node).pause()?,
+            Blow::Kill(process) => {
+                let is_worker = process >= RECEIVERS;
+                if is_worker {
+                    self.application.hold(process);
+                }
+                let is_at_work =
+                    !is_worker || wait(|| !self.application.state().waiting.is_empty());
+                let server = self.servers[process].take();
+                server.context("no process to kill")?.kill()?;
                 self.kills += 1;
-            }
-            Blow::KillWorker(worker) => {
-                self.application.hold(worker);
-                let has_some = until("a worker to be in the middle of its work", || {
-                    let waiting = self.application.waiting();
-                    Ok((waiting > 0).then_some(()).ok_or(format!("{waiting}")))
-                });
-                let server = self.workers[worker].take();
-                server.context("no worker to kill")?.kill()?;
-                self.kills += 1;
-                let waiting = self.application.let_go();
-                has_some?;
-                return Ok(waiting.into_iter().collect());
+                let in_hand = self.application.let_go();
+                if !is_at_work {
+                    bail!("the worker had nothing to do");
+                }
+                return Ok(in_hand);
             }
         }
-        Ok(Vec::new())
+        Ok(BTreeSet::new())
     }
 
     /// Undoes it: starts again what was killed, as an init system would.
-    pub(super) fn mend(&mut self, blow: Blow) -> Result<()> {
+    pub(super) fn mend(&mut self, blow: Blow, node: usize) -> Result<()> {
         match blow {
-            Blow::Nothing => {}
-            Blow::KillNode(node) => self.cluster.restart(node)?,
-            Blow::KillAllNodes => self.cluster.restart_all()?,
-            Blow::CutNode(node) => self.cluster.heal(node)?,
-            Blow::PauseNode(node) => self.cluster.node_mut(node).resume()?,
-            Blow::KillReceiver(receiver) => self.start_receiver(receiver)?,
-            Blow::KillWorker(worker) => {
-                self.workers[worker] = Some(self.machines.worker(worker, &self.application)?);
-            }
+            Blow::Nothing => Ok(()),
+            Blow::KillNode => self.cluster.restart(node),
+            Blow::KillAll => self.cluster.restart_all(),
+            Blow::CutNode => self.cluster.heal(node),
+            Blow::PauseNode => self.cluster.node_mut(node).resume(),
+            Blow::Kill(process) => self.start_process(process),
         }
-        Ok(())
     }
 
     /// Waits until some receiver has taken something that was sent after `since`.
-    pub(super) fn wait_until_taken(&self, since: Instant) -> Option<Duration> {
-        let is_taken =
-            || (0..RECEIVERS).any(|receiver| self.senders.were_taken_by(receiver, since));
-        wait(since, is_taken)
+    pub(super) fn wait_until_taken(&self, since: Instant) -> bool {
+        wait(|| (0..RECEIVERS).any(|receiver| self.senders.were_taken_by(receiver, since)))
     }
 
-    /// Waits until both receivers have taken, and both workers handed over, something after `since`.
-    pub(super) fn wait_until_well(&self, since: Instant) -> Option<Duration> {
-        let is_well = || {
-            (0..RECEIVERS).all(|receiver| self.senders.were_taken_by(receiver, since))
-                && (0..WORKERS).all(|worker| self.application.has_taken_from(worker, since))
-        };
-        wait(since, is_well)
+    /// Waits until all receivers have taken, and all workers handed over, something after `since`.
+    pub(super) fn wait_until_well(&self, since: Instant) -> bool {
+        wait(|| {
+            (0..USERS.len()).all(|process| match process < RECEIVERS {
+                true => self.senders.were_taken_by(process, since),
+                false => self.application.has_taken_from(process, since),
+            })
+        })
     }
 
     /// Waits until these were handed over.
-    pub(super) fn wait_until_handed(&self, numbers: &[u64], since: Instant) -> Option<Duration> {
-        wait(since, || self.application.missing(numbers) == 0)
+    pub(super) fn wait_until_handed(&self, numbers: &BTreeSet<u64>) -> bool {
+        wait(|| self.application.missing(numbers) == 0)
     }
 
     /// Who of ours ended without having been killed.
     pub(super) fn ended(&mut self) -> Result<Vec<String>> {
         let mut ended = Vec::new();
-        let receivers = self.receivers.iter_mut().zip(&USERS);
-        let workers = self.workers.iter_mut().zip(&USERS[RECEIVERS..]);
-        for (server, name) in receivers.chain(workers) {
+        for (server, name) in self.servers.iter_mut().zip(USERS) {
             if let Some(server) = server
                 && let Some(status) = server.ended()?
             {
@@ -196,9 +183,9 @@ impl Setting {
                 let found = self.node_of(user)?;
                 let is_right = found.is_some_and(|found| (found == node) == (receiver == 0));
                 if !is_right {
-                    let server = self.receivers[receiver].take();
+                    let server = self.servers[receiver].take();
                     server.context("no receiver to start again")?.stop()?;
-                    self.start_receiver(receiver)?;
+                    self.start_process(receiver)?;
                 }
                 Ok(is_right.then_some(()).ok_or(format!("{found:?}")))
             })?;
@@ -223,133 +210,77 @@ impl Setting {
         Ok(None)
     }
 
-    fn start_receiver(&mut self, receiver: usize) -> Result<()> {
-        let server = self.machines.receiver(receiver)?;
-        self.senders.redirect(receiver, server.address);
-        self.receivers[receiver] = Some(server);
-        Ok(())
-    }
-
-    /// What the stream holds, as `inbox export` tells it.
-    pub(super) fn export(&self) -> Result<Vec<Value>> {
-        self.machines.export()
-    }
-}
-
-impl Machines {
-    /// What `--inbox` is.
-    fn inbox(&self) -> String {
-        let hosts: Vec<&str> = self
-            .urls
-            .iter()
-            .map(|url| url.trim_start_matches("nats://"))
-            .collect();
-        format!("nats://{}/{STREAM}", hosts.join(","))
-    }
-
-    fn receiver(&self, receiver: usize) -> Result<Server> {
-        let listen = ["--receive-only", "--admin", "off", "--listen"];
-        self.start("serve", &listen, receiver, &self.receivers[receiver])
-    }
-
-    fn worker(&self, worker: usize, application: &Application) -> Result<Server> {
-        let url = application.url(worker);
-        let forward = [
-            "--forward",
-            &url,
-            "--forward-secret-file",
-            FORWARD_SECRET_FILE,
-        ];
-        let retry = [
-            "--retry-initial-delay",
-            "0.5",
-            "--retry-max-delay",
-            "2",
-            "--retry-max-attempts",
-            "1000",
-        ];
-        let words = [&forward[..], &retry, &["--admin"]].concat();
-        self.start("work", &words, RECEIVERS + worker, &self.workers[worker])
-    }
-
-    /// The last of `words` takes the address.
-    fn start(&self, what: &str, words: &[&str], user: usize, home: &Home) -> Result<Server> {
+    fn start_process(&mut self, process: usize) -> Result<()> {
+        let user = USERS[process];
         let address = free_address()?;
+        let listen = address.to_string();
+        let home = &self.homes[process];
         let mut command = home.command();
-        command
-            .args([what, "--log-format", "json", "--inbox", &self.inbox()])
-            .args(words)
-            .arg(address.to_string())
-            .args(self.options(USERS[user]));
+        if process < RECEIVERS {
+            command.args(["serve", "--receive-only", "--admin", "off"]);
+            command.args(["--listen", &listen]);
+        } else {
+            command.args(["work", "--admin", &listen]);
+            command.args(["--forward", &self.application.url(process)]);
+            command.args(["--forward-secret-file", FORWARD_SECRET_FILE]);
+            command.args(["--retry-initial-delay", "0.5", "--retry-max-delay", "2"]);
+            command.args(["--retry-max-attempts", "1000"]);
+        }
+        command.args(["--log-format", "json"]).args(&self.options);
+        command.args(self.login(user));
         let begin = || -> Result<Server> {
             let mut server = Server::start(command, address, home.folder(), Output::Null)?;
             server.wait_until_begun()?;
             Ok(server)
         };
-        begin().with_context(|| format!("start {}", USERS[user]))
+        let server = begin().with_context(|| format!("start {user}"))?;
+        if process < RECEIVERS {
+            self.senders.redirect(process, address);
+        }
+        self.servers[process] = Some(server);
+        Ok(())
     }
 
-    /// Those of every process that stays.
-    fn options(&self, user: &str) -> Vec<String> {
-        let mut options: Vec<String> = [
-            "--replicas",
-            "3",
-            "--ack-wait",
-            ACK_WAIT,
+    fn login<'a>(&'a self, user: &'a str) -> [&'a str; 6] {
+        [
+            "--inbox",
+            &self.inbox,
             "--nats-user",
             user,
+            "--nats-password-file",
+            PASSWORD_FILE,
         ]
-        .iter()
-        .chain(&["--nats-password-file", PASSWORD_FILE])
-        .map(|&word| word.to_owned())
-        .collect();
-        if self.keeps_promise {
-            options.push("--require-sync".to_owned());
-            for monitor in &self.monitors {
-                options.extend(["--nats-monitor".to_owned(), monitor.clone()]);
-            }
-        }
-        options
     }
 
-    fn export(&self) -> Result<Vec<Value>> {
-        let output = self.receivers[0]
-            .command()
-            .args(["inbox", "export", "--inbox", &self.inbox()])
-            .args([
-                "--nats-user",
-                USERS[0],
-                "--nats-password-file",
-                PASSWORD_FILE,
-            ])
+    /// What the stream holds, as `inbox export` tells it.
+    pub(super) fn export(&self) -> Result<Vec<Value>> {
+        let mut command = self.homes[0].command();
+        command.args(["inbox", "export"]).args(self.login(USERS[0]));
+        let output = command
             .output()
             .context("start heygen-webhooks inbox export")?;
         if !output.status.success() {
             bail!("`inbox export` failed: {}", told(&output));
         }
-        let text = String::from_utf8(output.stdout).context("read what inbox export printed")?;
-        text.lines()
-            .map(|line| serde_json::from_str(line).context("read a line of inbox export"))
+        let lines = output.stdout.split_inclusive(|byte| *byte == b'\n');
+        lines
+            .map(|line| serde_json::from_slice(line).context("read a line of inbox export"))
             .collect()
     }
 }
 
-/// How long it took until it was so; `None` when that took too long.
-fn wait(since: Instant, is_so: impl Fn() -> bool) -> Option<Duration> {
-    until("what is to come", || {
-        Ok(is_so().then_some(()).ok_or_else(String::new))
-    })
-    .is_ok()
-    .then(|| since.elapsed())
+/// Waits until it is so; `false` when that takes too long.
+fn wait(is_so: impl Fn() -> bool) -> bool {
+    crate::trial::wait(LONGEST, is_so)
 }
 
-/// How long anything may take to be well again, for whoever says that it was not.
+/// How long anything may take to be well again.
 pub(super) const LONGEST: Duration = PATIENCE;
 
 pub(super) const STREAM: &str = "HEYGEN";
 
 /// Receivers first. By these names the servers tell who is connected to which of them.
-const USERS: [&str; RECEIVERS + WORKERS] = ["receiver-0", "receiver-1", "worker-0", "worker-1"];
+const USERS: [&str; 4] = ["receiver-0", "receiver-1", "worker-0", "worker-1"];
 
 /// Known to nobody but these servers, which listen on loopback for minutes.
 const PASSWORD: &str = "password-of-the-faults";

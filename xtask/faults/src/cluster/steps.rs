@@ -1,174 +1,122 @@
 //! What is done to the processes in turn, and what must hold after each.
 
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use xtask_harness::report::Report;
 
-use super::figures::{Stretch, seconds};
+use super::figures::seconds;
 use super::senders::Post;
 use super::setting::{Blow, LONGEST, Setting};
-use xtask_harness::audit::count;
 
-/// Something that is done under load.
-pub(super) struct Step {
-    pub(super) name: &'static str,
-    /// To what it is done, with whatever has to be so before.
-    choose: fn(&mut Setting) -> Result<Blow>,
-    /// How many seconds until it is mended.
-    lasts: u64,
-}
-
-const fn step(name: &'static str, lasts: u64, choose: fn(&mut Setting) -> Result<Blow>) -> Step {
-    Step {
-        name,
-        choose,
-        lasts,
-    }
-}
+/// What is done under load: its name; after how many seconds it is mended; what, and to which node.
+pub(super) type Step = (&'static str, u64, Blow, Node);
 
 /// In the order in which they are done.
-pub(super) const STEPS: &[Step] = &[
-    step("nothing happens", 8, |_| Ok(Blow::Nothing)),
-    step("SIGKILL to the stream's leader", 8, |setting| {
-        Ok(Blow::KillNode(setting.leader()?))
-    }),
-    step("SIGKILL to a follower", 8, |setting| {
-        Ok(Blow::KillNode(follower(setting)?))
-    }),
-    step("SIGKILL to a receiver", 3, |_| Ok(Blow::KillReceiver(0))),
-    step("SIGKILL to a worker at work", 5, |_| {
-        Ok(Blow::KillWorker(0))
-    }),
-    step("the leader is cut off", LONGER_THAN_A_PUBLISH, |setting| {
-        let node = setting.leader()?;
-        setting.place_receivers(node)?;
-        Ok(Blow::CutNode(node))
-    }),
-    step("a follower is cut off", LONGER_THAN_A_PUBLISH, |setting| {
-        let node = follower(setting)?;
-        setting.place_receivers(node)?;
-        Ok(Blow::CutNode(node))
-    }),
-    step("the leader hangs (SIGSTOP)", 10, |setting| {
-        let node = setting.leader()?;
-        setting.place_receivers(node)?;
-        Ok(Blow::PauseNode(node))
-    }),
-    step("SIGKILL to all nodes at once", 2, |_| {
-        Ok(Blow::KillAllNodes)
-    }),
+pub(super) const STEPS: [Step; 9] = [
+    ("nothing happens", 8, Blow::Nothing, LEADER),
+    ("SIGKILL to the stream's leader", 8, Blow::KillNode, LEADER),
+    ("SIGKILL to a follower", 8, Blow::KillNode, FOLLOWER),
+    ("SIGKILL to a receiver", 3, Blow::Kill(0), LEADER),
+    ("SIGKILL to a worker at work", 5, Blow::Kill(2), LEADER),
+    // Longer than 7 s, for which a receiver tries before it says 503.
+    ("the leader is cut off", 15, Blow::CutNode, LEADER),
+    ("a follower is cut off", 15, Blow::CutNode, FOLLOWER),
+    ("the leader hangs (SIGSTOP)", 10, Blow::PauseNode, LEADER),
+    ("SIGKILL to all nodes at once", 2, Blow::KillAll, LEADER),
 ];
+
+/// Counted from the stream's leader on.
+type Node = usize;
+const LEADER: Node = 0;
+const FOLLOWER: Node = 1;
 
 /// What came of a step, beside what came of the POSTs.
 #[derive(Debug)]
 pub(super) struct Stepped {
     pub(super) name: &'static str,
-    pub(super) stretch: Stretch,
+    pub(super) stretch: Range<Instant>,
     /// Counted from the mending.
     pub(super) well_after: Option<Duration>,
-    pub(super) notes: Vec<String>,
-    pub(super) wrong: Vec<String>,
+    pub(super) report: Report,
 }
 
-impl Step {
-    pub(super) fn run(&self, setting: &mut Setting) -> Result<Stepped> {
-        let name = self.name;
-        let (mut notes, mut wrong) = (Vec::new(), Vec::new());
-        let blow = (self.choose)(setting)?;
-        let begin = Instant::now();
-        let in_hand = setting.strike(blow)?;
-        let struck = Instant::now();
-        let goes_on = !matches!(blow, Blow::KillAllNodes);
-        if goes_on && setting.wait_until_taken(struck).is_none() {
-            wrong.push(format!("{name}: nothing was taken meanwhile"));
-        }
-        if !in_hand.is_empty() {
-            let what = format!("the {} deliveries that the worker had", in_hand.len());
-            match setting.wait_until_handed(&in_hand, struck) {
-                Some(after) => notes.push(format!(
-                    "{name}: {what} were handed over by the other {} later",
-                    seconds(after)
-                )),
-                None => wrong.push(format!("{name}: {what} did not go to the other")),
-            }
-        }
-        let lasts = Duration::from_secs(self.lasts);
-        thread::sleep(lasts.saturating_sub(struck.elapsed()));
-        let mending = Instant::now();
-        if let Blow::CutNode(_) | Blow::PauseNode(_) = blow {
-            let said = said_by_first(&setting.senders.posts(), struck, mending);
-            notes.push(format!("{name}: {}", said.told()));
-        }
-        setting.mend(blow)?;
-        let mended = match blow {
-            // It waits until the nodes have found each other.
-            Blow::KillAllNodes => mending,
-            _ => Instant::now(),
-        };
-        let well_after = setting.wait_until_well(mended);
-        if well_after.is_none() {
-            wrong.push(format!(
-                "{name}: not everything worked again within {} s",
-                LONGEST.as_secs()
-            ));
-        }
-        if let Err(error) = setting.cluster.wait_until_ready() {
-            wrong.push(format!("{name}: {error:#}"));
-        }
-        let ended = setting.ended()?;
-        wrong.extend(ended.into_iter().map(|who| format!("{name}: {who}")));
-        thread::sleep(SETTLING);
-        let end = Instant::now();
-        Ok(Stepped {
-            name,
-            stretch: Stretch { begin, end },
-            well_after,
-            notes,
-            wrong,
-        })
+pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
+    let (name, lasts, blow, node) = step;
+    let mut report = Report::default();
+    let node = (setting.leader()? + node) % setting.cluster.size();
+    let is_apart = matches!(blow, Blow::CutNode | Blow::PauseNode);
+    if is_apart {
+        setting.place_receivers(node)?;
     }
-}
-
-/// What receiver 0 said, whose node nobody else reaches.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Said {
-    refused: u64,
-    /// How long it was until it took something new.
-    took_after: Option<Duration>,
-}
-
-impl Said {
-    fn told(&self) -> String {
-        let took = match self.took_after {
-            Some(after) => format!("went on after {}", seconds(after)),
-            None => "took nothing new until it was mended".to_owned(),
-        };
-        let refused = self.refused;
-        format!("the receiver at that node answered {refused} posts 503, and {took}")
+    let begin = Instant::now();
+    let in_hand = setting.strike(blow, node)?;
+    let struck = Instant::now();
+    if blow != Blow::KillAll && !setting.wait_until_taken(struck) {
+        report.wrong(format!("{name}: nothing was taken meanwhile"));
     }
+    if !in_hand.is_empty() {
+        let what = format!("the {} deliveries that the worker had", in_hand.len());
+        match setting.wait_until_handed(&in_hand) {
+            true => report.note(format!(
+                "{name}: {what} were handed over by the other {} later",
+                seconds(struck.elapsed())
+            )),
+            false => report.wrong(format!("{name}: {what} did not go to the other")),
+        }
+    }
+    let lasts = Duration::from_secs(lasts);
+    thread::sleep(lasts.saturating_sub(struck.elapsed()));
+    let mending = Instant::now();
+    if is_apart {
+        let said = said_by_first(&setting.senders.posts(), struck, mending);
+        report.note(format!("{name}: {said}"));
+    }
+    setting.mend(blow, node)?;
+    let mended = match blow {
+        // It waits until the nodes have found each other.
+        Blow::KillAll => mending,
+        _ => Instant::now(),
+    };
+    let is_well = setting.wait_until_well(mended);
+    let well_after = is_well.then(|| mended.elapsed());
+    if !is_well {
+        report.wrong(format!(
+            "{name}: not everything worked again within {} s",
+            LONGEST.as_secs()
+        ));
+    }
+    if let Err(error) = setting.cluster.wait_until_ready() {
+        report.wrong(format!("{name}: {error:#}"));
+    }
+    for who in setting.ended()? {
+        report.wrong(format!("{name}: {who}"));
+    }
+    thread::sleep(SETTLING);
+    Ok(Stepped {
+        name,
+        stretch: begin..Instant::now(),
+        well_after,
+        report,
+    })
 }
 
-/// Of what was sent and answered in this time. An event that was sent before may well be known.
-fn said_by_first(posts: &[Post], from: Instant, to: Instant) -> Said {
+/// What receiver 0 said, whose node nobody else reaches, to what was sent and answered in this time. An event that was sent before
+/// may well be known.
+fn said_by_first(posts: &[Post], from: Instant, to: Instant) -> String {
     let here = posts
         .iter()
         .filter(|post| post.receiver == 0 && post.sent_at >= from && post.answered_at <= to);
-    let new =
-        |post: &&Post| post.is_taken() && !post.is_again && post.answered_at >= from + SETTLING;
-    Said {
-        refused: count(here.clone().filter(|post| post.status == Some(503)).count()),
-        took_after: here.clone().find(new).map(|post| post.answered_at - from),
-    }
+    let refused = here.clone().filter(|post| post.status == Some(503)).count();
+    let mut new = here.filter(|post| post.is_taken() && !post.is_again);
+    let took = match new.find(|post| post.answered_at >= from + SETTLING) {
+        Some(post) => format!("went on after {}", seconds(post.answered_at - from)),
+        None => "took nothing new until it was mended".to_owned(),
+    };
+    format!("the receiver at that node answered {refused} posts 503, and {took}")
 }
-
-/// One that does not lead the stream.
-fn follower(setting: &Setting) -> Result<usize> {
-    Ok((setting.leader()? + 1) % setting.cluster.size())
-}
-
-/// Seconds. A receiver tries for 7 s before it says 503.
-const LONGER_THAN_A_PUBLISH: u64 = 15;
 
 /// What was under way may still end as if nothing had happened.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -199,14 +147,8 @@ mod tests {
             post(0, false, 14, 16, 200),
             post(0, false, 14, 22, 503),
         ];
-        let said = said_by_first(&posts, at(10), at(20));
-        let expected = Said {
-            refused: 2,
-            took_after: Some(Duration::from_secs(6)),
-        };
-        assert_eq!(said, expected);
         assert_eq!(
-            said.told(),
+            said_by_first(&posts, at(10), at(20)),
             "the receiver at that node answered 2 posts 503, and went on after 6.0 s"
         );
     }
