@@ -15,6 +15,7 @@ use crate::record::{
     Counts, DeadLetterReport, DeleteReport, DeliverySummary, Query, ReplayReport, State,
     StoredDelivery,
 };
+use crate::setters::setters;
 use crate::stats::Stats;
 use crate::time::{from_micros, to_micros};
 use crate::traffic::{TrafficCount, TrafficUnit, of_summaries};
@@ -210,19 +211,14 @@ impl PruneStep {
             after: None,
         }
     }
+}
 
-    /// Deletes at most so many in one step.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
-        self
-    }
-
-    /// Goes on from where the last step ended.
-    #[must_use]
-    pub fn after(mut self, after: Option<DeliveryId>) -> Self {
-        self.after = after;
-        self
+setters! {
+    PruneStep {
+        /// Deletes at most so many in one step.
+        limit(limit: usize) => limit;
+        /// Goes on from where the last step ended.
+        after(after: Option<DeliveryId>) => after;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use crate::claim::ClaimedDelivery;
 use crate::id::DeliveryId;
 use crate::record::AttemptOutcome;
+use crate::setters::setters;
 
 /// How an attempt ended.
 #[derive(Clone, Debug)]
@@ -72,25 +73,15 @@ impl Completion {
         self.is_counted = false;
         self
     }
+}
 
-    /// Sets how much of the time for retries the present round has used.
-    #[must_use]
-    pub fn elapsed(mut self, elapsed: Duration) -> Self {
-        self.elapsed = elapsed;
-        self
-    }
-
-    /// Adds the handler's note.
-    #[must_use]
-    pub fn detail(mut self, detail: Option<String>) -> Self {
-        self.detail = detail;
-        self
-    }
-
-    /// Sets when the next attempt is due.
-    #[must_use]
-    pub fn due_at(mut self, due_at: SystemTime) -> Self {
-        self.due_at = due_at;
-        self
+setters! {
+    Completion {
+        /// Sets how much of the time for retries the present round has used.
+        elapsed(elapsed: Duration) => elapsed;
+        /// Adds the handler's note.
+        detail(detail: Option<String>) => detail;
+        /// Sets when the next attempt is due.
+        due_at(due_at: SystemTime) => due_at;
     }
 }

@@ -83,25 +83,17 @@ impl Drift {
     }
 }
 
-impl DriftKind {
+impl_names! {
+    DriftKind, "a kind: unknown_event, unknown_field or malformed";
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::UnknownEvent, Self::UnknownField, Self::Malformed];
-
+    ALL: 3;
     /// The word in lists, JSON and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::UnknownEvent => "unknown_event",
-            Self::UnknownField => "unknown_field",
-            Self::Malformed => "malformed",
-        }
+    as_str {
+        UnknownEvent => "unknown_event",
+        UnknownField => "unknown_field",
+        Malformed => "malformed",
     }
 }
-
-impl_names!(
-    DriftKind,
-    "a kind: unknown_event, unknown_field or malformed"
-);
 
 /// All differences of an event; nearly always none.
 pub(crate) fn of(event: &Event) -> Vec<Drift> {

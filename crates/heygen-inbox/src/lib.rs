@@ -33,7 +33,6 @@ pub mod private_file;
 mod recent;
 mod record;
 mod rejected;
-#[cfg(feature = "sqlite")]
 mod setters;
 mod source;
 #[cfg(feature = "sqlite")]

@@ -1,8 +1,26 @@
 //! Enums whose variants have names, in lists, JSON and files.
 
-/// Implements `Display`, `FromStr` and `Serialize` by the names of an enum with `ALL` and `as_str`.
+/// Implements `ALL`, `as_str`, `Display`, `FromStr` and `Serialize` of an enum by the names of its
+/// variants.
 macro_rules! impl_names {
-    ($type:ident, $expected:literal) => {
+    (
+        $type:ident, $expected:literal;
+        $(#[$all:meta])+ ALL: $len:literal;
+        $(#[$as_str:meta])+ as_str { $($variant:ident => $name:literal,)+ }
+    ) => {
+        impl $type {
+            $(#[$all])+
+            pub const ALL: [Self; $len] = [$(Self::$variant),+];
+
+            $(#[$as_str])+
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+        }
+
         impl std::fmt::Display for $type {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())

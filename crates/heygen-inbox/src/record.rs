@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use crate::delivery::{Header, NewDelivery};
 use crate::id::DeliveryId;
 use crate::names::impl_names;
+use crate::setters::setters;
 use crate::source::Source;
 use crate::time;
 
@@ -174,33 +175,19 @@ pub enum State {
     DeadLettered,
 }
 
-impl State {
+impl_names! {
+    State, "a state: pending, claimed, interrupted, acknowledged or dead_lettered";
     /// Every state, in the order of a delivery's life.
-    pub const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Claimed,
-        Self::Interrupted,
-        Self::Acknowledged,
-        Self::DeadLettered,
-    ];
-
+    ALL: 5;
     /// Its name in lists, JSON and options.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Claimed => "claimed",
-            Self::Interrupted => "interrupted",
-            Self::Acknowledged => "acknowledged",
-            Self::DeadLettered => "dead_lettered",
-        }
+    as_str {
+        Pending => "pending",
+        Claimed => "claimed",
+        Interrupted => "interrupted",
+        Acknowledged => "acknowledged",
+        DeadLettered => "dead_lettered",
     }
 }
-
-impl_names!(
-    State,
-    "a state: pending, claimed, interrupted, acknowledged or dead_lettered"
-);
 
 /// One attempt that has ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -261,31 +248,18 @@ pub(crate) fn utf8_or_null<S: Serializer>(body: &Bytes, serializer: S) -> Result
     std::str::from_utf8(body).ok().serialize(serializer)
 }
 
-impl AttemptOutcome {
+impl_names! {
+    AttemptOutcome, "a result: acknowledged, retry, dead_lettered or interrupted";
     /// Every result.
-    pub const ALL: [Self; 4] = [
-        Self::Acknowledged,
-        Self::Retry,
-        Self::DeadLettered,
-        Self::Interrupted,
-    ];
-
+    ALL: 4;
     /// Its name in lists and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Acknowledged => "acknowledged",
-            Self::Retry => "retry",
-            Self::DeadLettered => "dead_lettered",
-            Self::Interrupted => "interrupted",
-        }
+    as_str {
+        Acknowledged => "acknowledged",
+        Retry => "retry",
+        DeadLettered => "dead_lettered",
+        Interrupted => "interrupted",
     }
 }
-
-impl_names!(
-    AttemptOutcome,
-    "a result: acknowledged, retry, dead_lettered or interrupted"
-);
 
 /// How much is in an inbox, as far as that is known without a full scan.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
@@ -420,95 +394,40 @@ pub struct Query {
     pub limit: Option<usize>,
 }
 
+setters! {
+    Query {
+        /// Only this event name.
+        event_type(event_type: impl Into<String>) => Some(event_type.into());
+        /// Only event names that match this pattern.
+        events(pattern: Pattern) => Some(pattern);
+        /// Only this state.
+        state(state: State) => Some(state);
+        /// Only this subject.
+        subject_id(subject_id: impl Into<String>) => Some(subject_id.into());
+        /// Only this callback id.
+        callback_id(callback_id: impl Into<String>) => Some(callback_id.into());
+        /// Only this outcome.
+        outcome(outcome: Outcome) => Some(outcome);
+        /// Only this source.
+        source(source: Source) => Some(source);
+        /// Only what was received at this time or later.
+        since(since: SystemTime) => Some(since);
+        /// Only what was received before this time.
+        until(until: SystemTime) => Some(until);
+        /// Only what was stored after this one.
+        after(after: DeliveryId) => Some(after);
+        /// Only what was stored before this one.
+        before(before: DeliveryId) => Some(before);
+        /// At most this many.
+        limit(limit: usize) => Some(limit);
+    }
+}
+
 impl Query {
-    /// Only this event name.
-    #[must_use]
-    pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
-        self.event_type = Some(event_type.into());
-        self
-    }
-
-    /// Only event names that match this pattern.
-    #[must_use]
-    pub fn events(mut self, pattern: Pattern) -> Self {
-        self.events = Some(pattern);
-        self
-    }
-
-    /// Only this state.
-    #[must_use]
-    pub fn state(mut self, state: State) -> Self {
-        self.state = Some(state);
-        self
-    }
-
-    /// Only this subject.
-    #[must_use]
-    pub fn subject_id(mut self, subject_id: impl Into<String>) -> Self {
-        self.subject_id = Some(subject_id.into());
-        self
-    }
-
-    /// Only this callback id.
-    #[must_use]
-    pub fn callback_id(mut self, callback_id: impl Into<String>) -> Self {
-        self.callback_id = Some(callback_id.into());
-        self
-    }
-
-    /// Only this outcome.
-    #[must_use]
-    pub fn outcome(mut self, outcome: Outcome) -> Self {
-        self.outcome = Some(outcome);
-        self
-    }
-
-    /// Only this source.
-    #[must_use]
-    pub fn source(mut self, source: Source) -> Self {
-        self.source = Some(source);
-        self
-    }
-
-    /// Only what was received at this time or later.
-    #[must_use]
-    pub fn since(mut self, since: SystemTime) -> Self {
-        self.since = Some(since);
-        self
-    }
-
-    /// Only what was received before this time.
-    #[must_use]
-    pub fn until(mut self, until: SystemTime) -> Self {
-        self.until = Some(until);
-        self
-    }
-
-    /// Only what was stored after this one.
-    #[must_use]
-    pub fn after(mut self, after: DeliveryId) -> Self {
-        self.after = Some(after);
-        self
-    }
-
-    /// Only what was stored before this one.
-    #[must_use]
-    pub fn before(mut self, before: DeliveryId) -> Self {
-        self.before = Some(before);
-        self
-    }
-
     /// The oldest first.
     #[must_use]
     pub fn oldest_first(mut self) -> Self {
         self.oldest_first = true;
-        self
-    }
-
-    /// At most this many.
-    #[must_use]
-    pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = Some(limit);
         self
     }
 

@@ -20,20 +20,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// Every source.
-    pub const ALL: [Self; 4] = [Self::Webhook, Self::Callback, Self::Backfill, Self::Import];
-
-    /// Its name in lists and JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Callback => "callback",
-            Self::Backfill => "backfill",
-            Self::Import => "import",
-        }
-    }
-
     /// Whether it was sent here. Reading the log or a file again is no redelivery.
     pub(crate) fn is_received(self) -> bool {
         match self {
@@ -54,7 +40,18 @@ impl Source {
     }
 }
 
-impl_names!(Source, "a source: webhook, callback, backfill or import");
+impl_names! {
+    Source, "a source: webhook, callback, backfill or import";
+    /// Every source.
+    ALL: 4;
+    /// Its name in lists and JSON.
+    as_str {
+        Webhook => "webhook",
+        Callback => "callback",
+        Backfill => "backfill",
+        Import => "import",
+    }
+}
 
 /// What authenticates a delivery.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

@@ -58,22 +58,17 @@ impl TrafficCount {
     }
 }
 
-impl TrafficKind {
+impl_names! {
+    TrafficKind, "a kind: accepted, duplicate or failed_attempt";
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Accepted, Self::Duplicate, Self::FailedAttempt];
-
+    ALL: 3;
     /// Its name in JSON and in the file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::FailedAttempt => "failed_attempt",
-        }
+    as_str {
+        Accepted => "accepted",
+        Duplicate => "duplicate",
+        FailedAttempt => "failed_attempt",
     }
 }
-
-impl_names!(TrafficKind, "a kind: accepted, duplicate or failed_attempt");
 
 impl TrafficUnit {
     /// How long one is.
