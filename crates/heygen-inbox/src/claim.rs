@@ -294,6 +294,7 @@ impl RoomLeft {
         }
     }
 
+    #[cfg(any(feature = "sqlite", feature = "jetstream"))]
     pub(crate) fn total(&self, turn: Turn) -> usize {
         let rooms = (0..self.0.len()).map(|destination| self.in_turn(destination, turn));
         rooms.fold(0, usize::saturating_add)

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::claim::ClaimedDelivery;
 use crate::id::DeliveryId;
-use crate::record::AttemptOutcome;
+use crate::record::{Attempt, AttemptOutcome};
 use crate::setters::setters;
 
 /// How an attempt ended.
@@ -72,6 +72,17 @@ impl Completion {
     pub fn uncounted(mut self) -> Self {
         self.is_counted = false;
         self
+    }
+
+    /// What is stored of it.
+    pub(crate) fn to_attempt(&self) -> Attempt {
+        Attempt {
+            number: self.attempt,
+            started_at: self.started_at,
+            duration: self.duration,
+            result: self.result,
+            detail: self.detail.clone(),
+        }
     }
 }
 

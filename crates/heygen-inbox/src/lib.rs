@@ -30,7 +30,6 @@ mod memory;
 mod names;
 #[cfg(feature = "private-file")]
 pub mod private_file;
-mod recent;
 mod record;
 mod rejected;
 mod setters;
@@ -38,7 +37,6 @@ mod source;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod stats;
-#[cfg(any(feature = "sqlite", feature = "jetstream"))]
 mod throttle;
 mod time;
 mod traffic;

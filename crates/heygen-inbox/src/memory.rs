@@ -1,14 +1,14 @@
 //! [`MemoryInbox`]: an inbox that lives and dies with its process.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
 use self::entries::Entries;
-use self::entry::{MEMORY_TAG, id_of};
+use self::entry::id_of;
 use crate::admin::{DISPATCH_PAUSED, InboxAdmin, PruneReport, PruneStep};
-use crate::claim::{Claim, ClaimRequest, Turn};
+use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::error::InboxError;
@@ -81,16 +81,13 @@ impl Inbox for MemoryInbox {
         if entries.bookmarks.contains_key(DISPATCH_PAUSED) {
             return Ok(Claim::paused());
         }
-        let looked_at = entries.looked_at.filter(|at| at.elapsed() < LOOK_AT_TIMES);
-        if request.turns() != [Turn::Unordered] && looked_at.is_none() {
-            entries.retime(to_micros(request.now));
-            entries.looked_at = Some(Instant::now());
-        }
-        Ok(entries.claim(&request, request.turns()))
+        Ok(entries.claim(&request))
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.entries().complete(&completion);
+        if let Some(entry) = self.entries().entry(completion.id) {
+            entry.complete(&completion);
+        }
         Ok(())
     }
 
@@ -123,20 +120,13 @@ impl InboxAdmin for MemoryInbox {
     }
 
     async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
-        let entries = self.entries();
-        Ok((id.tag() == MEMORY_TAG)
-            .then(|| entries.stored.get(&id.key()))
-            .flatten()
-            .map(|entry| entry.whole(id.key())))
+        let mut entries = self.entries();
+        Ok(entries.entry(id).map(|entry| entry.whole(id.key())))
     }
 
-    async fn count(&self, query: Query) -> Result<u64, InboxError> {
-        let entries = self.entries();
-        let summaries = entries
-            .stored
-            .iter()
-            .map(|(key, entry)| entry.summary(*key));
-        Ok(summaries.filter(|summary| query.matches(summary)).count() as u64)
+    async fn count(&self, mut query: Query) -> Result<u64, InboxError> {
+        query.limit = None;
+        Ok(self.list(query).await?.len() as u64)
     }
 
     async fn counts(&self) -> Result<Counts, InboxError> {
@@ -227,6 +217,3 @@ impl InboxAdmin for MemoryInbox {
         Ok(())
     }
 }
-
-/// How often due times are checked for those of a wrong clock.
-const LOOK_AT_TIMES: Duration = Duration::from_secs(1);

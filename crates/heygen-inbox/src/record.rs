@@ -261,6 +261,17 @@ impl_names! {
     }
 }
 
+impl AttemptOutcome {
+    /// The state of a delivery whose last attempt ended so.
+    pub(crate) fn state(self) -> State {
+        match self {
+            Self::Acknowledged => State::Acknowledged,
+            Self::DeadLettered => State::DeadLettered,
+            Self::Retry | Self::Interrupted => State::Pending,
+        }
+    }
+}
+
 /// How much is in an inbox, as far as that is known without a full scan.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]

@@ -39,6 +39,7 @@ mod path;
 mod prune;
 mod reader;
 mod reader_thread;
+mod recent;
 mod recovery;
 mod rejected;
 mod rescue;

@@ -11,6 +11,7 @@ use crate::record::{
     Attempt, AttemptOutcome, DeliverySummary, Redeliveries, SignedPost, State, StoredDelivery,
     dead_lettered_at,
 };
+use crate::source::Source;
 use crate::time::{from_micros, to_micros};
 
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Entry {
     pub(super) delivery: NewDelivery,
     pub(super) state: State,
     pub(super) due_at: i64,
+    /// Whether it was received here, and never claimed.
+    pub(super) is_live: bool,
     pub(super) handed_out: u32,
     pub(super) first_attempt: u32,
     pub(super) elapsed: Duration,
@@ -31,6 +34,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(delivery: NewDelivery, due_at: i64) -> Self {
         Self {
+            is_live: delivery.source().is_received(),
             delivery,
             state: State::Pending,
             due_at,
@@ -78,9 +82,10 @@ impl Entry {
         }
     }
 
-    pub(super) fn claim(&mut self, key: u64, is_live: bool) -> ClaimedDelivery {
+    pub(super) fn claim(&mut self, key: u64) -> ClaimedDelivery {
         self.state = State::Claimed;
         self.handed_out += 1;
+        let is_live = std::mem::take(&mut self.is_live);
         let interrupted = self.attempts.iter();
         let interrupted = interrupted
             .filter(|known| known.number >= self.first_attempt)
@@ -96,19 +101,41 @@ impl Entry {
         }
     }
 
-    pub(super) fn record(&mut self, completion: &Completion, is_current: bool) {
-        let is_interrupted = completion.result == AttemptOutcome::Interrupted;
-        self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
-        self.attempts
-            .retain(|attempt| attempt.number != completion.attempt);
-        self.attempts.push(Attempt {
-            number: completion.attempt,
-            started_at: completion.started_at,
-            duration: completion.duration,
-            result: completion.result,
-            detail: completion.detail.clone(),
-        });
-        self.attempts.sort_by_key(|attempt| attempt.number);
+    /// A late result, of a delivery that was claimed again, is recorded and does not change the
+    /// state, unless it acknowledges.
+    pub(super) fn complete(&mut self, completion: &Completion) {
+        let is_current = self.state == State::Claimed && self.handed_out == completion.attempt;
+        if completion.is_released {
+            if !is_current {
+                return;
+            }
+            self.handed_out -= 1;
+        } else {
+            let is_interrupted = completion.result == AttemptOutcome::Interrupted;
+            self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
+            let number = completion.attempt;
+            self.attempts.retain(|attempt| attempt.number != number);
+            self.attempts.push(completion.to_attempt());
+            self.attempts.sort_by_key(|attempt| attempt.number);
+        }
+        if is_current || completion.result == AttemptOutcome::Acknowledged {
+            self.elapsed = completion.elapsed;
+            self.state = completion.result.state();
+            self.due_at = to_micros(completion.due_at);
+            let is_new = self.handed_out == 0 && self.delivery.source().is_received();
+            self.is_live = is_new && !self.is_finished();
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.state, State::Acknowledged | State::DeadLettered)
+    }
+
+    /// Within what its order is kept. A callback can name any subject: signed deliveries do not
+    /// wait for it.
+    pub(super) fn subject(&self) -> Option<(&str, Source)> {
+        let subject_id = self.delivery.subject_id()?;
+        Some((subject_id, self.delivery.source()))
     }
 
     /// Whether a wrong clock set its due time.

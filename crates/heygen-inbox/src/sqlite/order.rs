@@ -15,6 +15,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use super::recent::Recent;
 use crate::claim::{RoomLeft, Turn};
 use crate::{ClaimRequest, DispatchOrder, Source};
 
@@ -93,8 +94,8 @@ pub(super) struct Selector<'a> {
     pub(super) request: &'a ClaimRequest,
     pub(super) turn: Turn,
     pub(super) now: i64,
-    /// Whether the delivery of this id belongs to another turn.
-    pub(super) is_of_other_turn: &'a dyn Fn(i64) -> bool,
+    /// The live deliveries, which have a turn of their own.
+    pub(super) recent: &'a Recent,
 }
 
 impl Selector<'_> {
@@ -184,7 +185,9 @@ impl Selector<'_> {
             let is_last = batch.len() < BATCH;
             for delivery in batch {
                 after = (delivery.due_at, delivery.id);
-                if !(self.is_of_other_turn)(delivery.id) && !each(delivery)? {
+                let is_of_other_turn =
+                    self.turn != Turn::Unordered && self.recent.contains(delivery.id);
+                if !is_of_other_turn && !each(delivery)? {
                     return Ok(false);
                 }
             }

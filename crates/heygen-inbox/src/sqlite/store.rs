@@ -26,10 +26,10 @@ use super::file_id::OpenFiles;
 use super::options::SqliteOptions;
 use super::order;
 use super::prune;
+use super::recent::Recent;
 use super::rescue::Orphan;
 use super::traffic::TrafficTally;
 use crate::dedup::rule::Match;
-use crate::recent::Recent;
 use crate::time::to_micros;
 use crate::{DeliveryId, DispatchOrder, InboxError, NewDelivery, PruneReport, PruneStep};
 

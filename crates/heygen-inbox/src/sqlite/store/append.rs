@@ -75,7 +75,7 @@ impl Store {
         self.drift.count(&row.delivery, id);
         if row.delivery.source().is_received() {
             let event_type = row.delivery.label().event_type.as_deref();
-            self.recent.add(event_type, id.cast_unsigned());
+            self.recent.add(event_type, id);
         }
         pending_rows.push((id, row));
         if pending_rows.len() == ROWS_AT_ONCE {

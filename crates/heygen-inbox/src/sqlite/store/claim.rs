@@ -12,7 +12,7 @@ use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
     Attempt, AttemptOutcome, Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder,
-    State, TrafficKind,
+    TrafficKind,
 };
 
 /// What this process has claimed and not completed yet.
@@ -64,15 +64,12 @@ impl Store {
                 self.claim_live(request, &mut left, &mut claim)?;
                 continue;
             }
-            let recent = &self.recent;
             let selection = order::Selector {
                 connection: &self.connection,
                 request,
                 turn: *turn,
                 now,
-                is_of_other_turn: &|id| {
-                    *turn != Turn::Unordered && recent.contains(id.cast_unsigned())
-                },
+                recent: &self.recent,
             }
             .select(&mut left)?;
             is_all &= selection.is_all;
@@ -103,11 +100,10 @@ impl Store {
         claim: &mut Claim,
     ) -> rusqlite::Result<()> {
         let now = to_micros(request.now);
-        while let Some((event_type, key)) = self.recent.take(|event_type| {
+        while let Some((event_type, id)) = self.recent.take(|event_type| {
             let destination = request.destination(event_type);
             left.in_turn(destination, Turn::Live) > 0
         }) {
-            let id = key.cast_signed();
             if order::is_unblocked(&self.connection, id, request.order)? {
                 left.take(request.destination(event_type.as_deref()), true);
                 self.claim_into(claim, id, now, true)?;
@@ -135,7 +131,7 @@ impl Store {
     }
 
     fn claim_one(&mut self, id: i64, now: i64) -> rusqlite::Result<ClaimedDelivery> {
-        self.recent.remove(id.cast_unsigned());
+        self.recent.remove(id);
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
@@ -193,8 +189,7 @@ impl Store {
             return Ok(());
         }
         for (id, event_type) in order::unblock_next(&self.connection, ended, now)? {
-            self.recent
-                .put_back(event_type.as_deref(), id.cast_unsigned());
+            self.recent.put_back(event_type.as_deref(), id);
         }
         Ok(())
     }
@@ -209,11 +204,6 @@ impl Store {
         if completion.is_released {
             return self.release(id, completion);
         }
-        let state = match completion.result {
-            AttemptOutcome::Acknowledged => State::Acknowledged,
-            AttemptOutcome::DeadLettered => State::DeadLettered,
-            AttemptOutcome::Retry | AttemptOutcome::Interrupted => State::Pending,
-        };
         self.connection
             .prepare_cached(
                 "UPDATE delivery SET state = ?2, due_at = ?3, claimed_at = NULL, elapsed = ?5, uncounted = uncounted + ?6 \
@@ -221,7 +211,7 @@ impl Store {
             )?
             .execute(params![
                 id,
-                state.as_str(),
+                completion.result.state().as_str(),
                 to_micros(completion.due_at).min(order::BLOCKED - 1),
                 completion.attempt,
                 micros(completion.elapsed),
@@ -234,14 +224,7 @@ impl Store {
             let kind = TrafficKind::FailedAttempt;
             self.traffic.count(ended_at, kind, event_type.as_deref());
         }
-        let attempt = Attempt {
-            number: completion.attempt,
-            started_at: completion.started_at,
-            duration: completion.duration,
-            result: completion.result,
-            detail: completion.detail.clone(),
-        };
-        insert_attempt(&self.connection, id, &attempt)?;
+        insert_attempt(&self.connection, id, &completion.to_attempt())?;
         self.in_flight.completed.push(id);
         self.unblock_next(id, to_micros(ended_at))
     }
@@ -276,8 +259,7 @@ impl Store {
             .optional()?;
         self.in_flight.completed.push(id);
         if let Some((true, event_type)) = was_new {
-            self.recent
-                .put_back(event_type.as_deref(), id.cast_unsigned());
+            self.recent.put_back(event_type.as_deref(), id);
         }
         // The delivery that it blocks may be older, and would then wait for nothing.
         self.unblock_next(id, to_micros(completion.due_at))

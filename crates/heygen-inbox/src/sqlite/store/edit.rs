@@ -39,7 +39,7 @@ impl Store {
             let appended = self.append_one(&NewRow::new(imported.delivery.clone()))?;
             let key = key(appended.id());
             // It was received elsewhere, so it is not live.
-            self.recent.remove(key.cast_unsigned());
+            self.recent.remove(key);
             self.store_history(key, imported)?;
             Ok(appended)
         };
@@ -100,7 +100,7 @@ impl Store {
                 continue;
             }
             let key = key(*id);
-            self.recent.remove(key.cast_unsigned());
+            self.recent.remove(key);
             if state == Some(State::Pending) && self.order == DispatchOrder::PerSubject {
                 self.connection
                     .prepare_cached("UPDATE delivery SET state = 'dead_lettered' WHERE id = ?1")?

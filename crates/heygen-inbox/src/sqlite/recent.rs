@@ -5,22 +5,22 @@ use std::collections::{HashMap, HashSet, VecDeque};
 /// The live deliveries, oldest first for each event type. Bounded, and in memory only: every other
 /// delivery is backlog. It does not depend on the clock.
 #[derive(Debug, Default)]
-pub(crate) struct Recent {
-    by_type: HashMap<Option<Box<str>>, VecDeque<u64>>,
-    keys: HashSet<u64>,
+pub(super) struct Recent {
+    by_type: HashMap<Option<Box<str>>, VecDeque<i64>>,
+    keys: HashSet<i64>,
 }
 
 impl Recent {
-    pub(crate) fn add(&mut self, event_type: Option<&str>, key: u64) {
+    pub(super) fn add(&mut self, event_type: Option<&str>, key: i64) {
         self.insert(event_type, key, VecDeque::push_back);
     }
 
     /// For a delivery that was claimed and did not reach the handler: it goes first again.
-    pub(crate) fn put_back(&mut self, event_type: Option<&str>, key: u64) {
+    pub(super) fn put_back(&mut self, event_type: Option<&str>, key: i64) {
         self.insert(event_type, key, VecDeque::push_front);
     }
 
-    fn insert(&mut self, event_type: Option<&str>, key: u64, push: fn(&mut VecDeque<u64>, u64)) {
+    fn insert(&mut self, event_type: Option<&str>, key: i64, push: fn(&mut VecDeque<i64>, i64)) {
         let name = event_type.map(Box::from);
         if self.by_type.len() >= MAX_TYPES && !self.by_type.contains_key(&name) {
             self.by_type.retain(|_, keys| !keys.is_empty());
@@ -38,20 +38,20 @@ impl Recent {
         }
     }
 
-    pub(crate) fn contains(&self, key: u64) -> bool {
+    pub(super) fn contains(&self, key: i64) -> bool {
         self.keys.contains(&key)
     }
 
     /// Removes a delivery that was claimed; returns whether it was live.
-    pub(crate) fn remove(&mut self, key: u64) -> bool {
+    pub(super) fn remove(&mut self, key: i64) -> bool {
         self.keys.remove(&key)
     }
 
     /// Takes the oldest of the event types that have room.
-    pub(crate) fn take(
+    pub(super) fn take(
         &mut self,
         has_room: impl Fn(Option<&str>) -> bool,
-    ) -> Option<(Option<Box<str>>, u64)> {
+    ) -> Option<(Option<Box<str>>, i64)> {
         let known = &self.keys;
         let wanted = self.by_type.iter_mut();
         let wanted = wanted.filter(|(event_type, _)| has_room(event_type.as_deref()));
@@ -100,13 +100,13 @@ mod tests {
     #[test]
     fn recent_deliveries_are_bounded() {
         let mut recent = Recent::default();
-        for key in 0..2 * MAX_KEYS as u64 {
+        for key in 0..2 * MAX_KEYS as i64 {
             recent.add(Some("a"), key);
         }
         assert_eq!(recent.keys.len(), MAX_KEYS);
         assert_eq!(
             recent.take(|_| true).map(|(_, key)| key),
-            Some(MAX_KEYS as u64),
+            Some(MAX_KEYS as i64),
             "the oldest make room"
         );
         for name in 0..2 * MAX_TYPES {
