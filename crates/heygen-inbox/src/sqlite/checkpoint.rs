@@ -23,6 +23,8 @@ pub(super) struct Wal {
     due_pages: i32,
     /// While another program pins pages.
     pinned: Option<PinnedWal>,
+    /// A warning is due when the pinned log is longer.
+    warn_bytes: u64,
     warn_throttle: Throttle,
     truncate_throttle: Throttle,
 }
@@ -74,14 +76,12 @@ impl Wal {
     }
 
     /// Copies the pages that no reader pins into the database file, durably. Must not be called
-    /// within a transaction. Returns a warning, at most once a minute, while the log stays above
-    /// `warn_bytes`.
+    /// within a transaction. Returns a warning, at most once a minute, while the log stays long.
     pub(super) fn checkpoint(
         &mut self,
         connection: &Connection,
-        warn_bytes: u64,
     ) -> rusqlite::Result<Option<WalWarning>> {
-        self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)", warn_bytes)
+        self.run(connection, "PRAGMA wal_checkpoint(PASSIVE)")
     }
 
     /// Checkpoints and truncates the log unless another program reads; for an idle writer. `bytes`
@@ -90,7 +90,6 @@ impl Wal {
         &mut self,
         connection: &Connection,
         bytes: u64,
-        warn_bytes: u64,
         now: Instant,
     ) -> rusqlite::Result<Option<WalWarning>> {
         if bytes <= MIN_TRUNCATE_BYTES || !self.truncate_throttle.passes(now) {
@@ -99,7 +98,7 @@ impl Wal {
         // It must not wait for readers.
         let time: i64 = connection.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
         connection.busy_timeout(Duration::ZERO)?;
-        let warning = self.run(connection, "PRAGMA wal_checkpoint(TRUNCATE)", warn_bytes);
+        let warning = self.run(connection, "PRAGMA wal_checkpoint(TRUNCATE)");
         connection.busy_timeout(Duration::from_millis(time.unsigned_abs()))?;
         warning
     }
@@ -108,7 +107,6 @@ impl Wal {
         &mut self,
         connection: &Connection,
         pragma: &str,
-        warn_bytes: u64,
     ) -> rusqlite::Result<Option<WalWarning>> {
         let pages = self.pages.swap(0, Ordering::Relaxed);
         let answer = connection.query_row(pragma, (), |row| {
@@ -127,12 +125,7 @@ impl Wal {
             }
         };
         let page_bytes: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-        Ok(self.observe(
-            &answer,
-            page_bytes + FRAME_HEADER,
-            warn_bytes,
-            Instant::now(),
-        ))
+        Ok(self.observe(&answer, page_bytes + FRAME_HEADER, Instant::now()))
     }
 
     /// Pages stay in the log because a reader pins them, or because another program was just
@@ -141,7 +134,6 @@ impl Wal {
         &mut self,
         answer: &Checkpoint,
         page_bytes: i64,
-        warn_bytes: u64,
         now: Instant,
     ) -> Option<WalWarning> {
         let is_pinned = answer.log_pages > 0
@@ -165,7 +157,7 @@ impl Wal {
         });
         pinned.bytes = bytes;
         pinned.tries = pinned.tries.saturating_add(1);
-        pinned.tries_above = match bytes > warn_bytes {
+        pinned.tries_above = match bytes > self.warn_bytes {
             true => pinned.tries_above.saturating_add(1),
             false => 0,
         };
@@ -184,6 +176,7 @@ impl Default for Wal {
             pages: Arc::default(),
             due_pages: CHECKPOINT_PAGES,
             pinned: None,
+            warn_bytes: WARN_BYTES,
             warn_throttle: Throttle::new(WARN_INTERVAL),
             truncate_throttle: Throttle::new(TRUNCATE_INTERVAL),
         }
@@ -199,22 +192,30 @@ const MIN_TRUNCATE_BYTES: u64 = 4000 * 4096;
 /// Bytes of the header of each page in the log.
 const FRAME_HEADER: i64 = 24;
 
+const WARN_BYTES: u64 = 256 * 1024 * 1024;
 const WARN_INTERVAL: Duration = Duration::from_secs(60);
 const TRUNCATE_INTERVAL: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    fn database(path: &Path) -> (Connection, Wal) {
+        let mut connection = Connection::open(path).expect("a new database");
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (b)")
+            .expect("a table");
+        let log = Wal::default();
+        log.watch(&mut connection).expect("a hook");
+        (connection, log)
+    }
 
     #[test]
     fn a_log_grows_until_it_is_brought_in() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut connection = Connection::open(folder.path().join("a.db")).expect("a new database");
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (b)")
-            .expect("a table");
-        let mut log = Wal::default();
-        log.watch(&mut connection).expect("a hook");
+        let (connection, mut log) = database(&folder.path().join("a.db"));
         let add = "INSERT INTO a SELECT randomblob(4000000)";
         for _ in 0..3 {
             connection.execute(add, ()).expect("a row");
@@ -224,7 +225,7 @@ mod tests {
             connection.execute(add, ()).expect("a row");
         }
         assert!(log.is_due());
-        let warning = log.checkpoint(&connection, 0).expect("a checkpoint");
+        let warning = log.checkpoint(&connection).expect("a checkpoint");
         assert_eq!(warning, None, "no one reads");
         assert!(!log.is_due());
         connection.execute(add, ()).expect("a row");
@@ -235,30 +236,25 @@ mod tests {
     fn a_log_that_a_program_holds_is_told_and_shrinks_afterwards() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.db");
-        let mut connection = Connection::open(&path).expect("a new database");
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE a (b)")
-            .expect("a table");
-        let mut log = Wal::default();
-        log.watch(&mut connection).expect("a hook");
+        let (connection, mut log) = database(&path);
         let reader = Connection::open(&path).expect("the same");
         reader
             .execute_batch("BEGIN; SELECT count(*) FROM a")
             .expect("a reader");
         let add = "INSERT INTO a SELECT randomblob(20000000)";
         connection.execute(add, ()).expect("a row");
-        let limit = 10_000_000;
-        assert_eq!(log.checkpoint(&connection, limit).expect("tried"), None);
+        log.warn_bytes = 10_000_000;
+        assert_eq!(log.checkpoint(&connection).expect("tried"), None);
         assert_eq!(log.pinned_bytes(), 0, "it may have been a short look");
         connection.execute(add, ()).expect("a row");
-        let warning = log.checkpoint(&connection, limit).expect("tried");
+        let warning = log.checkpoint(&connection).expect("tried");
         assert!(
             warning.is_some_and(|warning| warning.bytes > 40_000_000),
             "{warning:?}"
         );
         assert!(log.pinned_bytes() > 40_000_000, "{log:?}");
         connection.execute(add, ()).expect("a row");
-        let warning = log.checkpoint(&connection, limit).expect("tried");
+        let warning = log.checkpoint(&connection).expect("tried");
         assert_eq!(warning, None, "not again within a minute");
 
         let length = || {
@@ -266,16 +262,14 @@ mod tests {
             log.expect("the log").len()
         };
         let start = Instant::now();
-        log.truncate(&connection, length(), limit, start)
-            .expect("tried");
+        log.truncate(&connection, length(), start).expect("tried");
         assert!(length() > 60_000_000);
         reader.execute_batch("ROLLBACK").expect("its end");
-        log.truncate(&connection, length(), limit, start)
+        log.truncate(&connection, length(), start)
             .expect("too early");
         assert!(length() > 60_000_000);
         let later = start + TRUNCATE_INTERVAL;
-        log.truncate(&connection, length(), limit, later)
-            .expect("tried");
+        log.truncate(&connection, length(), later).expect("tried");
         assert_eq!((length(), log.pinned_bytes()), (0, 0));
         let time: i64 = connection
             .pragma_query_value(None, "busy_timeout", |row| row.get(0))

@@ -27,9 +27,6 @@ pub struct SqliteOptions {
     /// How long to wait for a lock that another program holds on the file before a write fails.
     /// Default: 5 s.
     pub lock_timeout: Duration,
-    /// A warning is logged when other programs that read the inbox keep its write-ahead log longer
-    /// than this, in bytes. Default: 256 MiB.
-    pub log_warn_bytes: u64,
 }
 
 setters! {
@@ -38,7 +35,6 @@ setters! {
         with_batch_len sets batch_len: usize;
         with_run_len sets run_len: usize;
         with_lock_timeout sets lock_timeout: Duration;
-        with_log_warn_bytes sets log_warn_bytes: u64;
     }
 }
 
@@ -49,7 +45,6 @@ impl Default for SqliteOptions {
             batch_len: 1024,
             run_len: 1 << 19,
             lock_timeout: Duration::from_secs(5),
-            log_warn_bytes: 256 * 1024 * 1024,
         }
     }
 }

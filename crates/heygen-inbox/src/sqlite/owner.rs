@@ -247,7 +247,7 @@ impl Handle for Owner {
         self.warn_of_hard_links();
         match &mut self.store {
             Some(store) if !has_failed => {
-                let result = store.truncate_wal(self.options.log_warn_bytes);
+                let result = store.truncate_wal();
                 self.report_checkpoint(result)
             }
             Some(_) | None => Ok(()),
@@ -258,7 +258,7 @@ impl Handle for Owner {
         let Some(store) = self.store.as_mut().filter(|store| store.wal.is_due()) else {
             return Ok(());
         };
-        let result = store.checkpoint(self.options.log_warn_bytes);
+        let result = store.checkpoint();
         self.report_checkpoint(result)
     }
 

@@ -83,7 +83,7 @@ impl RejectedRing {
     /// [`Storage`](crate::InboxErrorKind::Storage) when the thread cannot be started.
     pub fn start(path: impl Into<PathBuf>, options: RingOptions) -> Result<Self, InboxError> {
         let path = path.into();
-        let queue = Arc::new(Queue::new(&options));
+        let queue = Arc::new(Queue::new());
         let writer = Writer::new(path.clone(), options, Arc::clone(&queue));
         let thread = spawn("rejected-writer", move || writer.run())?;
         Ok(Self {

@@ -53,12 +53,8 @@ where
 
 /// `[["name","value"],…]`
 pub(super) fn headers_to_text(headers: &[Header]) -> String {
-    let pairs: Vec<_> = headers
-        .iter()
-        .map(|header| (header.name.as_str(), header.value.as_str()))
-        .collect();
     // Strings can always be serialized.
-    serde_json::to_string(&pairs).unwrap_or_else(|_| "[]".to_owned())
+    serde_json::to_string(headers).unwrap_or_else(|_| "[]".to_owned())
 }
 
 pub(super) fn headers(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Header>> {

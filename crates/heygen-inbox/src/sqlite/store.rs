@@ -199,17 +199,15 @@ impl Store {
         (orphan, closed_state)
     }
 
-    /// Checkpoints, as far as readers allow. Returns a warning when the log stays above
-    /// `warn_bytes`.
-    pub(super) fn checkpoint(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
-        self.wal.checkpoint(&self.connection, warn_bytes)
+    /// Checkpoints, as far as readers allow. Returns a warning when the log stays long.
+    pub(super) fn checkpoint(&mut self) -> rusqlite::Result<Option<WalWarning>> {
+        self.wal.checkpoint(&self.connection)
     }
 
     /// Checkpoints and truncates the log; for an idle writer.
-    pub(super) fn truncate_wal(&mut self, warn_bytes: u64) -> rusqlite::Result<Option<WalWarning>> {
+    pub(super) fn truncate_wal(&mut self) -> rusqlite::Result<Option<WalWarning>> {
         let bytes = self.files.log_bytes();
-        self.wal
-            .truncate(&self.connection, bytes, warn_bytes, Instant::now())
+        self.wal.truncate(&self.connection, bytes, Instant::now())
     }
 
     /// The stored delivery that this is a duplicate of.
@@ -254,7 +252,7 @@ impl Store {
 
     /// Checkpoints, as far as readers allow, and closes the file.
     pub(super) fn close(mut self) -> Result<(), rusqlite::Error> {
-        self.checkpoint(u64::MAX)?;
+        self.checkpoint()?;
         self.connection.close().map_err(|(_, error)| error)
     }
 

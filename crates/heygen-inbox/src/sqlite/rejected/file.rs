@@ -46,4 +46,5 @@ pub(super) const REJECTED: FileKind = FileKind {
     if_newer: "use the version that made it, or remove the file",
 };
 
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for another program that has locked the file.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);

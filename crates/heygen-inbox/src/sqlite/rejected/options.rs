@@ -22,24 +22,15 @@ pub struct RingOptions {
     /// How many bytes the file holds; a request counts in whole pages of 4 KiB. The write-ahead log
     /// adds a few MiB. Default: 64 MiB.
     pub max_bytes: u64,
-    /// How many requests may wait to be written. Default: 512.
-    pub queue_capacity: usize,
-    /// How many bytes of bodies may wait to be written. Default: 8 MiB.
-    pub queue_bytes: usize,
     /// The least pause between two commits, which limits the disk load of a flood. Default: 100 ms.
     pub commit_pause: Duration,
-    /// How long to wait for a lock that another program holds on the file. Default: 5 s.
-    pub lock_timeout: Duration,
 }
 
 setters! {
     RingOptions {
         with_max_requests sets max_requests: usize;
         with_max_bytes sets max_bytes: u64;
-        with_queue_capacity sets queue_capacity: usize;
-        with_queue_bytes sets queue_bytes: usize;
         with_commit_pause sets commit_pause: Duration;
-        with_lock_timeout sets lock_timeout: Duration;
     }
 }
 
@@ -72,10 +63,7 @@ impl Default for RingOptions {
         Self {
             max_requests: 1000,
             max_bytes: 64 * 1024 * 1024,
-            queue_capacity: 512,
-            queue_bytes: 8 * 1024 * 1024,
             commit_pause: Duration::from_millis(100),
-            lock_timeout: Duration::from_secs(5),
         }
     }
 }

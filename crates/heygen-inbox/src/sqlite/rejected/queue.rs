@@ -41,13 +41,12 @@ pub(super) struct Writer {
 }
 
 impl Queue {
-    pub(super) fn new(options: &RingOptions) -> Self {
-        let quota = Quota::new(options.queue_capacity as u64, options.queue_bytes as u64);
+    pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             dropped: AtomicU64::new(0),
-            quota: quota.shares(),
+            quota: Quota::new(MAX_REQUESTS, MAX_BYTES).shares(),
         }
     }
 
@@ -165,5 +164,9 @@ impl Writer {
         tracing::warn!(%error, cause, requests, "rejected requests were not recorded; deliveries are still stored");
     }
 }
+
+/// How many requests, and bytes of them, may wait to be written.
+const MAX_REQUESTS: u64 = 512;
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
 
 const LOG_INTERVAL: Duration = Duration::from_secs(60);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::file::REJECTED;
+use super::file::{LOCK_TIMEOUT, REJECTED};
 use super::options::{Quota, RingOptions};
 use super::request::NewRejected;
 use super::traffic;
@@ -25,7 +25,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(path: &Path, options: &RingOptions) -> Result<Self, InboxError> {
-        let connection = REJECTED.open_for_writing(path, options.lock_timeout)?;
+        let connection = REJECTED.open_for_writing(path, LOCK_TIMEOUT)?;
         Ok(Self {
             connection,
             files: OpenFiles::of(path)?,
@@ -191,17 +191,22 @@ fn record(
             .prepare_cached("DELETE FROM rejected WHERE id = ?1")?
             .execute([id])?;
     }
-    insert(transaction)?.execute(params![
-        stored.is_signed,
-        at,
-        stored.reason,
-        stored.explanation,
-        cost.cast_signed(),
-        serde_json::Value::from(stored.header_names.clone()).to_string(),
-        headers_to_text(&stored.signatures),
-        digest,
-        stored.body.as_deref(),
-    ])?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO rejected (is_signed, first_at, last_at, count, reason, explanation, cost, header_names, signatures, \
+             digest, body) VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            stored.is_signed,
+            at,
+            stored.reason,
+            stored.explanation,
+            cost.cast_signed(),
+            serde_json::Value::from(stored.header_names.clone()).to_string(),
+            headers_to_text(&stored.signatures),
+            digest,
+            stored.body.as_deref(),
+        ])?;
     let entry = Entry {
         id: transaction.last_insert_rowid(),
         last_at: at,
@@ -209,11 +214,4 @@ fn record(
     };
     contents.add(stored.reason, entry);
     Ok(())
-}
-
-fn insert<'t>(transaction: &'t Transaction<'_>) -> rusqlite::Result<CachedStatement<'t>> {
-    transaction.prepare_cached(
-        "INSERT INTO rejected (is_signed, first_at, last_at, count, reason, explanation, cost, header_names, signatures, \
-         digest, body) VALUES (?1, ?2, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-    )
 }

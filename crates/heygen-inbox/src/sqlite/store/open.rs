@@ -39,7 +39,7 @@ impl Store {
             return Err(distrust("the newest acknowledged delivery is not in it"));
         }
         store
-            .checkpoint(u64::MAX)
+            .checkpoint()
             .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
         tracing::info!(inbox = %path.display(), "the inbox was opened again after a failure");
         Ok(store)
