@@ -319,84 +319,41 @@ mod tests {
             .execute_batch(&format!("PRAGMA foreign_keys = OFF; {damage}"))
             .expect("damage");
         let found = issues(&path);
-        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found.len(), 1, "{damage}: {found:?}");
         assert_eq!((found[0].what.as_str(), found[0].count), (expected, 1));
         assert!(found[0].example.is_none_or(|example| example == id));
     }
 
     #[test]
     fn damage_is_found() {
-        check_found("DELETE FROM content", "deliveries without headers and body");
-        check_found(
-            "INSERT INTO content VALUES (7, '[]', x'00')",
-            "rows of table content belong to no delivery",
-        );
-        check_found(
-            "UPDATE delivery SET state = 'lost'",
-            "deliveries of an unknown state",
-        );
-        check_found(
-            "UPDATE delivery SET source = 'x'",
-            "deliveries from an unknown source",
-        );
-        check_found(
-            "UPDATE delivery SET outcome = 'x'",
-            "deliveries with an unknown outcome",
-        );
-        check_found(
-            "UPDATE delivery SET received_at = id + 1",
-            "deliveries stored before they were received",
-        );
-        check_found(
-            "UPDATE delivery SET digest = x'00'",
-            "deliveries whose digest has another length",
-        );
-        check_found(
-            "UPDATE delivery SET body_digest = x'00'",
-            "deliveries whose digest has another length",
-        );
-        check_found(
-            "UPDATE delivery SET digest = x'', body_digest = NULL",
-            "deliveries whose digest has another length",
-        );
-        check_found(
-            "INSERT INTO matched SELECT id, 'e', x'00' FROM delivery",
-            "records and POSTs found to be one whose digest has another length",
-        );
-        check_found(
-            "INSERT INTO signed SELECT id, 0, '{}', x'00', body_digest FROM delivery",
-            "POSTs kept with their record whose headers cannot be read",
-        );
-        check_found(
-            "UPDATE delivery SET claimed_at = 1",
-            "deliveries whose state does not fit the time of their attempt",
-        );
-        check_found(
-            "UPDATE delivery SET attempts = 4294967296",
-            "deliveries whose attempts are counted wrong",
-        );
-        check_found(
-            "UPDATE delivery SET first_attempt = 2",
-            "deliveries whose attempts are counted wrong",
-        );
-        check_found(
-            "INSERT INTO attempt SELECT id, 1, 0, 0, 'acknowledged', NULL FROM delivery",
-            "attempts that were never counted",
-        );
-        check_found(
-            "UPDATE delivery SET attempts = 1; INSERT INTO attempt SELECT id, 1, 0, 0, 'x', NULL FROM delivery",
-            "attempts with an unknown result",
-        );
-        check_found("UPDATE drift SET kind = 'x'", "drift of an unknown kind");
-        check_found(
-            "UPDATE content SET headers = '{}'",
-            "deliveries whose headers cannot be read",
-        );
-        check_found(
-            "UPDATE repeat SET last_headers = '[[1]]'",
-            "repeats whose headers cannot be read",
-        );
+        for case in DAMAGE.trim().lines() {
+            let (damage, expected) = case.split_once(" => ").expect("what is found");
+            check_found(damage, expected);
+        }
     }
+
+    /// What is done to a file with one delivery, and what is found.
+    const DAMAGE: &str = "
+DELETE FROM content => deliveries without headers and body
+INSERT INTO content VALUES (7, '[]', x'00') => rows of table content belong to no delivery
+UPDATE delivery SET state = 'lost' => deliveries of an unknown state
+UPDATE delivery SET source = 'x' => deliveries from an unknown source
+UPDATE delivery SET outcome = 'x' => deliveries with an unknown outcome
+UPDATE delivery SET received_at = id + 1 => deliveries stored before they were received
+UPDATE delivery SET digest = x'00' => deliveries whose digest has another length
+UPDATE delivery SET body_digest = x'00' => deliveries whose digest has another length
+UPDATE delivery SET digest = x'', body_digest = NULL => deliveries whose digest has another length
+INSERT INTO matched SELECT id, 'e', x'00' FROM delivery => records and POSTs found to be one whose digest has another length
+INSERT INTO signed SELECT id, 0, '{}', x'00', body_digest FROM delivery => POSTs kept with their record whose headers cannot be read
+UPDATE delivery SET claimed_at = 1 => deliveries whose state does not fit the time of their attempt
+UPDATE delivery SET attempts = 4294967296 => deliveries whose attempts are counted wrong
+UPDATE delivery SET first_attempt = 2 => deliveries whose attempts are counted wrong
+INSERT INTO attempt SELECT id, 1, 0, 0, 'acknowledged', NULL FROM delivery => attempts that were never counted
+UPDATE delivery SET attempts = 1; INSERT INTO attempt SELECT id, 1, 0, 0, 'x', NULL FROM delivery => attempts with an unknown result
+UPDATE drift SET kind = 'x' => drift of an unknown kind
+UPDATE content SET headers = '{}' => deliveries whose headers cannot be read
+UPDATE repeat SET last_headers = '[[1]]' => repeats whose headers cannot be read
+";
 
     #[test]
     fn delivery_of_the_future_is_no_damage() {

@@ -472,40 +472,4 @@ mod tests {
         let all: Vec<_> = (0..640).map(|number| Rig::delivery(number, 600)).collect();
         rig.batch(&all, 0, true);
     }
-
-    #[test]
-    fn runs_without_a_filter_are_queried() {
-        let mut rig = Rig::new();
-        let deliveries: Vec<_> = (0..160).map(|number| Rig::delivery(number, 0)).collect();
-        for deliveries in deliveries.chunks(4) {
-            rig.batch(deliveries, usize::MAX, true);
-        }
-        for run in &mut rig.dedup_index.runs {
-            run.filter = None;
-        }
-        rig.batch(&deliveries, 0, true);
-    }
-
-    /// Equal bodies that name no job are stored once an hour; all of them are found, on every
-    /// level.
-    #[test]
-    fn several_deliveries_of_one_fingerprint_are_found() {
-        let mut rig = Rig::new();
-        let post = |minutes| Rig::delivery(16 + 16, minutes).clone();
-        let other = |minutes| Rig::delivery(16, minutes);
-        for (minutes, stored) in [
-            (0, 1),
-            (50, 1),
-            (70, 2),
-            (100, 2),
-            (131, 3),
-            (5, 3),
-            (72, 3),
-        ] {
-            rig.batch(&[other(minutes)], usize::MAX, true);
-            assert_eq!(rig.model.len(), stored, "{minutes}");
-        }
-        rig.batch(&[post(0), post(500)], 0, true);
-        assert_eq!(rig.model.len(), 4, "a job's once");
-    }
 }

@@ -139,20 +139,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn removed_lock_file_is_not_in_place() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let path = folder.path().join("inbox.db");
-        let lock = OwnerLock::acquire(&path).expect("the lock");
-        assert!(lock.is_in_place() && is_served(&path));
-        let error = OwnerLock::acquire(&path).expect_err("it is taken");
-        assert_eq!(error.kind(), InboxErrorKind::InUse);
-        fs::remove_file(folder.path().join("inbox.db.lock")).expect("removed");
-        assert!(!lock.is_in_place() && !is_served(&path));
-        let other = OwnerLock::acquire(&path).expect("another lock");
-        assert!(!lock.is_in_place() && other.is_in_place());
-    }
-
-    #[test]
     fn created_files_are_removed_after_a_failed_open() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("inbox.db");
