@@ -132,8 +132,6 @@ cases! { $
         prune_deletes_what_is_finished_and_old,
         prune_goes_on_past_what_is_unfinished,
         clock_set_back_is_noticed,
-        callbacks_never_match_signed_posts,
-        post_and_its_log_record_are_one_event,
         readiness_check_stores_nothing,
         drift_is_counted_with_an_example,
     }

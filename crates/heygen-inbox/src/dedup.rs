@@ -269,41 +269,6 @@ mod tests {
     }
 
     #[test]
-    fn spelling_makes_no_difference() {
-        let base = r#"{"event_type":"x.y","event_data":{"a":1,"b":"é/","c":[true,null],"d":0.25}}"#;
-        check(base, base, true);
-        check(
-            base,
-            r#" {"event_data" : {"d":25e-2,"c":[true,null],"b":"\u00e9\/","a":1.0},"event_type":"x.y"} "#,
-            true,
-        );
-        check(base, &base.replace("\"a\":1", "\"a\":10e-1"), true);
-        check(base, &base.replace("\"a\":1", "\"a\":\"1\""), false);
-        check(base, &base.replace("x.y", "x.z"), false);
-        check(base, &base.replace("true,null", "null,true"), false);
-        check(base, r#"{"event_type":"x.y"}"#, false);
-        // Not an event, and JSON all the same.
-        check("[1, 2]", "[1,2.0]", true);
-        check("[1,2]", "[2,1]", false);
-    }
-
-    #[test]
-    fn all_of_the_body_counts() {
-        let base = r#"{"event_type":"x.y","event_data":{"a":1}}"#;
-        for other in [
-            r#"{"event_type":"x.y","event_data":{"a":1},"created_at":"2026-11-27"}"#,
-            r#"{"event_type":"x.y","event_data":{"a":1},"event_id":"e1"}"#,
-            r#"{"event_type":"x.y","event_data":{"a":1},"event_id":""}"#,
-            r#"{"event_type":"x.y","event_data":{"a":1},"callback_id":null}"#,
-            r#"{"event":"x.y","event_data":{"a":1}}"#,
-            r#"{"event_type":"x.y","payload":{"a":1}}"#,
-        ] {
-            check(base, other, false);
-            check(other, other, true);
-        }
-    }
-
-    #[test]
     fn ambiguous_json_is_compared_byte_for_byte() {
         let wrap = |data: &str| format!(r#"{{"event_type":"x.y","event_data":{data}}}"#);
         for odd in [

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::support::{
-    all_ids, append_new, at, body, claim_one, claim_soon, complete, counts, delivery, duplicate,
-    get, new,
+    all_ids, append_new, at, body, claim_due, claim_one, claim_soon, complete, complete_one,
+    counts, delivery, duplicate, get, new,
 };
 use crate::admin::{InboxAdmin, PruneStep};
 use crate::claim::{ClaimRequest, DispatchOrder, Room};
@@ -13,30 +13,26 @@ use crate::imported::Imported;
 use crate::record::{Attempt, AttemptOutcome, Query, State};
 use crate::source::Source;
 
-async fn complete_one(inbox: &impl InboxAdmin, seconds: u64, result: AttemptOutcome) -> DeliveryId {
-    let claimed = claim_one(inbox, seconds).await;
-    complete(inbox, &claimed, seconds, result).await;
-    claimed.id
-}
-
 pub(super) async fn replayed_delivery_has_all_its_attempts_again(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
-    complete_one(&inbox, 1, AttemptOutcome::DeadLettered).await;
+    complete_one(&inbox, 1, AttemptOutcome::Retry).await;
+    complete_one(&inbox, 1001, AttemptOutcome::DeadLettered).await;
     let elsewhere = DeliveryId::new(id.key(), id.tag() ^ 1);
-    let replayed = inbox.replay(vec![id, elsewhere], at(2)).await.unwrap();
+    let replayed = inbox.replay(vec![id, elsewhere], at(1002)).await.unwrap();
     assert_eq!(
         (replayed.pending, replayed.claimed, replayed.missing),
         (1, 0, 1)
     );
-    let summary = get(&inbox, id).await.summary;
+    let stored = get(&inbox, id).await;
+    assert_eq!(stored.attempts.len(), 2, "the past stays");
     assert_eq!(
-        (summary.state, summary.dead_lettered_at),
+        (stored.summary.state, stored.summary.dead_lettered_at),
         (State::Pending, None)
     );
-    let claimed = claim_soon(&inbox, 3).await.remove(0);
+    let claimed = claim_soon(&inbox, 1003).await.remove(0);
     assert_eq!(
         (claimed.id, claimed.attempt, claimed.first_attempt),
-        (id, 2, 2)
+        (id, 3, 3)
     );
     assert_eq!((claimed.elapsed, claimed.uncounted), (Duration::ZERO, 0));
 }
@@ -49,8 +45,7 @@ pub(super) async fn claimed_delivery_is_not_replayed(inbox: impl InboxAdmin) {
         (replayed.pending, replayed.claimed, replayed.missing),
         (0, 1, 0)
     );
-    let claim = inbox.claim(ClaimRequest::due(10, at(3))).await.unwrap();
-    assert!(claim.deliveries.is_empty());
+    assert!(claim_due(&inbox, 10, 3).await.is_empty());
 }
 
 pub(super) async fn dead_lettered_by_hand_is_replayable(inbox: impl InboxAdmin) {
@@ -92,8 +87,7 @@ pub(super) async fn retry_dead_lettered_by_hand_does_not_come_back(inbox: impl I
     complete_one(&inbox, 1, AttemptOutcome::Retry).await;
     let report = inbox.dead_letter(vec![id], at(2)).await.unwrap();
     assert_eq!(report.dead_lettered, 1);
-    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
-    assert!(claim.deliveries.is_empty());
+    assert!(claim_due(&inbox, 10, 2000).await.is_empty());
     counts(&inbox, (0, 0, 1)).await;
 }
 
@@ -123,8 +117,7 @@ pub(super) async fn deleted_delivery_is_gone_and_new_when_it_comes_again(inbox: 
     assert_eq!((report.deleted, report.missing, report.claimed), (1, 1, 0));
     assert_eq!(inbox.get(id).await.unwrap(), None);
     assert_eq!(all_ids(&inbox).await, []);
-    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
-    assert!(claim.deliveries.is_empty());
+    assert!(claim_due(&inbox, 10, 9).await.is_empty());
     assert_eq!(inbox.delete(vec![id]).await.unwrap().missing, 1);
     let find = inbox.find(vec![delivery(1, body("a"))]);
     assert_eq!(find.await.unwrap(), [None]);
@@ -227,8 +220,7 @@ pub(super) async fn imported_delivery_keeps_its_past(inbox: impl InboxAdmin) {
         (&past.attempts, &past.redeliveries)
     );
     assert_eq!(stored.body, past.delivery.body());
-    let claim = inbox.claim(ClaimRequest::due(10, at(9))).await.unwrap();
-    assert!(claim.deliveries.is_empty(), "it is finished");
+    assert!(claim_due(&inbox, 10, 9).await.is_empty(), "it is finished");
     let again = inbox.import(vec![past]).await.unwrap();
     assert_eq!(duplicate(again[0]), id);
     assert_eq!(
@@ -242,19 +234,12 @@ pub(super) async fn imported_delivery_can_be_replayed(inbox: impl InboxAdmin) {
     let mut past = dead(0, "a");
     past.is_replayed = true;
     let id = new(inbox.import(vec![past]).await.unwrap()[0]);
-    assert_eq!(claim_now(&inbox).await, (id, 4, 4));
-}
-
-/// What is replayed on import is due at the real time.
-async fn claim_now(inbox: &impl InboxAdmin) -> (DeliveryId, u32, u32) {
-    for _ in 0..600 {
-        let request = ClaimRequest::due(1, std::time::SystemTime::now() + Duration::from_secs(60));
-        if let Some(claimed) = inbox.claim(request).await.unwrap().deliveries.first() {
-            return (claimed.id, claimed.first_attempt, claimed.attempt);
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("it is not claimed within a minute");
+    // It is due at the real time.
+    let claimed = claim_soon(&inbox, 1_000_000_000).await.remove(0);
+    assert_eq!(
+        (claimed.id, claimed.first_attempt, claimed.attempt),
+        (id, 4, 4)
+    );
 }
 
 pub(super) async fn stats_count_by_event_and_state(inbox: impl InboxAdmin) {

@@ -9,6 +9,28 @@ use super::support::{all_ids, at, duplicate, get, new};
 use crate::admin::InboxAdmin;
 use crate::delivery::Header;
 use crate::id::DeliveryId;
+use crate::source::Source;
+
+async fn append_new(
+    inbox: &impl InboxAdmin,
+    minutes: u64,
+    source: Source,
+    body: &str,
+) -> DeliveryId {
+    new(inbox.append(delivery(minutes, source, body)).await.unwrap())
+}
+
+/// It is a duplicate of this one.
+async fn check_duplicate(
+    inbox: &impl InboxAdmin,
+    minutes: u64,
+    source: Source,
+    body: &str,
+    of: DeliveryId,
+) {
+    let appended = inbox.append(delivery(minutes, source, body)).await;
+    assert_eq!(duplicate(appended.unwrap()), of, "{minutes} {body}");
+}
 
 /// What was answered `duplicate` once, of two events that differ.
 pub(super) async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAdmin) {
@@ -35,11 +57,10 @@ pub(super) async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAd
     ];
     let mut ids = Vec::new();
     for body in bodies {
-        ids.push(new(inbox.append(delivery(0, P, body)).await.unwrap()));
+        ids.push(append_new(&inbox, 0, P, body).await);
     }
     for (body, id) in bodies.iter().zip(&ids) {
-        let again = inbox.append(delivery(1, P, body)).await.unwrap();
-        assert_eq!(duplicate(again), *id, "{body}");
+        check_duplicate(&inbox, 1, P, body, *id).await;
     }
     assert_eq!(all_ids(&inbox).await.len(), bodies.len());
 }
@@ -48,12 +69,10 @@ pub(super) async fn different_bodies_of_one_event_are_stored(inbox: impl InboxAd
 pub(super) async fn events_without_data_are_duplicates_for_an_hour(inbox: impl InboxAdmin) {
     for event_type in EventType::KNOWN {
         let body = format!(r#"{{"event_type":"{event_type}","event_data":{{}}}}"#);
-        let first = new(inbox.append(delivery(0, P, &body)).await.unwrap());
-        let again = inbox.append(delivery(59, P, &body)).await.unwrap();
-        assert_eq!(duplicate(again), first, "{body}");
-        let later = new(inbox.append(delivery(61, P, &body)).await.unwrap());
-        let again = inbox.append(delivery(62, P, &body)).await.unwrap();
-        assert_eq!(duplicate(again), later, "{body}");
+        let first = append_new(&inbox, 0, P, &body).await;
+        check_duplicate(&inbox, 59, P, &body, first).await;
+        let later = append_new(&inbox, 61, P, &body).await;
+        check_duplicate(&inbox, 62, P, &body, later).await;
     }
 }
 
@@ -95,31 +114,25 @@ pub(super) async fn equal_bodies_without_job_are_new_after_an_hour(inbox: impl I
 
 pub(super) async fn event_of_a_job_is_always_a_duplicate(inbox: impl InboxAdmin) {
     let body = JOB.replace('@', "");
-    let id = new(inbox.append(delivery(0, P, &body)).await.unwrap());
+    let id = append_new(&inbox, 0, P, &body).await;
     for days in [1, 2, 30, 365] {
-        let again = inbox
-            .append(delivery(days * 24 * 60, P, &body))
-            .await
-            .unwrap();
-        assert_eq!(duplicate(again), id);
+        check_duplicate(&inbox, days * 24 * 60, P, &body, id).await;
     }
 }
 
 pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
     let record = |id: &str| WORDS_RECORD.replace("e1", id);
-    let post = new(inbox.append(delivery(0, P, WORDS)).await.unwrap());
+    let post = append_new(&inbox, 0, P, WORDS).await;
     assert_eq!(get(&inbox, post).await.event_id, None);
     for _ in 0..2 {
-        let found = inbox.append(delivery(5, R, &record("e1"))).await.unwrap();
-        assert_eq!(duplicate(found), post);
+        check_duplicate(&inbox, 5, R, &record("e1"), post).await;
     }
     let stored = get(&inbox, post).await;
     assert_eq!(stored.event_id.as_deref(), Some("e1"), "of its record");
     assert_eq!((stored.redeliveries.count, stored.signed), (0, None));
-    let other = new(inbox.append(delivery(5, R, &record("e2"))).await.unwrap());
+    let other = append_new(&inbox, 5, R, &record("e2")).await;
     for (id, expected) in [("e1", post), ("e2", other)] {
-        let found = inbox.append(delivery(6, R, &record(id))).await.unwrap();
-        assert_eq!(duplicate(found), expected);
+        check_duplicate(&inbox, 6, R, &record(id), expected).await;
     }
     // Records without an id differ if their bodies do.
     let bare = |at: &str| {
@@ -128,18 +141,17 @@ pub(super) async fn one_post_matches_one_record(inbox: impl InboxAdmin) {
         )
     };
     let post = r#"{"event_type":"y.fail","event_data":{"a":1}}"#;
-    let post = new(inbox.append(delivery(0, P, post)).await.unwrap());
+    let post = append_new(&inbox, 0, P, post).await;
     for _ in 0..2 {
-        let found = inbox.append(delivery(5, R, &bare("1"))).await.unwrap();
-        assert_eq!(duplicate(found), post);
+        check_duplicate(&inbox, 5, R, &bare("1"), post).await;
     }
-    new(inbox.append(delivery(5, R, &bare("2"))).await.unwrap());
+    append_new(&inbox, 5, R, &bare("2")).await;
 }
 
 pub(super) async fn two_posts_and_their_records_are_two_events(inbox: impl InboxAdmin) {
     let posts = [
-        new(inbox.append(delivery(0, P, WORDS)).await.unwrap()),
-        new(inbox.append(delivery(300, P, WORDS)).await.unwrap()),
+        append_new(&inbox, 0, P, WORDS).await,
+        append_new(&inbox, 300, P, WORDS).await,
     ];
     for _ in 0..2 {
         let mut found = Vec::new();
@@ -156,14 +168,12 @@ pub(super) async fn two_posts_and_their_records_are_two_events(inbox: impl Inbox
 }
 
 pub(super) async fn post_after_its_record_stores_its_signed_bytes(inbox: impl InboxAdmin) {
-    let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
+    let record = append_new(&inbox, 0, R, JOB_RECORD).await;
     assert_eq!(get(&inbox, record).await.signed, None);
     let odd = format!(" {JOB}\n");
-    let post = inbox.append(delivery(7, P, &odd)).await.unwrap();
-    assert_eq!(duplicate(post), record);
+    check_duplicate(&inbox, 7, P, &odd, record).await;
     for (minutes, body) in [(9, odd.as_str()), (5000, JOB)] {
-        let again = inbox.append(delivery(minutes, P, body)).await.unwrap();
-        assert_eq!(duplicate(again), record);
+        check_duplicate(&inbox, minutes, P, body, record).await;
     }
     let stored = get(&inbox, record).await;
     assert_eq!(stored.body, JOB_RECORD);
@@ -174,39 +184,29 @@ pub(super) async fn post_after_its_record_stores_its_signed_bytes(inbox: impl In
     assert_eq!(signed.received_at, at(7 * 60));
     assert_eq!(signed.headers, [Header::new("Minutes", b"7")]);
     // Read again, it is the same still.
-    let found = inbox.append(delivery(10, R, JOB_RECORD)).await.unwrap();
-    assert_eq!(duplicate(found), record);
-    let found = inbox.append(delivery(10, I, JOB)).await.unwrap();
-    assert_eq!(duplicate(found), record);
+    check_duplicate(&inbox, 10, R, JOB_RECORD, record).await;
+    check_duplicate(&inbox, 10, I, JOB, record).await;
 }
 
 /// A second POST that fits, and is another, is another event.
 pub(super) async fn record_matches_one_post(inbox: impl InboxAdmin) {
-    let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
-    let post = inbox.append(delivery(1, P, JOB)).await.unwrap();
-    assert_eq!(duplicate(post), record);
-    let other = new(inbox.append(delivery(2, P, JOB_E1)).await.unwrap());
-    let again = inbox.append(delivery(3, P, JOB_E1)).await.unwrap();
-    assert_eq!(duplicate(again), other);
-    let again = inbox.append(delivery(3, P, JOB)).await.unwrap();
-    assert_eq!(duplicate(again), record);
+    let record = append_new(&inbox, 0, R, JOB_RECORD).await;
+    check_duplicate(&inbox, 1, P, JOB, record).await;
+    let other = append_new(&inbox, 2, P, JOB_E1).await;
+    check_duplicate(&inbox, 3, P, JOB_E1, other).await;
+    check_duplicate(&inbox, 3, P, JOB, record).await;
     // Without a job only within the hour of the record.
-    let record = new(inbox.append(delivery(0, R, WORDS_RECORD)).await.unwrap());
-    let post = inbox.append(delivery(50, P, WORDS)).await.unwrap();
-    assert_eq!(duplicate(post), record);
-    new(inbox.append(delivery(70, P, WORDS)).await.unwrap());
+    let record = append_new(&inbox, 0, R, WORDS_RECORD).await;
+    check_duplicate(&inbox, 50, P, WORDS, record).await;
+    append_new(&inbox, 70, P, WORDS).await;
 }
 
 /// A POST that says more than a record is an event of its own; the record goes on being known as itself.
 pub(super) async fn record_read_again_matches_the_same_delivery(inbox: impl InboxAdmin) {
-    let record = new(inbox.append(delivery(0, R, JOB_RECORD)).await.unwrap());
-    let post = new(inbox.append(delivery(1, P, JOB_AND_MORE)).await.unwrap());
+    let record = append_new(&inbox, 0, R, JOB_RECORD).await;
+    let post = append_new(&inbox, 1, P, JOB_AND_MORE).await;
     for minutes in [2, 3] {
-        let found = inbox
-            .append(delivery(minutes, R, JOB_RECORD))
-            .await
-            .unwrap();
-        assert_eq!(duplicate(found), record);
+        check_duplicate(&inbox, minutes, R, JOB_RECORD, record).await;
     }
     assert_eq!(get(&inbox, post).await.event_id, None);
     let other = delivery(4, R, &JOB_RECORD.replace("e1", "e2"));
@@ -224,12 +224,11 @@ pub(super) async fn second_import_changes_nothing(inbox: impl InboxAdmin) {
     ];
     let mut ids = Vec::new();
     for (minutes, body) in lines {
-        ids.push(new(inbox.append(delivery(minutes, I, body)).await.unwrap()));
+        ids.push(append_new(&inbox, minutes, I, body).await);
     }
     for _ in 0..2 {
         for ((minutes, body), id) in lines.iter().zip(&ids) {
-            let again = inbox.append(delivery(*minutes, I, body)).await.unwrap();
-            assert_eq!(duplicate(again), *id, "{minutes} {body}");
+            check_duplicate(&inbox, *minutes, I, body, *id).await;
         }
     }
     let stored = get(&inbox, ids[0]).await;
@@ -241,12 +240,11 @@ pub(super) async fn second_import_changes_nothing(inbox: impl InboxAdmin) {
 
 pub(super) async fn unsigned_delivery_never_suppresses_a_signed_one(inbox: impl InboxAdmin) {
     for source in [I, C] {
-        new(inbox.append(delivery(0, source, JOB_E1)).await.unwrap());
-        new(inbox.append(delivery(0, source, JOB_RECORD)).await.unwrap());
+        append_new(&inbox, 0, source, JOB_E1).await;
+        append_new(&inbox, 0, source, JOB_RECORD).await;
     }
-    let post = new(inbox.append(delivery(1, P, JOB_E1)).await.unwrap());
-    let found = inbox.append(delivery(1, R, JOB_RECORD)).await.unwrap();
-    assert_eq!(duplicate(found), post);
+    let post = append_new(&inbox, 1, P, JOB_E1).await;
+    check_duplicate(&inbox, 1, R, JOB_RECORD, post).await;
     let stored = get(&inbox, post).await;
     assert_eq!((stored.summary.source, stored.redeliveries.count), (P, 0));
 }

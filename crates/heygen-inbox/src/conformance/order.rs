@@ -2,32 +2,16 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::support::{append_new, at, claim_due, complete, completion, new};
+use super::support::{
+    about, append_new, at, claim_due, claim_ordered, claimed_ids, complete, completion, new,
+};
 use crate::admin::InboxAdmin;
-use crate::claim::{ClaimRequest, ClaimedDelivery, DispatchOrder};
+use crate::claim::{ClaimRequest, DispatchOrder};
 use crate::delivery::NewDelivery;
 use crate::error::InboxErrorKind;
 use crate::id::DeliveryId;
 use crate::record::AttemptOutcome;
 use crate::source::Source;
-
-/// The `number`th event about a subject.
-fn about(subject: &str, number: u64) -> String {
-    format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#)
-}
-
-async fn claim(inbox: &impl InboxAdmin, seconds: u64) -> Vec<ClaimedDelivery> {
-    let claim = inbox
-        .claim(ClaimRequest::due(10, at(seconds)).order(DispatchOrder::PerSubject))
-        .await
-        .unwrap();
-    claim.deliveries
-}
-
-async fn claim_ids(inbox: &impl InboxAdmin, seconds: u64) -> Vec<DeliveryId> {
-    let claimed = claim(inbox, seconds).await;
-    claimed.iter().map(|claimed| claimed.id).collect()
-}
 
 pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
     if !inbox.orders_by_subject() {
@@ -37,22 +21,22 @@ pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
     for (subject, number) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("b", 2)] {
         ids.push(append_new(&inbox, 0, &about(subject, number)).await);
     }
-    let first = claim(&inbox, 1).await;
-    assert_eq!(
-        first.iter().map(|one| one.id).collect::<Vec<_>>(),
-        [ids[0], ids[2]]
+    let first = claim_ordered(&inbox, at(1)).await;
+    assert_eq!(claimed_ids(&first), [ids[0], ids[2]]);
+    assert!(
+        claim_ordered(&inbox, at(1)).await.is_empty(),
+        "the others wait"
     );
-    assert!(claim(&inbox, 1).await.is_empty(), "the others wait");
     // One more of a waiting subject comes in.
     ids.push(append_new(&inbox, 1, &about("a", 4)).await);
-    assert!(claim(&inbox, 1).await.is_empty());
+    assert!(claim_ordered(&inbox, at(1)).await.is_empty());
 
     complete(&inbox, &first[1], 1, AttemptOutcome::Acknowledged).await;
-    assert_eq!(claim_ids(&inbox, 1).await, [ids[4]]);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(1)).await), [ids[4]]);
     let mut claimed = first[0].clone();
     for next in [ids[1], ids[3], ids[5]] {
         complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
-        claimed = claim(&inbox, 1).await.remove(0);
+        claimed = claim_ordered(&inbox, at(1)).await.remove(0);
         assert_eq!(claimed.id, next);
     }
 }
@@ -63,18 +47,18 @@ pub(super) async fn retry_delays_its_subject_only(inbox: impl InboxAdmin) {
     }
     let first = append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
-    let claimed = claim(&inbox, 0).await.remove(0);
+    let claimed = claim_ordered(&inbox, at(0)).await.remove(0);
     assert_eq!(claimed.id, first);
     let retry = completion(&claimed, 0, AttemptOutcome::Retry).due_at(at(100));
     inbox.complete(retry).await.unwrap();
     let other = append_new(&inbox, 1, &about("b", 1)).await;
-    assert_eq!(claim_ids(&inbox, 1).await, [other]);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(1)).await), [other]);
 
-    let claimed = claim(&inbox, 100).await;
+    let claimed = claim_ordered(&inbox, at(100)).await;
     assert_eq!(claimed.len(), 1);
     assert_eq!((claimed[0].id, claimed[0].attempt), (first, 2));
     complete(&inbox, &claimed[0], 100, AttemptOutcome::Acknowledged).await;
-    assert_eq!(claim_ids(&inbox, 100).await, [second]);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(100)).await), [second]);
 }
 
 pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
@@ -83,9 +67,9 @@ pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
     }
     append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
-    let first = claim(&inbox, 0).await.remove(0);
+    let first = claim_ordered(&inbox, at(0)).await.remove(0);
     complete(&inbox, &first, 0, AttemptOutcome::DeadLettered).await;
-    assert_eq!(claim_ids(&inbox, 0).await, [second]);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(0)).await), [second]);
 }
 
 pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin) {
@@ -96,22 +80,26 @@ pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin)
     for number in 0..3 {
         ids.push(append_new(&inbox, 0, &about("a", number)).await);
     }
-    let first = claim(&inbox, 1).await.remove(0);
+    let first = claim_ordered(&inbox, at(1)).await.remove(0);
     assert_eq!(first.id, ids[0]);
-    assert!(claim(&inbox, 1).await.is_empty(), "the others wait");
+    assert!(
+        claim_ordered(&inbox, at(1)).await.is_empty(),
+        "the others wait"
+    );
     complete(&inbox, &first, 1, AttemptOutcome::Retry).await;
     inbox.dead_letter(vec![ids[0]], at(2)).await.unwrap();
-    let second = claim(&inbox, 3).await.remove(0);
+    let second = claim_ordered(&inbox, at(3)).await.remove(0);
     assert_eq!(second.id, ids[1]);
-    assert!(claim(&inbox, 3).await.is_empty(), "the last waits");
+    assert!(
+        claim_ordered(&inbox, at(3)).await.is_empty(),
+        "the last waits"
+    );
     complete(&inbox, &second, 3, AttemptOutcome::Retry).await;
     inbox.delete(vec![ids[1]]).await.unwrap();
     // By the real clock, which a deletion goes by.
     let later = SystemTime::now() + Duration::from_secs(60);
-    let request = ClaimRequest::due(10, later).order(DispatchOrder::PerSubject);
-    let claim = inbox.claim(request).await.unwrap();
-    let claimed: Vec<_> = claim.deliveries.iter().map(|one| one.id).collect();
-    assert_eq!(claimed, [ids[2]]);
+    let claimed = claim_ordered(&inbox, later).await;
+    assert_eq!(claimed_ids(&claimed), [ids[2]]);
 }
 
 pub(super) async fn delivery_without_subject_does_not_wait(inbox: impl InboxAdmin) {
@@ -126,7 +114,7 @@ pub(super) async fn delivery_without_subject_does_not_wait(inbox: impl InboxAdmi
     ] {
         ids.push(append_new(&inbox, 0, body).await);
     }
-    assert_eq!(claim_ids(&inbox, 0).await, ids);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(0)).await), ids);
 }
 
 pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
@@ -136,16 +124,22 @@ pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
     for number in 0..4 {
         append_new(&inbox, 0, &about("a", number)).await;
     }
-    let first = claim(&inbox, 1).await.remove(0);
-    assert!(claim(&inbox, 1).await.is_empty());
+    let first = claim_ordered(&inbox, at(1)).await.remove(0);
+    assert!(claim_ordered(&inbox, at(1)).await.is_empty());
     let others = claim_due(&inbox, 2, 1).await;
     assert_eq!(others.len(), 2, "no one waits for another");
-    assert!(claim(&inbox, 1).await.is_empty(), "three are being handled");
+    assert!(
+        claim_ordered(&inbox, at(1)).await.is_empty(),
+        "three are being handled"
+    );
     complete(&inbox, &first, 1, AttemptOutcome::Acknowledged).await;
-    assert!(claim(&inbox, 1).await.is_empty(), "two are being handled");
+    assert!(
+        claim_ordered(&inbox, at(1)).await.is_empty(),
+        "two are being handled"
+    );
     complete(&inbox, &others[0], 1, AttemptOutcome::Acknowledged).await;
     complete(&inbox, &others[1], 1, AttemptOutcome::Acknowledged).await;
-    assert_eq!(claim(&inbox, 1).await.len(), 1);
+    assert_eq!(claim_ordered(&inbox, at(1)).await.len(), 1);
 }
 
 pub(super) async fn long_queue_of_one_subject_delays_no_other(inbox: impl InboxAdmin) {
@@ -192,21 +186,29 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
         let number = (first.len() + second.len()) as u64;
         second.push(append_from(&inbox, source, about("a", number)).await);
     }
-    let claimed = claim(&inbox, 1).await;
-    let ids: Vec<_> = claimed.iter().map(|claimed| claimed.id).collect();
-    assert_eq!(ids, first, "no source waits for another");
-    assert!(claim(&inbox, 1).await.is_empty(), "each waits for its own");
+    let claimed = claim_ordered(&inbox, at(1)).await;
+    assert_eq!(claimed_ids(&claimed), first, "no source waits for another");
+    assert!(
+        claim_ordered(&inbox, at(1)).await.is_empty(),
+        "each waits for its own"
+    );
     // One that fails holds up its own source alone, and the others go on to their next.
     let retry = completion(&claimed[1], 1, AttemptOutcome::Retry).due_at(at(100));
     inbox.complete(retry).await.unwrap();
     for (index, claimed) in claimed.iter().enumerate().filter(|(index, _)| *index != 1) {
         complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
-        assert_eq!(claim_ids(&inbox, 1).await, [second[index]]);
+        assert_eq!(
+            claimed_ids(&claim_ordered(&inbox, at(1)).await),
+            [second[index]]
+        );
     }
-    let again = claim(&inbox, 100).await;
+    let again = claim_ordered(&inbox, at(100)).await;
     assert_eq!(again[0].id, first[1]);
     complete(&inbox, &again[0], 100, AttemptOutcome::Acknowledged).await;
-    assert_eq!(claim_ids(&inbox, 100).await, [second[1]]);
+    assert_eq!(
+        claimed_ids(&claim_ordered(&inbox, at(100)).await),
+        [second[1]]
+    );
 }
 
 /// What a store that declares no order does instead.

@@ -6,6 +6,7 @@ use super::support::{at, get, new};
 use crate::admin::InboxAdmin;
 use crate::delivery::{Header, NewDelivery};
 use crate::inbox::Appended;
+use crate::record::State;
 use crate::source::Source;
 
 pub(super) const P: Source = Source::Webhook;
@@ -54,6 +55,8 @@ const PAIRS: &[Pair] = pairs! {
         P r#" { "event_data" : {"url":"\u0075", "video_id":"a"} , "event_type":"x@.success"}"#, 0, true;
     P y!(r#"{"video_id":"a","n":1}"#), P y!(r#"{"video_id":"a","n":1.0}"#), 0, true;
     P y!(r#"{"n":100}"#), P y!(r#"{"n":1e2}"#), 0, true;
+    P y!(r#"{"n":0.25}"#), P y!(r#"{"n":25e-2}"#), 0, true;
+    P y!(r#"{"t":"é/"}"#), P y!(r#"{"t":"\u00e9\/"}"#), 0, true;
     // Anything in the body that differs.
     P JOB, P JOB_AND_MORE, 0, false;
     P JOB_AND_MORE, P JOB, 0, false;
@@ -64,6 +67,12 @@ const PAIRS: &[Pair] = pairs! {
     P JOB, P r#"{"event_type":"x@.success","event_data":{"video_id":"a","url":"v"}}"#, 0, false;
     P JOB, P r#"{"event":"x@.success","event_data":{"video_id":"a","url":"u"}}"#, 0, false;
     P JOB, P r#"{"event_type":"x@.fail","event_data":{"video_id":"a","url":"u"}}"#, 0, false;
+    P JOB,
+        P r#"{"event_type":"x@.success","event_data":{"video_id":"a","url":"u"},"callback_id":null}"#, 0, false;
+    P JOB,
+        P r#"{"event_type":"x@.success","event_data":{"video_id":"a","url":"u"},"created_at":"1"}"#, 0, false;
+    P JOB, P r#"{"event_type":"x@.success","payload":{"video_id":"a","url":"u"}}"#, 0, false;
+    P JOB, P r#"{"event_type":"x@.success"}"#, 0, false;
     P y!(r#"{"a":[1,2]}"#), P y!(r#"{"a":[2,1]}"#), 0, false;
     P y!(r#"{"a":"1"}"#), P y!(r#"{"a":1}"#), 0, false;
     P y!(r#"{"a":null}"#), P y!(r#"{}"#), 0, false;
@@ -198,6 +207,8 @@ pub(super) async fn pairs_are_duplicates_or_not(inbox: impl InboxAdmin) {
         assert_eq!(second.is_duplicate_of(&first), *is_same, "pair {number}");
         let stored = get(&inbox, id).await;
         assert_eq!(stored.body, first.body(), "byte for byte");
+        assert_eq!(stored.summary.source, first.source(), "pair {number}");
+        assert_eq!(stored.summary.state, State::Pending, "pair {number}");
         let is_counted = *is_same && matches!(second.source(), P | C);
         assert_eq!(
             stored.redeliveries.count,

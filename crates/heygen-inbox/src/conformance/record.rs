@@ -5,8 +5,8 @@ use std::time::Duration;
 use heygen_events::Outcome;
 
 use super::support::{
-    all_ids, append_duplicate, append_new, at, body, body_with_id, came_at, claim_due, claim_one,
-    complete, completion, delivery, duplicate, get, new,
+    all_ids, append_duplicate, append_new, at, attempts, body, body_with_id, came_at, claim_due,
+    claim_one, claimed_ids, complete, completion, delivery, duplicate, get, listed, new,
 };
 use crate::admin::InboxAdmin;
 use crate::claim::ClaimRequest;
@@ -105,18 +105,14 @@ pub(super) async fn signed_body_is_stored_byte_for_byte(inbox: impl InboxAdmin) 
     let stored = get(&inbox, id).await;
     assert_eq!(stored.body, odd);
     assert_eq!(stored.summary.event_type.as_deref(), Some("someone.new"));
-    let claim = inbox.claim(ClaimRequest::due(100, at(10))).await.unwrap();
-    assert_eq!(
-        claim.deliveries.len(),
-        unreadable.len() + 1,
-        "all are dispatched"
-    );
+    let claimed = claim_due(&inbox, 100, 10).await;
+    assert_eq!(claimed.len(), unreadable.len() + 1, "all are dispatched");
 }
 
 pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) {
     let fail =
         r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"b","callback_id":"mine"}}"#;
-    let ids = [
+    let stored = [
         append_new(&inbox, 0, &body("a")).await,
         append_new(&inbox, 10, fail).await,
         append_new(&inbox, 20, &body("c")).await,
@@ -124,7 +120,7 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
     ];
     // The oldest is acknowledged, the next is claimed.
     for claimed in claim_due(&inbox, 2, 30).await {
-        if claimed.id == ids[0] {
+        if claimed.id == stored[0] {
             complete(&inbox, &claimed, 31, AttemptOutcome::Acknowledged).await;
         }
     }
@@ -156,10 +152,8 @@ pub(super) async fn lists_are_newest_first_and_filtered(inbox: impl InboxAdmin) 
         ),
     ];
     for (query, expected) in cases {
-        let listed = inbox.list(query.clone()).await.unwrap();
-        let listed: Vec<_> = listed.iter().map(|summary| summary.id).collect();
-        let expected: Vec<_> = expected.iter().map(|index| ids[*index]).collect();
-        assert_eq!(listed, expected, "{query:?}");
+        let expected: Vec<_> = expected.iter().map(|index| stored[*index]).collect();
+        assert_eq!(listed(&inbox, query.clone()).await, expected, "{query:?}");
     }
 }
 
@@ -175,12 +169,12 @@ pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
         "a*b",
         "",
     ];
-    let mut ids = Vec::new();
+    let mut stored = Vec::new();
     for (seconds, name) in names.iter().enumerate() {
         let body = format!(r#"{{"event_type":"{name}","event_data":{{"n":{seconds}}}}}"#);
-        ids.push(append_new(&inbox, seconds as u64, &body).await);
+        stored.push(append_new(&inbox, seconds as u64, &body).await);
     }
-    ids.push(append_new(&inbox, 20, "not json").await);
+    stored.push(append_new(&inbox, 20, "not json").await);
     let cases: &[(&str, &[usize])] = &[
         ("avatar_video.*", &[1, 0]),
         ("avatar_video*", &[2, 1, 0]),
@@ -200,10 +194,8 @@ pub(super) async fn event_names_are_listed_by_pattern(inbox: impl InboxAdmin) {
     ];
     for (pattern, expected) in cases {
         let query = Query::default().events(pattern.parse().unwrap());
-        let listed = inbox.list(query).await;
-        let listed: Vec<_> = listed.unwrap().iter().map(|summary| summary.id).collect();
-        let expected: Vec<_> = expected.iter().map(|index| ids[*index]).collect();
-        assert_eq!(listed, expected, "{pattern}");
+        let expected: Vec<_> = expected.iter().map(|index| stored[*index]).collect();
+        assert_eq!(listed(&inbox, query).await, expected, "{pattern}");
     }
     let exact = Query::default().event_type("a*b");
     assert_eq!(inbox.list(exact).await.unwrap().len(), 1, "no pattern");
@@ -269,24 +261,21 @@ pub(super) async fn longest_due_is_claimed_first(inbox: impl InboxAdmin) {
     let late = append_new(&inbox, 20, &body("late")).await;
     let early = append_new(&inbox, 10, &body("early")).await;
     let middle = append_new(&inbox, 15, &body("middle")).await;
-    let ids = async |limit, seconds| {
-        let claim = inbox
-            .claim(ClaimRequest::due(limit, at(seconds)))
-            .await
-            .unwrap();
-        let ids: Vec<_> = claim.deliveries.iter().map(|claimed| claimed.id).collect();
-        (ids, claim.next_due)
+    let claim = async |limit, seconds| {
+        let request = ClaimRequest::due(limit, at(seconds));
+        let claim = inbox.claim(request).await.unwrap();
+        (claimed_ids(&claim.deliveries), claim.next_due)
     };
     assert_eq!(
-        ids(5, 9).await,
+        claim(5, 9).await,
         (vec![], Some(at(10))),
         "nothing is due yet"
     );
-    assert_eq!(ids(0, 15).await, (vec![], None), "nothing is asked for");
-    assert_eq!(ids(1, 15).await, (vec![early], None), "more may be due");
-    assert_eq!(ids(5, 15).await, (vec![middle], Some(at(20))));
-    assert_eq!(ids(5, 20).await, (vec![late], None));
-    assert_eq!(ids(5, 99).await, (vec![], None));
+    assert_eq!(claim(0, 15).await, (vec![], None), "nothing is asked for");
+    assert_eq!(claim(1, 15).await, (vec![early], None), "more may be due");
+    assert_eq!(claim(5, 15).await, (vec![middle], Some(at(20))));
+    assert_eq!(claim(5, 20).await, (vec![late], None));
+    assert_eq!(claim(5, 99).await, (vec![], None));
 }
 
 pub(super) async fn each_delivery_is_claimed_once(inbox: impl InboxAdmin) {
@@ -337,13 +326,8 @@ pub(super) async fn completion_is_recorded(inbox: impl InboxAdmin) {
 pub(super) async fn retry_is_claimed_when_due(inbox: impl InboxAdmin) {
     let id = append_new(&inbox, 0, &body("a")).await;
     for (attempt, seconds) in [(1, 0), (2, 10), (3, 20)] {
-        let early = inbox
-            .claim(ClaimRequest::due(
-                10,
-                at(seconds) - Duration::from_micros(1),
-            ))
-            .await
-            .unwrap();
+        let just_before = ClaimRequest::due(10, at(seconds) - Duration::from_micros(1));
+        let early = inbox.claim(just_before).await.unwrap();
         assert!(early.deliveries.is_empty());
         assert_eq!(early.next_due, Some(at(seconds)));
         let claimed = claim_one(&inbox, seconds).await;
@@ -356,12 +340,8 @@ pub(super) async fn retry_is_claimed_when_due(inbox: impl InboxAdmin) {
         assert_eq!(stored.due_at, Some(at(seconds + 10)));
     }
     let stored = get(&inbox, id).await;
-    let numbers: Vec<_> = stored
-        .attempts
-        .iter()
-        .map(|attempt| attempt.number)
-        .collect();
-    assert_eq!(numbers, [1, 2, 3]);
+    let retries = [1, 2, 3].map(|number| (number, AttemptOutcome::Retry));
+    assert_eq!(attempts(&stored), retries);
     assert_eq!(stored.summary.attempts, 3);
 }
 
@@ -383,13 +363,8 @@ pub(super) async fn late_completion_does_not_change_the_state(inbox: impl InboxA
     assert!(claim_due(&inbox, 10, 9).await.is_empty());
     let stored = get(&inbox, id).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
-    let attempts: Vec<_> = stored
-        .attempts
-        .iter()
-        .map(|attempt| (attempt.number, attempt.result))
-        .collect();
     assert_eq!(
-        attempts,
+        attempts(&stored),
         [
             (1, AttemptOutcome::Acknowledged),
             (2, AttemptOutcome::Retry)

@@ -77,6 +77,14 @@ pub async fn get(inbox: &impl InboxAdmin, id: DeliveryId) -> StoredDelivery {
     inbox.get(id).await.unwrap().unwrap()
 }
 
+/// The attempts of a delivery, as numbers and results.
+pub fn attempts(stored: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
+    let attempts = stored.attempts.iter();
+    attempts
+        .map(|attempt| (attempt.number, attempt.result))
+        .collect()
+}
+
 /// The result of an attempt at `seconds`, due again at once.
 pub fn completion(claimed: &ClaimedDelivery, seconds: u64, result: AttemptOutcome) -> Completion {
     Completion::new(claimed, at(seconds), Duration::ZERO, result)
@@ -110,6 +118,29 @@ pub async fn claim_one(inbox: &impl InboxAdmin, seconds: u64) -> ClaimedDelivery
     claimed.remove(0)
 }
 
+/// Claims the one delivery that is due, and completes it. A retry is due 1,000 seconds later.
+pub async fn complete_one(
+    inbox: &impl InboxAdmin,
+    seconds: u64,
+    result: AttemptOutcome,
+) -> DeliveryId {
+    let claimed = claim_one(inbox, seconds).await;
+    let retry = completion(&claimed, seconds, result).due_at(at(seconds + 1000));
+    inbox.complete(retry).await.unwrap();
+    claimed.id
+}
+
+/// The body of the `number`th event about a subject.
+pub fn about(subject: &str, number: u64) -> String {
+    format!(r#"{{"event_type":"x.y","event_data":{{"video_id":"{subject}","n":{number}}}}}"#)
+}
+
+/// Claims up to ten deliveries that are due, one of each subject.
+pub async fn claim_ordered(inbox: &impl InboxAdmin, now: SystemTime) -> Vec<ClaimedDelivery> {
+    let request = ClaimRequest::due(10, now).order(DispatchOrder::PerSubject);
+    inbox.claim(request).await.unwrap().deliveries
+}
+
 /// The counts, once so many are pending, claimed and dead-lettered: a server may count an
 /// acknowledgement a moment later.
 pub async fn counts(inbox: &impl InboxAdmin, expected: (u64, u64, u64)) -> Counts {
@@ -127,8 +158,18 @@ pub async fn counts(inbox: &impl InboxAdmin, expected: (u64, u64, u64)) -> Count
 
 /// The ids of all stored deliveries, newest first.
 pub async fn all_ids(inbox: &impl InboxAdmin) -> Vec<DeliveryId> {
-    let all = inbox.list(Query::default()).await.unwrap();
-    all.iter().map(|summary| summary.id).collect()
+    listed(inbox, Query::default()).await
+}
+
+/// The ids of the deliveries that are listed.
+pub async fn listed(inbox: &impl InboxAdmin, query: Query) -> Vec<DeliveryId> {
+    let listed = inbox.list(query).await.unwrap();
+    listed.iter().map(|summary| summary.id).collect()
+}
+
+/// The ids of claimed deliveries.
+pub fn claimed_ids(claimed: &[ClaimedDelivery]) -> Vec<DeliveryId> {
+    claimed.iter().map(|claimed| claimed.id).collect()
 }
 
 /// The deliveries that are due, however long it takes to notice.

@@ -185,32 +185,26 @@ impl Inbox for Broken {
     }
 }
 
+/// Methods that only pass on.
+macro_rules! pass_on {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(async fn $name(&self, $($argument: $type),*) -> Result<$result, InboxError> {
+            self.inbox.$name($($argument),*).await
+        })*
+    };
+}
+
 impl InboxAdmin for Broken {
-    async fn list(&self, query: Query) -> Result<Vec<DeliverySummary>, InboxError> {
-        self.inbox.list(query).await
-    }
-
-    async fn get(&self, id: DeliveryId) -> Result<Option<StoredDelivery>, InboxError> {
-        self.inbox.get(id).await
-    }
-
-    async fn count(&self, query: Query) -> Result<u64, InboxError> {
-        self.inbox.count(query).await
-    }
-
-    async fn counts(&self) -> Result<Counts, InboxError> {
-        self.inbox.counts().await
-    }
-
-    async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
-        self.inbox.stats(attempts_since).await
-    }
-
-    async fn find(
-        &self,
-        deliveries: Vec<NewDelivery>,
-    ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.inbox.find(deliveries).await
+    pass_on! {
+        list(query: Query) -> Vec<DeliverySummary>;
+        get(id: DeliveryId) -> Option<StoredDelivery>;
+        count(query: Query) -> u64;
+        counts() -> Counts;
+        stats(attempts_since: SystemTime) -> Stats;
+        find(deliveries: Vec<NewDelivery>) -> Vec<Option<DeliveryId>>;
+        prune(step: PruneStep) -> PruneReport;
+        bookmark(name: String) -> Option<String>;
+        set_bookmark(name: String, value: Option<String>) -> ();
     }
 
     async fn import(&self, mut deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
@@ -249,17 +243,5 @@ impl InboxAdmin for Broken {
             Fault::DeletesNothing => Ok(DeleteReport::default()),
             _ => self.inbox.delete(ids).await,
         }
-    }
-
-    async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
-        self.inbox.prune(step).await
-    }
-
-    async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
-        self.inbox.bookmark(name).await
-    }
-
-    async fn set_bookmark(&self, name: String, value: Option<String>) -> Result<(), InboxError> {
-        self.inbox.set_bookmark(name, value).await
     }
 }

@@ -14,8 +14,8 @@ mod invariants_of_import;
 #[cfg(feature = "sqlite")]
 mod json;
 mod memory;
+#[cfg(feature = "sqlite")]
 mod order;
-
 #[cfg(feature = "sqlite")]
 mod rejected;
 #[cfg(feature = "sqlite")]
@@ -42,6 +42,7 @@ mod sqlite_snapshot;
 mod sqlite_traffic;
 #[cfg(feature = "sqlite")]
 mod sqlite_version_2;
+#[cfg(feature = "sqlite")]
 mod sqlite_versions;
 #[cfg(feature = "sqlite")]
 mod texts;

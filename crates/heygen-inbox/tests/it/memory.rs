@@ -1,13 +1,13 @@
 //! What only [`MemoryInbox`] has: its capacity, and what it counts as live.
 
-use std::time::Duration;
-
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, Completion, DispatchOrder, Imported, Inbox as _, InboxAdmin,
-    InboxErrorKind, MemoryInbox, Room,
+    AttemptOutcome, ClaimRequest, DispatchOrder, Imported, Inbox as _, InboxAdmin, InboxErrorKind,
+    MemoryInbox, Room,
 };
 
-use crate::support::{all_ids, append_new, at, body, claim_one, delivery, duplicate};
+use crate::support::{
+    all_ids, append_duplicate, append_new, at, body, claim_one, complete, complete_one, delivery,
+};
 
 #[tokio::test]
 async fn finished_deliveries_make_room_and_others_do_not() {
@@ -18,15 +18,9 @@ async fn finished_deliveries_make_room_and_others_do_not() {
     let full = inbox.append(delivery(9, body("c"))).await.unwrap_err();
     assert_eq!(full.kind(), InboxErrorKind::Busy);
     assert_eq!(all_ids(&inbox).await, [second, first]);
-    duplicate(inbox.append(delivery(9, body("b"))).await.unwrap());
+    append_duplicate(&inbox, 9, body("b")).await;
 
-    let finish = Completion::new(
-        &claimed,
-        at(9),
-        Duration::ZERO,
-        AttemptOutcome::Acknowledged,
-    );
-    inbox.complete(finish).await.unwrap();
+    complete(&inbox, &claimed, 9, AttemptOutcome::Acknowledged).await;
     let third = append_new(&inbox, 9, &body("c")).await;
     assert_eq!(all_ids(&inbox).await, [third, second]);
     assert_eq!(inbox.get(first).await.unwrap(), None);
@@ -39,14 +33,7 @@ async fn ids_are_never_given_twice() {
     for place in 0..3 {
         // The clock stands still, and what was there is gone.
         ids.push(append_new(&inbox, 0, &body(&place.to_string())).await);
-        let claimed = claim_one(&inbox, 0).await;
-        let finish = Completion::new(
-            &claimed,
-            at(0),
-            Duration::ZERO,
-            AttemptOutcome::DeadLettered,
-        );
-        inbox.complete(finish).await.unwrap();
+        complete_one(&inbox, 0, AttemptOutcome::DeadLettered).await;
     }
     assert!(ids.is_sorted_by(|left, right| left < right), "{ids:?}");
 }
@@ -57,14 +44,7 @@ async fn pruned_deliveries_are_no_duplicates() {
     for _ in 0..3 {
         for name in ["a", "b"] {
             append_new(&inbox, 0, &body(name)).await;
-            let claimed = claim_one(&inbox, 0).await;
-            let finish = Completion::new(
-                &claimed,
-                at(0),
-                Duration::ZERO,
-                AttemptOutcome::Acknowledged,
-            );
-            inbox.complete(finish).await.unwrap();
+            complete_one(&inbox, 0, AttemptOutcome::Acknowledged).await;
         }
     }
 }

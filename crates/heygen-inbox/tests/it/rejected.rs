@@ -11,7 +11,7 @@ use heygen_inbox::sqlite::{
 use heygen_inbox::{Header, InboxAdmin as _, InboxErrorKind, TrafficUnit};
 use rusqlite::Connection;
 
-use crate::support::{append_new, at, body};
+use crate::support::{append_new, at, body, file};
 
 const CHILD: &str = "HEYGEN_INBOX_TEST_REJECTED";
 
@@ -173,8 +173,7 @@ fn rejected_since(file: &RejectedFile, seconds: u64) -> u64 {
 
 #[test]
 fn counts_over_time_stay_when_requests_make_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let mut options = options();
     options.max_requests = 8;
     let requests =
@@ -205,8 +204,7 @@ fn counts_over_time_stay_when_requests_make_room() {
 
 #[test]
 fn file_of_rejected_requests_stays_within_its_limit() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let mut small = options();
     small.max_bytes = 1 << 20;
     let posts = (0..400).map(|number| {
@@ -235,8 +233,7 @@ fn file_of_rejected_requests_stays_within_its_limit() {
 
 #[test]
 fn repeated_request_is_not_the_first_to_be_evicted() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let mut few = options();
     few.max_requests = 4;
     let posts = (0..10).flat_map(|number| {
@@ -251,8 +248,7 @@ fn repeated_request_is_not_the_first_to_be_evicted() {
 
 #[test]
 fn well_formed_garbage_evicts_no_earlier_request() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let genuine = (0..20).map(|number| signed(number, "genuine", format!("genuine {number}")));
     let of_other_reasons = ["not-found", "encoded-body"].map(|reason| {
         NewRejected::new(at(3000), reason)
@@ -285,8 +281,7 @@ fn well_formed_garbage_evicts_no_earlier_request() {
 
 #[test]
 fn large_garbage_evicts_large_garbage() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let mut small = options();
     small.max_bytes = 4 << 20;
     let genuine = (0..300).map(|number| signed(number, "genuine", format!("genuine {number}")));
@@ -306,8 +301,7 @@ fn large_garbage_evicts_large_garbage() {
 
 #[test]
 fn unwritable_file_of_rejected_requests_stops_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     Connection::open(&path)
         .unwrap()
         .execute_batch("CREATE TABLE customers (name TEXT)")
@@ -333,8 +327,7 @@ fn unwritable_file_of_rejected_requests_stops_nothing() {
 #[test]
 fn file_of_rejected_requests_is_readable_by_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     write(&path, options(), [unsigned(0, "a")]);
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -358,8 +351,7 @@ fn child() {
 
 #[test]
 fn inbox_is_readable_and_continues_after_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("rejected");
+    let (_folder, path) = file();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "rejected::child", "--nocapture"])
         .env(CHILD, &path)

@@ -13,8 +13,8 @@ use crate::support::{all_ids, body, body_with_id, delivery, file};
 async fn concurrent_appends_of_one_event_store_it_once() {
     const TASKS: u64 = 8;
     const EVENTS: u64 = 200;
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(path).unwrap();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let inbox = inbox.clone();

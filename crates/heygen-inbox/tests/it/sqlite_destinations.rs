@@ -4,7 +4,7 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{ClaimRequest, DispatchOrder, Inbox as _, Room};
 use rusqlite::Connection;
 
-use crate::support::{at, file};
+use crate::support::{at, file, fill};
 
 const MANY: u64 = 100_000;
 
@@ -14,29 +14,14 @@ fn request(order: DispatchOrder, hanging: Room, working: Room) -> ClaimRequest {
     })
 }
 
-/// The newest of all goes to the destination that works.
-fn fill(path: &std::path::Path) {
-    let connection = Connection::open(path).unwrap();
-    connection
-        .execute_batch(&format!(
-            "PRAGMA synchronous = OFF;
-             BEGIN;
-             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n <= {MANY})
-             INSERT INTO delivery (id, received_at, source, event_type, subject_id, digest, state, due_at, attempts, outcome)
-             SELECT 1700000000000000 + n, 1700000000000000 + n, 'webhook', iif(n > {MANY}, 'c.d', 'a.b'), 'v' || n,
-                    randomblob(16), 'pending', 1700000000000000 + n, 0, 'success' FROM number;
-             INSERT INTO content (id, headers, body) SELECT id, '[]', x'7b7d' FROM delivery;
-             COMMIT;"
-        ))
-        .unwrap();
-}
-
 #[tokio::test]
 async fn hanging_destination_with_many_waiting_holds_up_no_other() {
     for order in [DispatchOrder::Unordered, DispatchOrder::PerSubject] {
         let (_folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
-        fill(&path);
+        // The newest of all goes to the destination that works.
+        let event_type = format!("iif(n > {MANY}, 'c.d', 'a.b')");
+        fill(&path, MANY + 1, &event_type, "'v' || n");
         let inbox = SqliteInbox::open(&path).unwrap();
         let (full, one) = (Room::default(), Room::new(1, 1, 0));
         let claim = inbox.claim(request(order, full, one)).await.unwrap();

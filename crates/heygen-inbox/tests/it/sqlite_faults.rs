@@ -11,8 +11,8 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::{
-    all_ids, append_new, at, body, claim_due, claim_one, delivery, duplicate, file, new,
-    poll_once_and_drop,
+    all_ids, append_duplicate, append_new, at, body, claim_due, claim_one, delivery, file, get,
+    new, poll_once_and_drop,
 };
 
 fn open(lock_timeout: Duration) -> (TempDir, PathBuf, SqliteInbox) {
@@ -106,8 +106,8 @@ async fn long_held_lock_fails_and_leaves_nothing_behind() {
         inbox.append(delivery(2, body("a"))).await,
         Ok(Appended::New(_))
     ));
-    duplicate(inbox.append(delivery(3, body("a"))).await.unwrap());
-    duplicate(inbox.append(delivery(3, body("before"))).await.unwrap());
+    append_duplicate(&inbox, 3, body("a")).await;
+    append_duplicate(&inbox, 3, body("before")).await;
     assert_eq!(claim_due(&inbox, 9, 3).await.len(), 2);
 }
 
@@ -132,7 +132,7 @@ async fn unreadable_row_is_dead_lettered_and_can_be_replayed() {
     other
         .execute_batch("UPDATE delivery SET source = 'webhook'")
         .unwrap();
-    let kept = inbox.get(id).await.unwrap().unwrap();
+    let kept = get(&inbox, id).await;
     assert_eq!(kept.summary.state, State::DeadLettered);
     let why = kept.attempts[0].detail.as_deref().unwrap_or_default();
     assert!(why.contains("elsewhere"), "{why}");

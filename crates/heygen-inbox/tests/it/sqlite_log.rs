@@ -2,15 +2,12 @@
 //! made.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use heygen_inbox::sqlite::{CheckLevel, SqliteInbox};
-use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, PruneStep,
-};
+use heygen_inbox::{AttemptOutcome, InboxAdmin as _, PruneStep};
 use rusqlite::Connection;
 
-use crate::support::{append_new, at, body, file};
+use crate::support::{append_new, at, body, claim_due, complete, file, until};
 
 fn large(number: u64) -> String {
     let filling = "x".repeat(1_000_000);
@@ -42,11 +39,7 @@ async fn pinned_write_ahead_log_is_counted_and_truncated_afterwards() {
 
     // No one reads or writes any more: the log is truncated.
     other.execute_batch("ROLLBACK").unwrap();
-    let started = Instant::now();
-    while inbox.counts().await.unwrap().log_bytes > 0 {
-        assert!(started.elapsed() < Duration::from_secs(60), "it stays long");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until(async || inbox.counts().await.unwrap().log_bytes == 0).await;
     let pruned = inbox
         .prune(PruneStep::before(at(0)).limit(0))
         .await
@@ -76,14 +69,8 @@ async fn triggers_of_a_file_do_not_run_and_are_reported() {
     let inbox = SqliteInbox::open(&path).unwrap();
     append_new(&inbox, 0, &body("a")).await;
     append_new(&inbox, 1, &body("b")).await;
-    let claim = inbox.claim(ClaimRequest::due(1, at(1))).await.unwrap();
-    let done = Completion::new(
-        &claim.deliveries[0],
-        at(1),
-        Duration::ZERO,
-        AttemptOutcome::Acknowledged,
-    );
-    inbox.complete(done).await.unwrap();
+    let claimed = claim_due(&inbox, 1, 1).await;
+    complete(&inbox, &claimed[0], 1, AttemptOutcome::Acknowledged).await;
     let counts = inbox.counts().await.unwrap();
     assert_eq!((counts.pending, counts.dead_lettered), (1, 0));
     let beside = SqliteInbox::open_beside(&path).unwrap();

@@ -11,7 +11,7 @@ use heygen_inbox::{
 };
 use tempfile::TempDir;
 
-use crate::support::{append_new, at, body, delivery, duplicate, file, new};
+use crate::support::{append_new, at, body, claim_due, delivery, duplicate, file, get, new, until};
 
 struct Rig {
     folder: TempDir,
@@ -56,31 +56,15 @@ impl Rig {
     }
 
     /// Every request is rejected: appends, readiness, claims.
-    #[track_caller]
-    fn check_refused(&self, text: &str, results: [Option<(InboxErrorKind, String)>; 3]) {
-        for result in results {
-            let (kind, message) = result.unwrap();
-            assert_eq!(kind, InboxErrorKind::Storage);
-            assert!(message.contains(text), "{message}");
-        }
-    }
-
     async fn is_refused(&self, text: &str) {
-        let told = |error: heygen_inbox::InboxError| (error.kind(), error.to_string());
-        let results = [
-            self.inbox
-                .append(delivery(9, body("refused")))
-                .await
-                .err()
-                .map(told),
-            self.inbox.ready().await.err().map(told),
-            self.inbox
-                .claim(ClaimRequest::due(9, at(9)))
-                .await
-                .err()
-                .map(told),
-        ];
-        self.check_refused(text, results);
+        let appended = self.inbox.append(delivery(9, body("refused"))).await;
+        let claimed = self.inbox.claim(ClaimRequest::due(9, at(9))).await;
+        let ready = self.inbox.ready().await;
+        for result in [appended.map(drop), claimed.map(drop), ready] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), InboxErrorKind::Storage);
+            assert!(error.to_string().contains(text), "{error}");
+        }
     }
 
     /// What was answered is in the copy, which is an inbox of its own, its owner's alone.
@@ -138,14 +122,6 @@ async fn back_up(path: &Path, to: &Path) {
     reader.backup(to, |_, _| {}).await.unwrap();
 }
 
-async fn until(mut is_so: impl AsyncFnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so().await {
-        assert!(started.elapsed() < PATIENCE, "it never came to be");
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -196,13 +172,13 @@ async fn closing_rescues_an_inbox_that_was_just_removed() {
 #[tokio::test]
 async fn inbox_continues_after_it_is_renamed_back() {
     let mut rig = Rig::new().await;
-    let claimed = claim_one_of(&rig.inbox).await;
+    let claimed = claim_due(&rig.inbox, 1, 9).await[0].id;
     rig.rename("inbox.db", "away.db");
     rig.is_refused("was removed or renamed").await;
     rig.rename("away.db", "inbox.db");
     rig.goes_on().await;
     assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
-    let kept = rig.inbox.get(claimed).await.unwrap().unwrap();
+    let kept = get(&rig.inbox, claimed).await;
     assert_eq!(kept.summary.state, State::Claimed, "it stays in hand");
     for number in 0..3 {
         let again = rig.inbox.append(delivery(50, body(&number.to_string())));
@@ -212,11 +188,6 @@ async fn inbox_continues_after_it_is_renamed_back() {
         );
     }
     rig.inbox.close().await.unwrap();
-}
-
-async fn claim_one_of(inbox: &SqliteInbox) -> DeliveryId {
-    let claim = inbox.claim(ClaimRequest::due(1, at(9))).await.unwrap();
-    claim.deliveries[0].id
 }
 
 #[tokio::test]
@@ -234,11 +205,7 @@ async fn inbox_continues_after_its_folder_is_renamed_back() {
     // meanwhile.
     inbox.ready().await.unwrap_err();
     fs::rename(&away, &folder).unwrap();
-    let started = Instant::now();
-    while let Err(error) = inbox.ready().await {
-        assert!(started.elapsed() < PATIENCE, "{error}");
-        tokio::time::sleep(PAUSE).await;
-    }
+    until(async || inbox.ready().await.is_ok()).await;
     append_new(&inbox, 2, &body("c")).await;
     assert!(ids(&path).await.contains(&first));
 }
@@ -267,15 +234,11 @@ async fn replaced_inbox_is_opened_once_the_file_is_complete() {
         rig.check_rescued("inbox.db.rescued").await;
         if with_log {
             // It belongs to the file that was there before.
-            let started = Instant::now();
-            loop {
+            until(async || {
                 let error = rig.inbox.ready().await.unwrap_err();
-                if error.to_string().contains("belongs to another file") {
-                    break;
-                }
-                assert!(started.elapsed() < PATIENCE, "{error}");
-                tokio::time::sleep(PAUSE).await;
-            }
+                error.to_string().contains("belongs to another file")
+            })
+            .await;
             rig.remove(&["inbox.db-wal"]);
         }
         rig.answered.clear();
@@ -463,7 +426,7 @@ async fn write_ahead_log_of_another_file_is_rejected_at_the_start() {
 #[tokio::test]
 async fn claimed_deliveries_without_a_process_are_interrupted() {
     let rig = Rig::new().await;
-    let id = claim_one_of(&rig.inbox).await;
+    let id = claim_due(&rig.inbox, 1, 9).await[0].id;
     let state = async |path: &Path, state| {
         let reader = SqliteInbox::open_read_only(path).unwrap();
         let found = reader.list(Query::default().state(state)).await.unwrap();
@@ -474,7 +437,7 @@ async fn claimed_deliveries_without_a_process_are_interrupted() {
         assert_eq!(groups.map(|group| group.count).sum::<u64>(), counted);
         for summary in &found {
             assert_eq!(summary.state, state);
-            let kept = reader.get(summary.id).await.unwrap().unwrap();
+            let kept = get(&reader, summary.id).await;
             assert_eq!(kept.summary.state, state);
         }
         found.iter().map(|summary| summary.id).collect::<Vec<_>>()

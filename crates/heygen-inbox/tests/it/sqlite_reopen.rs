@@ -1,26 +1,17 @@
 //! What an inbox file holds after its process has ended.
 
 use std::path::Path;
-use std::time::Duration;
 
-use heygen_inbox::sqlite::{SqliteInbox, SqliteOptions};
+use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
+    AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
 use rusqlite::Connection;
 
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_due, claim_one, delivery, duplicate, file,
-    new, poll_once_and_drop,
+    all_ids, append_duplicate, append_new, at, body, body_with_id, claim_due, claim_one, complete,
+    delivery, duplicate, file, get, new, open_with_short_runs, poll_once_and_drop,
 };
-
-/// Runs of so few fingerprints that a test makes many.
-fn open_with_short_runs(path: &Path) -> SqliteInbox {
-    let mut options = SqliteOptions::default();
-    options.run_len = 8;
-    options.batch_len = 3;
-    SqliteInbox::open_with(path, options).unwrap()
-}
 
 #[tokio::test]
 async fn stored_deliveries_are_there_after_a_restart() {
@@ -28,13 +19,7 @@ async fn stored_deliveries_are_there_after_a_restart() {
     let inbox = SqliteInbox::open(&path).unwrap();
     let done = append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
-    let finish = Completion::new(
-        &claimed,
-        at(0),
-        Duration::ZERO,
-        AttemptOutcome::Acknowledged,
-    );
-    inbox.complete(finish).await.unwrap();
+    complete(&inbox, &claimed, 0, AttemptOutcome::Acknowledged).await;
     let pending = append_new(&inbox, 1, "not json").await;
     let before = inbox.get(done).await.unwrap();
     drop(inbox);
@@ -42,14 +27,8 @@ async fn stored_deliveries_are_there_after_a_restart() {
     let inbox = SqliteInbox::open(&path).unwrap();
     assert_eq!(inbox.get(done).await.unwrap(), before);
     assert_eq!(all_ids(&inbox).await, [pending, done]);
-    assert_eq!(
-        duplicate(inbox.append(delivery(5, body("done"))).await.unwrap()),
-        done
-    );
-    assert_eq!(
-        duplicate(inbox.append(delivery(5, "not json")).await.unwrap()),
-        pending
-    );
+    assert_eq!(append_duplicate(&inbox, 5, body("done")).await, done);
+    assert_eq!(append_duplicate(&inbox, 5, "not json").await, pending);
     assert_eq!(claim_one(&inbox, 5).await.id, pending);
 }
 
@@ -73,7 +52,7 @@ async fn claimed_deliveries_are_dispatched_again_after_a_restart() {
         assert_eq!((claimed.id, claimed.attempt), (id, attempt));
         inbox.close().await.unwrap();
         inbox = SqliteInbox::open(&path).unwrap();
-        let kept = inbox.get(id).await.unwrap().unwrap();
+        let kept = get(&inbox, id).await;
         assert_eq!(kept.summary.state, State::Pending);
         assert_eq!(kept.attempts.len() as u32, attempt);
         assert!(
@@ -102,21 +81,15 @@ async fn captured_body_is_stored_once_whatever_its_headers() {
     let inbox = open_with_short_runs(&path);
     let id = append_new(&inbox, 0, &body("a")).await;
     for seconds in 1..=500 {
-        assert_eq!(
-            duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap()),
-            id
-        );
+        assert_eq!(append_duplicate(&inbox, seconds, body("a")).await, id);
     }
     drop(inbox);
     let inbox = open_with_short_runs(&path);
     for seconds in 501..=1000 {
-        assert_eq!(
-            duplicate(inbox.append(delivery(seconds, body("a"))).await.unwrap()),
-            id
-        );
+        assert_eq!(append_duplicate(&inbox, seconds, body("a")).await, id);
     }
     assert_eq!(all_ids(&inbox).await, [id]);
-    let kept = inbox.get(id).await.unwrap().unwrap();
+    let kept = get(&inbox, id).await;
     assert_eq!(kept.redeliveries.count, 1000);
     assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
@@ -145,11 +118,8 @@ async fn check_runs(body_of: impl Fn(u64) -> String, reopen_every: u64, damage: 
     }
     for _ in 0..2 {
         for (event, id) in ids.iter().enumerate() {
-            let found = inbox
-                .append(delivery(999, body_of(event as u64)))
-                .await
-                .unwrap();
-            assert_eq!(duplicate(found), *id, "event {event} of all");
+            let found = append_duplicate(&inbox, 999, body_of(event as u64)).await;
+            assert_eq!(found, *id, "event {event} of all");
         }
         drop(inbox);
         inbox = open_with_short_runs(&path);
@@ -219,7 +189,7 @@ async fn append_whose_caller_is_gone_is_stored() {
     drop(inbox);
     let inbox = SqliteInbox::open(&path).unwrap();
     for name in ["a", "b", "c"] {
-        duplicate(inbox.append(delivery(0, body(name))).await.unwrap());
+        append_duplicate(&inbox, 0, body(name)).await;
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
-use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, Inbox as _, InboxAdmin as _, State};
+use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, Inbox as _, State};
 
-use crate::support::{body, delivery, file};
+use crate::support::{body, delivery, file, get};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_and_attempts_are_read_in_one_snapshot() {
@@ -20,7 +20,7 @@ async fn delivery_and_attempts_are_read_in_one_snapshot() {
         let is_over = Arc::clone(&is_over);
         async move {
             while !is_over.load(Ordering::Relaxed) {
-                let kept = reader.get(id).await.unwrap().unwrap();
+                let kept = get(&reader, id).await;
                 let ended = match kept.summary.state {
                     State::Claimed => kept.summary.attempts - 1,
                     _ => kept.summary.attempts,

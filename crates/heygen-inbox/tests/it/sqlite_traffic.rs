@@ -8,6 +8,8 @@ use heygen_inbox::{
     NewDelivery, PruneStep, Source, TrafficCount, TrafficKind, TrafficUnit,
 };
 
+use crate::support::file;
+
 fn delivery(video_id: &str, source: Source) -> NewDelivery {
     let body =
         format!(r#"{{"event_type":"avatar_video.fail","event_data":{{"video_id":"{video_id}"}}}}"#);
@@ -32,8 +34,7 @@ fn check(counts: &[TrafficCount], expected: [u64; 3]) {
 
 #[tokio::test]
 async fn counts_outlive_pruning_and_restarts() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let since = SystemTime::now() - Duration::from_secs(60);
     let inbox = SqliteInbox::open(&path).unwrap();
     for video_id in ["a", "b", "a", "a"] {
@@ -73,8 +74,7 @@ async fn counts_outlive_pruning_and_restarts() {
 
 #[tokio::test]
 async fn file_without_counts_gets_those_of_what_it_holds() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let inbox = SqliteInbox::open(&path).unwrap();
     for video_id in ["a", "b"] {
         inbox
@@ -97,8 +97,8 @@ async fn file_without_counts_gets_those_of_what_it_holds() {
 
 #[tokio::test]
 async fn imports_are_no_traffic() {
-    let folder = tempfile::tempdir().unwrap();
-    let inbox = SqliteInbox::open(folder.path().join("inbox.db")).unwrap();
+    let (_folder, path) = file();
+    let inbox = SqliteInbox::open(path).unwrap();
     let since = SystemTime::now() - Duration::from_secs(3600);
     let imported = Imported::new(delivery("a", Source::Webhook));
     let appended = inbox.import(vec![imported]).await.unwrap();
@@ -111,8 +111,7 @@ async fn imports_are_no_traffic() {
 /// One delivery with a wrong clock deletes no history, and old counts are still deleted.
 #[tokio::test]
 async fn clock_that_leaps_takes_no_history() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("inbox.db");
+    let (_folder, path) = file();
     let (start, days) = (SystemTime::now(), |days: u64| {
         Duration::from_secs(24 * 3600 * days)
     });

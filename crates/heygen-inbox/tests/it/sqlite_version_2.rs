@@ -38,186 +38,79 @@ fn delivery(minutes: u64, source: Source, body: &str) -> NewDelivery {
 const QUOTA: &str = r#"{"event_type":"instant_avatar.fail","event_data":{"reason":"quota"}}"#;
 const TRAIN: &str =
     r#"{"event_id":"e8","event_type":"photo_avatar_train.fail","event_data":{"group_id":"g"}}"#;
-const VIDEO: &str = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a"}}"#;
+
+/// A video of that id was made, and the `event_id` of that.
+macro_rules! video {
+    ($video_id:literal) => {
+        concat!(
+            r#"{"event_type":"avatar_video.success","event_data":{"video_id":""#,
+            $video_id,
+            r#""}}"#
+        )
+    };
+    ($event_id:literal, $video_id:literal) => {
+        concat!(
+            r#"{"event_id":""#,
+            $event_id,
+            r#"","event_type":"avatar_video.success","event_data":{"video_id":""#,
+            $video_id,
+            r#""}}"#
+        )
+    };
+}
+
+/// Rows instead of tuples, so that a case is a line.
+macro_rules! cases {
+    ($($source:ident $body:expr, $minutes:literal, $row:expr;)*) => {
+        &[$(($source, $body, $minutes, $row)),*]
+    };
+}
 
 /// What comes, after how many minutes, and which row of the file it is, counted from 0.
-const CASES: &[(Source, &str, u64, Option<usize>)] = &[
-    (P, VIDEO, 5000, Some(0)),
-    (
-        P,
-        r#" {"event_data":{"video_id":"a"},"event_type":"avatar_video.success"}"#,
-        1,
-        Some(0),
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a"},"callback_id":"o"}"#,
-        1,
-        None,
-    ),
-    (
-        P,
-        r#"{"event_id":"e0","event_type":"avatar_video.success","event_data":{"video_id":"a"}}"#,
-        1,
-        None,
-    ),
-    (P, QUOTA, 50, Some(1)),
-    (P, QUOTA, 70, None),
-    (
-        P,
-        r#"{"event_id":"e1","event_type":"avatar_video.success","event_data":{"video_id":"c"}}"#,
-        5000,
-        Some(2),
-    ),
-    (
-        P,
-        r#"{"event_id":"e1","event_type":"avatar_video.success","event_data":{"video_id":"other"}}"#,
-        1,
-        None,
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"c"}}"#,
-        1,
-        None,
-    ),
-    (
-        R,
-        r#"{"event_id":"e1","event_type":"avatar_video.success","event_data":{"video_id":"c"},"created_at":"1"}"#,
-        9,
-        Some(2),
-    ),
-    (
-        R,
-        r#"{"event_id":"e5","event_type":"avatar_video.success","event_data":{"video_id":"d"},"created_at":"2026-09-21T14:00:00Z"}"#,
-        9,
-        Some(3),
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"d"}}"#,
-        9,
-        Some(3),
-    ),
-    (
-        R,
-        r#"{"event_id":"e6","event_type":"avatar_video.success","event_data":{"video_id":"d"}}"#,
-        9,
-        None,
-    ),
-    (
-        C,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"k"}}"#,
-        9,
-        Some(4),
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"k"}}"#,
-        9,
-        None,
-    ),
-    (
-        C,
-        r#"{"event_id":"x1","event_type":"avatar_video.success","event_data":{"video_id":"l"}}"#,
-        9,
-        Some(5),
-    ),
-    (
-        C,
-        r#"{"event_id":"x1","event_type":"avatar_video.success","event_data":{"video_id":"m"}}"#,
-        9,
-        None,
-    ),
-    (P, "not json", 9, Some(6)),
-    (P, "not json ", 9, None),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"r","n":1,"n":2}}"#,
-        9,
-        Some(7),
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"r","n":2}}"#,
-        9,
-        None,
-    ),
-    (P, TRAIN, 9, Some(8)),
-    (
-        P,
-        r#"{"event_id":"e9","event_type":"photo_avatar_train.fail","event_data":{"group_id":"g"}}"#,
-        9,
-        Some(9),
-    ),
-    (
-        R,
-        r#"{"event_id":"e8","event_type":"photo_avatar_train.fail","event_data":{"group_id":"g"},"created_at":"1"}"#,
-        5000,
-        Some(8),
-    ),
-    (
-        P,
-        r#"{"event_type":"scene.success","scene_id":"a"}"#,
-        9,
-        Some(10),
-    ),
-    (
-        P,
-        r#"{"event_type":"scene.success","scene_id":"b"}"#,
-        9,
-        None,
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"s","title":"\ud800","n":123456789012345678901234567890}}"#,
-        5000,
-        Some(11),
-    ),
-    (
-        R,
-        r#"{"event_id":"e20","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T14:00:00Z"}"#,
-        9,
-        Some(12),
-    ),
-    (
-        R,
-        r#"{"event_id":"e21","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T15:00:00Z"}"#,
-        9,
-        Some(13),
-    ),
-    (
-        R,
-        r#"{"event_id":"e22","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T15:00:00Z"}"#,
-        9,
-        None,
-    ),
-    (
-        P,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"t"}}"#,
-        9,
-        Some(14),
-    ),
-    (
-        R,
-        r#"{"event_id":"e30","event_type":"avatar_video.success","event_data":{"video_id":"t"}}"#,
-        9,
-        Some(14),
-    ),
-    (I, VIDEO, 9, Some(0)),
-    (
-        I,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"k"}}"#,
-        9,
-        Some(4),
-    ),
-    (
-        I,
-        r#"{"event_type":"avatar_video.success","event_data":{"video_id":"new"}}"#,
-        9,
-        None,
-    ),
-];
+const CASES: &[(Source, &str, u64, Option<usize>)] = cases! {
+    P video!("a"), 5000, Some(0);
+    P r#" {"event_data":{"video_id":"a"},"event_type":"avatar_video.success"}"#, 1, Some(0);
+    P r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a"},"callback_id":"o"}"#, 1, None;
+    P video!("e0", "a"), 1, None;
+    P QUOTA, 50, Some(1);
+    P QUOTA, 70, None;
+    P video!("e1", "c"), 5000, Some(2);
+    P video!("e1", "other"), 1, None;
+    P video!("c"), 1, None;
+    R r#"{"event_id":"e1","event_type":"avatar_video.success","event_data":{"video_id":"c"},"created_at":"1"}"#,
+        9, Some(2);
+    R r#"{"event_id":"e5","event_type":"avatar_video.success","event_data":{"video_id":"d"},"created_at":"2026-09-21T14:00:00Z"}"#,
+        9, Some(3);
+    P video!("d"), 9, Some(3);
+    R video!("e6", "d"), 9, None;
+    C video!("k"), 9, Some(4);
+    P video!("k"), 9, None;
+    C video!("x1", "l"), 9, Some(5);
+    C video!("x1", "m"), 9, None;
+    P "not json", 9, Some(6);
+    P "not json ", 9, None;
+    P r#"{"event_type":"avatar_video.success","event_data":{"video_id":"r","n":1,"n":2}}"#, 9, Some(7);
+    P r#"{"event_type":"avatar_video.success","event_data":{"video_id":"r","n":2}}"#, 9, None;
+    P TRAIN, 9, Some(8);
+    P r#"{"event_id":"e9","event_type":"photo_avatar_train.fail","event_data":{"group_id":"g"}}"#, 9, Some(9);
+    R r#"{"event_id":"e8","event_type":"photo_avatar_train.fail","event_data":{"group_id":"g"},"created_at":"1"}"#,
+        5000, Some(8);
+    P r#"{"event_type":"scene.success","scene_id":"a"}"#, 9, Some(10);
+    P r#"{"event_type":"scene.success","scene_id":"b"}"#, 9, None;
+    P r#"{"event_type":"avatar_video.success","event_data":{"video_id":"s","title":"\ud800","n":123456789012345678901234567890}}"#,
+        5000, Some(11);
+    R r#"{"event_id":"e20","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T14:00:00Z"}"#,
+        9, Some(12);
+    R r#"{"event_id":"e21","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T15:00:00Z"}"#,
+        9, Some(13);
+    R r#"{"event_id":"e22","event_type":"instant_avatar.success","event_data":{"id":"q"},"created_at":"2026-09-21T15:00:00Z"}"#,
+        9, None;
+    P video!("t"), 9, Some(14);
+    R video!("e30", "t"), 9, Some(14);
+    I video!("a"), 9, Some(0);
+    I video!("k"), 9, Some(4);
+    I video!("new"), 9, None;
+};
 
 #[tokio::test]
 async fn deliveries_of_version_2_are_recognised() {

@@ -12,6 +12,8 @@ use heygen_inbox::{
 };
 use rusqlite::Connection;
 
+use crate::support::{file, get};
+
 const FILES: [(u32, &str); 4] = [
     (1, include_str!("version_1.sql")),
     (3, include_str!("version_3.sql")),
@@ -22,8 +24,7 @@ const FILES: [(u32, &str); 4] = [
 #[tokio::test]
 async fn files_of_every_version_are_migrated_and_continue() {
     for (version, sql) in FILES {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inbox.db");
+        let (_folder, path) = file();
         let old = Connection::open(&path).unwrap();
         old.execute_batch(sql).unwrap();
         let found: u32 = old
@@ -37,7 +38,7 @@ async fn files_of_every_version_are_migrated_and_continue() {
         let done = of(State::Acknowledged).await.unwrap();
         assert_eq!(done.len(), 1, "version {version}");
         assert_eq!(of(State::Pending).await.unwrap().len(), 2);
-        let stored = inbox.get(done[0].id).await.unwrap().unwrap();
+        let stored = get(&inbox, done[0].id).await;
         assert_eq!(stored.redeliveries.count, 1);
 
         // Duplicates of what it holds are recognised.

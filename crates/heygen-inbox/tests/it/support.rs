@@ -10,6 +10,34 @@ pub(crate) fn file() -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
+/// An inbox with runs of so few fingerprints that a test makes many.
+#[cfg(feature = "sqlite")]
+pub(crate) fn open_with_short_runs(path: &std::path::Path) -> heygen_inbox::sqlite::SqliteInbox {
+    let options = heygen_inbox::sqlite::SqliteOptions::default();
+    let options = options.with_run_len(8).with_batch_len(3);
+    heygen_inbox::sqlite::SqliteInbox::open_with(path, options).unwrap()
+}
+
+/// Pending deliveries as appends would have left them, except that no run of the index was written:
+/// the harder case for an open. Event type and subject are SQL over `n`, which counts from 1.
+#[cfg(feature = "sqlite")]
+pub(crate) fn fill(path: &std::path::Path, count: u64, event_type: &str, subject_id: &str) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute_batch(&format!(
+            "PRAGMA synchronous = OFF;
+             BEGIN;
+             WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count})
+             INSERT INTO delivery (id, received_at, source, event_type, subject_id, digest, state, due_at, attempts, outcome)
+             SELECT 1700000000000000 + n, 1700000000000000 + n, 'webhook', {event_type}, {subject_id},
+                    randomblob(16), 'pending', 1700000000000000 + n, 0, 'success' FROM number;
+             INSERT INTO content (id, headers, body)
+             SELECT id, '[]', x'7b7d' FROM delivery WHERE id < 1790000000000000;
+             COMMIT;"
+        ))
+        .unwrap();
+}
+
 /// A server of its own for a test.
 #[cfg(feature = "jetstream")]
 pub(crate) fn server(program: xtask_nats::Program) -> xtask_nats::Server {
@@ -26,6 +54,19 @@ pub(crate) async fn on_server(
     JetStreamInbox::open(&address, JetStreamOptions::default())
         .await
         .unwrap()
+}
+
+/// Waits until it is so.
+#[cfg(any(feature = "sqlite", feature = "jetstream"))]
+pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
+    use std::time::Duration;
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+    assert!(waited.is_ok(), "it never came to be");
 }
 
 /// Polls a future once, and drops it.
