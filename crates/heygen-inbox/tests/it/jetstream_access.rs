@@ -19,7 +19,7 @@ use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::jetstream_support::{claim_soon, in_time};
 use crate::support::{
-    all_ids, append_new, at, body, claim_one, complete, delivery, duplicate, new,
+    all_ids, append_duplicate, append_new, at, body, claim_one, complete, delivery, new, until,
 };
 
 fn start(config: &str) -> Server {
@@ -217,12 +217,7 @@ async fn renewed_credentials_are_used_when_the_old_ones_expire() {
 }
 
 async fn until_ready_is(inbox: &JetStreamInbox, is_ready: bool) {
-    in_time(async {
-        while inbox.ready().await.is_ok() != is_ready {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    until(async || inbox.ready().await.is_ok() == is_ready).await;
 }
 
 /// A JWT of NATS: that `subject` is what `claims` say.
@@ -373,7 +368,7 @@ async fn example_account_has_all_permissions() {
     let (id, ()) =
         in_time(async { tokio::join!(append_new(&inbox, 0, &first), beside.wait_for_append()) })
             .await;
-    duplicate(inbox.append(delivery(1, body("a"))).await.unwrap());
+    append_duplicate(&inbox, 1, body("a")).await;
     for result in [AttemptOutcome::Retry, AttemptOutcome::DeadLettered] {
         let claimed = claim_soon(&inbox, 1).await;
         assert_eq!(claimed.id, id);
@@ -385,17 +380,8 @@ async fn example_account_has_all_permissions() {
     let claimed = claim_soon(&beside, 2).await;
     complete(&beside, &claimed, 1, AttemptOutcome::DeadLettered).await;
     // The server counts what was acknowledged over another connection a moment later.
-    let counts = in_time(async {
-        loop {
-            let counts = inbox.counts().await.unwrap();
-            if counts.pending == 0 {
-                return counts;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
-    assert_eq!(counts.dead_lettered, 1);
+    until(async || inbox.counts().await.unwrap().pending == 0).await;
+    assert_eq!(inbox.counts().await.unwrap().dead_lettered, 1);
     let stats = inbox.stats(UNIX_EPOCH).await.unwrap();
     assert_eq!(stats.groups.len(), 1);
     inbox

@@ -11,10 +11,12 @@ use heygen_inbox::{
 };
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
-use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
+use crate::jetstream_support::{
+    Streams, claim_soon, end, fast_server, in_time, open, options, started,
+};
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_one, complete, delivery, duplicate, new,
-    server,
+    all_ids, append_duplicate, append_new, at, body, body_with_id, claim_one, complete, delivery,
+    get, new, server, until,
 };
 
 #[track_caller]
@@ -24,11 +26,7 @@ fn check_storage<T: std::fmt::Debug>(result: Result<T, InboxError>) {
 
 /// Asks until the connection is there again.
 async fn until_ready(inbox: &JetStreamInbox) {
-    let begun_at = Instant::now();
-    while let Err(error) = inbox.ready().await {
-        assert!(begun_at.elapsed() < PATIENCE, "{error:?}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(async || inbox.ready().await.is_ok()).await;
 }
 
 async fn goes_on_after_a_kill(program: Program) {
@@ -62,7 +60,7 @@ async fn goes_on_after_a_kill(program: Program) {
     let late = append_new(&inbox, 4, &body("lost")).await;
     assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
     complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
-    let stored = inbox.get(in_hand).await.unwrap().unwrap();
+    let stored = get(&inbox, in_hand).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
     let mut dispatched = Vec::new();
     while dispatched.len() < 2 {
@@ -101,7 +99,7 @@ async fn missing_acknowledgement_stores_no_second_event() {
     };
     let (appended, ()) = in_time(async { tokio::join!(appending, resuming) }).await;
     let id = new(appended.unwrap());
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.redeliveries.count, 0, "no one sent it again");
 
     // The server answers too late.
@@ -124,10 +122,7 @@ async fn missing_acknowledgement_stores_no_second_event() {
             .await
             .unwrap();
     }
-    assert_eq!(
-        duplicate(hasty.append(delivery(5, body("known"))).await.unwrap()),
-        known
-    );
+    assert_eq!(append_duplicate(&hasty, 5, body("known")).await, known);
     assert_eq!(all_ids(&inbox).await.len(), 52);
 }
 
@@ -308,8 +303,7 @@ async fn own_message_in_flight_is_not_sent_under_another_id() {
 /// before they are stored.
 #[tokio::test]
 async fn attempt_whose_reference_or_dead_letter_stays_in_flight_is_not_completed() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     for (stream, subjects, outcome) in [
         ("HEYGEN_DEAD", "heygen.dead.>", AttemptOutcome::DeadLettered),
         ("HEYGEN_AGAIN", "heygen.again.>", AttemptOutcome::Retry),

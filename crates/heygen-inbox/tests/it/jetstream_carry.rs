@@ -11,10 +11,11 @@ use heygen_inbox::{
 };
 
 use crate::jetstream_support::{
-    Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
+    Streams, claim_soon, end, fast_server, in_time, open, options, started, two,
 };
 use crate::support::{
-    all_ids, append_new, at, body, body_with_id, claim_due, complete, delivery, duplicate, new,
+    all_ids, append_duplicate, append_new, at, attempts, body, body_with_id, claim_due, complete,
+    delivery, duplicate, get, listed, new, until,
 };
 
 /// After all that is due, also by the clock of the machine, which says when what is replayed while it is carried is due.
@@ -37,8 +38,7 @@ async fn import(inbox: &JetStreamInbox, deliveries: &[Imported]) -> Vec<heygen_i
 
 #[tokio::test]
 async fn imported_delivery_keeps_its_past() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let mut replayed = imported(3, "replayed", State::DeadLettered, 2);
     replayed.is_replayed = true;
     let all = [
@@ -69,7 +69,7 @@ async fn imported_delivery_keeps_its_past() {
     for claimed in &due {
         complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
     }
-    let stored = inbox.get(ids[2]).await.unwrap().unwrap();
+    let stored = get(&inbox, ids[2]).await;
     assert_eq!(
         attempts(&stored),
         [
@@ -78,7 +78,7 @@ async fn imported_delivery_keeps_its_past() {
             (3, AttemptOutcome::Acknowledged)
         ]
     );
-    let stored = inbox.get(ids[1]).await.unwrap().unwrap();
+    let stored = get(&inbox, ids[1]).await;
     assert_eq!(
         (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 3)
@@ -95,8 +95,7 @@ async fn imported_delivery_keeps_its_past() {
 
 #[tokio::test]
 async fn interrupted_import_is_continued() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let mut all = [
         imported(0, "dead", State::DeadLettered, 2),
         imported(1, "replayed", State::Acknowledged, 2),
@@ -120,7 +119,7 @@ async fn interrupted_import_is_continued() {
         .into_iter()
         .map(duplicate)
         .collect();
-    let stored = inbox.get(ids[0]).await.unwrap().unwrap();
+    let stored = get(&inbox, ids[0]).await;
     assert_eq!(
         (stored.summary.state, stored.summary.attempts),
         (State::DeadLettered, 2)
@@ -141,10 +140,7 @@ async fn interrupted_import_is_continued() {
 #[tokio::test]
 async fn bookmarks_are_kept_and_forgotten() {
     let server = fast_server();
-    let (one, other) = (
-        open(&server.url(), options()).await,
-        open(&server.url(), options()).await,
-    );
+    let [one, other] = two(&server).await;
     assert_eq!(one.bookmark("back fill.*".into()).await.unwrap(), None);
     one.set_bookmark("back fill.*".into(), Some("é 1".into()))
         .await
@@ -184,16 +180,9 @@ async fn event_older_than_the_duplicate_window_is_a_duplicate() {
         streams.context.send_publish("heygen.events.probe", message)
     };
     probe("p".to_owned()).await.unwrap().await.unwrap();
-    in_time(async {
-        while probe("p".to_owned())
-            .await
-            .unwrap()
-            .await
-            .unwrap()
-            .duplicate
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    until(async || {
+        let answer = probe("p".to_owned()).await.unwrap().await;
+        !answer.unwrap().duplicate
     })
     .await;
     in_time(second.wait_until_synced()).await;
@@ -201,8 +190,8 @@ async fn event_older_than_the_duplicate_window_is_a_duplicate() {
     in_time(reopened.wait_until_synced()).await;
     for inbox in [&first, &second, &reopened] {
         for (text, id) in [(body_with_id("e1", "a"), with_id), (body("b"), without)] {
-            let appended = inbox.append(delivery(5, &text)).await.unwrap();
-            assert_eq!(duplicate(appended), id, "{text}");
+            let appended = append_duplicate(inbox, 5, &text).await;
+            assert_eq!(appended, id, "{text}");
             let found = in_time(inbox.find(vec![delivery(5, &text)])).await.unwrap();
             assert_eq!(found, [Some(id)], "{text}");
         }
@@ -236,8 +225,7 @@ async fn sync_does_not_wait_for_deleted_events() {
 
 #[tokio::test]
 async fn lists_read_several_batches() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (_server, inbox) = started().await;
     let count = 3300;
     let kind = |n: u64| match n % 100 {
         0 => "avatar_video.fail",
@@ -299,7 +287,7 @@ async fn lists_read_several_batches() {
 
     let mut expected = ids.clone();
     assert_eq!(
-        in_order(&inbox, Query::default().oldest_first()).await,
+        listed(&inbox, Query::default().oldest_first()).await,
         expected
     );
     expected.reverse();
@@ -352,10 +340,10 @@ async fn lists_read_several_batches() {
     ];
     for (query, expected) in checks {
         assert!(expected > 0 || query.event_type.is_some());
-        let newest_first = in_order(&inbox, query.clone()).await;
+        let newest_first = listed(&inbox, query.clone()).await;
         assert_eq!(newest_first.len(), expected, "{query:?}");
         assert!(newest_first.is_sorted_by(|left, right| left > right));
-        let oldest_first = in_order(&inbox, query.clone().oldest_first()).await;
+        let oldest_first = listed(&inbox, query.clone().oldest_first()).await;
         assert_eq!(oldest_first.len(), expected, "{query:?}");
         assert!(oldest_first.is_sorted());
     }
@@ -376,18 +364,10 @@ async fn lists_read_several_batches() {
     assert_eq!(inbox.get(gone[0]).await.unwrap(), None);
 }
 
-async fn in_order(inbox: &JetStreamInbox, query: Query) -> Vec<heygen_inbox::DeliveryId> {
-    let found = inbox.list(query).await.unwrap();
-    found.iter().map(|summary| summary.id).collect()
-}
-
 #[tokio::test]
 async fn post_and_record_at_two_receivers_are_one_event() {
     let server = fast_server();
-    let (first, second) = (
-        open(&server.url(), options()).await,
-        open(&server.url(), options()).await,
-    );
+    let [first, second] = two(&server).await;
     let record = |id: &str| {
         let body = body_with_id(id, "a").into();
         NewDelivery::new(at(1), Source::Backfill, Vec::new(), body)
@@ -395,12 +375,7 @@ async fn post_and_record_at_two_receivers_are_one_event() {
     let posted = append_new(&first, 0, &body("a")).await;
     in_time(second.wait_until_synced()).await;
     // The other follows the stream, and hears of it a little later.
-    in_time(async {
-        while second.find(vec![record("e1")]).await.unwrap() != [Some(posted)] {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    until(async || second.find(vec![record("e1")]).await.unwrap() == [Some(posted)]).await;
     // Both read the log at once, and each finds another record first: one of them is the POST's.
     let (one, other) = tokio::join!(second.append(record("e1")), first.append(record("e2")));
     let both = [one.unwrap(), other.unwrap()];
@@ -411,11 +386,11 @@ async fn post_and_record_at_two_receivers_are_one_event() {
     assert_eq!(matched.len(), 1, "{both:?}");
     assert_eq!(matched[0].id(), posted);
     for inbox in [&first, &second] {
-        let stored = inbox.get(posted).await.unwrap().unwrap();
+        let stored = get(inbox, posted).await;
         let event_id = stored.event_id.as_deref();
         assert!(matches!(event_id, Some("e1" | "e2")), "{event_id:?}");
         // The servers recognise the same body at once, from any receiver.
-        let again = inbox.append(delivery(2, body("a"))).await.unwrap();
-        assert_eq!(duplicate(again), posted);
+        let again = append_duplicate(inbox, 2, body("a")).await;
+        assert_eq!(again, posted);
     }
 }

@@ -1,6 +1,6 @@
 //! The consumer that workers share: deleted, created again, changed or unfit while they run.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::Config;
@@ -10,10 +10,12 @@ use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, ClaimedDelivery, DeliveryId, Inbox as _, InboxErrorKind,
 };
-use xtask_nats::{Options, PATIENCE, Program, Server};
+use xtask_nats::{Options, Program, Server};
 
-use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
-use crate::support::{append_new, at, body, claim_one, complete, server};
+use crate::jetstream_support::{Streams, fast_server, in_time, open, options, started};
+use crate::support::{
+    append_new, at, body, claim_due, claim_one, claimed_ids, complete, server, until,
+};
 
 type Change = fn(&mut Config);
 
@@ -77,8 +79,7 @@ async fn consumer_deleted_while_a_worker_runs_is_created_again_with_2_9() {
 /// takes for the first attempt unless it notices.
 #[tokio::test]
 async fn worker_notices_that_another_process_created_the_consumer_again() {
-    let server = fast_server();
-    let worker = open(&server.url(), options()).await;
+    let (server, worker) = started().await;
     for name in ["a", "b", "last"] {
         append_and_acknowledge(&worker, name).await;
     }
@@ -109,8 +110,7 @@ async fn worker_notices_that_another_process_created_the_consumer_again() {
 
 #[tokio::test]
 async fn ack_wait_changed_while_a_worker_runs_is_noticed() {
-    let server = fast_server();
-    let worker = open(&server.url(), options()).await;
+    let (server, worker) = started().await;
     let stream = stream(&server.url(), "HEYGEN").await;
     let consumer: PullConsumer = stream.get_consumer("workers").await.unwrap();
     let changed = Config {
@@ -122,12 +122,11 @@ async fn ack_wait_changed_while_a_worker_runs_is_noticed() {
     };
     drop(consumer);
     stream.create_consumer(changed).await.unwrap();
-    let begun_at = Instant::now();
-    while worker.ack_wait() != options().ack_wait / 2 {
-        assert!(begun_at.elapsed() < PATIENCE, "{:?}", worker.ack_wait());
+    until(async || {
         worker.claim(ClaimRequest::due(1, at(0))).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+        worker.ack_wait() == options().ack_wait / 2
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -166,8 +165,7 @@ async fn consumer_that_would_not_dispatch_every_event_is_refused() {
 
 #[tokio::test]
 async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
-    let server = fast_server();
-    let worker = open(&server.url(), options()).await;
+    let (server, worker) = started().await;
     append_and_acknowledge(&worker, "done").await;
     let stream = stream(&server.url(), "HEYGEN").await;
     let fit = Config {
@@ -223,18 +221,11 @@ async fn fetched_delivery_is_claimed_though_the_consumer_cannot_be_looked_at() {
     server.kill().unwrap();
     deny("$JS.API.CONSUMER.INFO.>");
     server.restart().unwrap();
-    in_time(async {
-        while inbox.ready().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    until(async || inbox.ready().await.is_ok()).await;
     let id = append_new(&inbox, 1, &body("new")).await;
     // A worker looks at its consumer once a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
-    let claim = inbox.claim(ClaimRequest::due(10, at(1))).await.unwrap();
-    let claimed: Vec<_> = claim.deliveries.iter().map(|one| one.id).collect();
-    assert_eq!(claimed, [id]);
+    assert_eq!(claimed_ids(&claim_due(&inbox, 10, 1).await), [id]);
 }
 
 /// One of these who created the consumers decides, and all others see what it decided.

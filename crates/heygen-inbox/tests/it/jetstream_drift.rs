@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use heygen_inbox::{Drift, Inbox as _, InboxAdmin as _};
 
-use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
-use crate::support::{append_new, at};
+use crate::jetstream_support::{Streams, fast_server, open, options, started};
+use crate::support::{append_new, at, until};
 
 fn with_field(video: u64, field: &str) -> String {
     format!(
@@ -19,8 +19,7 @@ fn text(drift: &Drift) -> String {
 
 #[tokio::test]
 async fn receivers_count_together_and_what_they_counted_outlives_them() {
-    let server = fast_server();
-    let first = open(&server.url(), options()).await;
+    let (server, first) = started().await;
     let second = open(&server.url(), options()).await;
     let example = append_new(&first, 1, &with_field(1, "mood")).await;
     assert_eq!(first.drift().await.unwrap().len(), 1);
@@ -60,8 +59,7 @@ async fn receivers_count_together_and_what_they_counted_outlives_them() {
 
 #[tokio::test]
 async fn ever_new_names_do_not_fill_the_stream() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (_server, inbox) = started().await;
     for number in 0..1010 {
         append_new(&inbox, 0, &with_field(number, &format!("new{number}"))).await;
     }
@@ -79,8 +77,7 @@ async fn ever_new_names_do_not_fill_the_stream() {
 
 #[tokio::test]
 async fn counts_survive_a_caller_that_gives_up() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (_server, inbox) = started().await;
     append_new(&inbox, 0, &with_field(1, "mood")).await;
     tokio::select! {
         biased;
@@ -106,10 +103,5 @@ async fn counts_that_could_not_be_written_are_written_later() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(beside.drift().await.unwrap(), []);
     refuse(-1).await;
-    in_time(async {
-        while beside.drift().await.unwrap().is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    })
-    .await;
+    until(async || !beside.drift().await.unwrap().is_empty()).await;
 }

@@ -6,8 +6,8 @@ use async_nats::HeaderMap;
 use futures_util::StreamExt as _;
 use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, NewDelivery, Source};
 
-use crate::jetstream_support::{Streams, fast_server, in_time, open, options};
-use crate::support::{all_ids, at, duplicate, new};
+use crate::jetstream_support::{Streams, fast_server, in_time, open, options, started};
+use crate::support::{all_ids, at, body, body_with_id, duplicate, new, until};
 
 const P: Source = Source::Webhook;
 const R: Source = Source::Backfill;
@@ -80,39 +80,30 @@ async fn publish_old(streams: &Streams) {
 
 #[tokio::test]
 async fn duplicates_of_the_previous_version_are_recognised() {
-    let server = fast_server();
-    let first = open(&server.url(), options()).await;
+    let (server, first) = started().await;
     let streams = Streams::on(&server.url()).await;
     publish_old(&streams).await;
     let mut old = all_ids(&first).await;
     old.reverse();
     assert_eq!(old.len(), OLD.len());
     let second = open(&server.url(), options()).await;
-    let with_id = |id: &str, video: &str| {
-        format!(
-            r#"{{"event_id":"{id}","event_type":"avatar_video.success","event_data":{{"video_id":"{video}"}}}}"#
-        )
-    };
-    let without_id = |video: &str| {
-        format!(r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{video}"}}}}"#)
-    };
     let cases: &[(Source, String, u64, Option<usize>)] = &[
         (P, VIDEO.to_owned(), 5000, Some(0)),
         (P, format!(" {VIDEO}"), 1, Some(0)),
-        (R, with_id("e7", "a"), 1, Some(0)),
-        (R, with_id("e7", "a"), 2, Some(0)),
-        (R, with_id("e8", "a"), 2, None),
+        (R, body_with_id("e7", "a"), 1, Some(0)),
+        (R, body_with_id("e7", "a"), 2, Some(0)),
+        (R, body_with_id("e8", "a"), 2, None),
         (P, VIDEO.replacen('{', r#"{"callback_id":"o","#, 1), 1, None),
         (P, QUOTA.to_owned(), 59, Some(1)),
         // The servers' window is 25 hours, the rule's is one.
         (P, QUOTA.to_owned(), 61, None),
         (P, WITH_ID.to_owned(), 1, Some(2)),
-        (P, with_id("e1", "other"), 1, None),
-        (P, without_id("c"), 1, None),
-        (R, with_id("e1", "c"), 1, Some(2)),
+        (P, body_with_id("e1", "other"), 1, None),
+        (P, body("c"), 1, None),
+        (R, body_with_id("e1", "c"), 1, Some(2)),
         (R, RECORD.to_owned(), 9000, Some(3)),
-        (P, without_id("d"), 1, Some(3)),
-        (R, with_id("e6", "d"), 1, None),
+        (P, body("d"), 1, Some(3)),
+        (R, body_with_id("e6", "d"), 1, None),
         (C, CALLBACK.to_owned(), 1, Some(4)),
         (P, CALLBACK.to_owned(), 1, None),
         (I, VIDEO.to_owned(), 1, Some(0)),
@@ -120,10 +111,9 @@ async fn duplicates_of_the_previous_version_are_recognised() {
     in_time(first.wait_until_synced()).await;
     in_time(second.wait_until_synced()).await;
     // The first follows the stream, and reads them a little later.
-    in_time(async {
-        while first.find(vec![delivery(0, C, CALLBACK)]).await.unwrap() != [Some(old[4])] {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    until(async || {
+        let found = first.find(vec![delivery(0, C, CALLBACK)]).await;
+        found.unwrap() == [Some(old[4])]
     })
     .await;
     for (number, (source, body, minutes, expected)) in cases.iter().enumerate() {
@@ -141,14 +131,13 @@ async fn duplicates_of_the_previous_version_are_recognised() {
     let stored = second.get(old[0]).await.unwrap().unwrap();
     assert_eq!(stored.event_id.as_deref(), Some("e7"));
     let stored = second.get(old[3]).await.unwrap().unwrap();
-    assert_eq!(stored.signed.unwrap().body, without_id("d"));
+    assert_eq!(stored.signed.unwrap().body, body("d"));
 }
 
 /// A receiver that was just started looks at the stream before it answers.
 #[tokio::test]
 async fn first_delivery_after_a_start_is_recognised() {
-    let server = fast_server();
-    let old = open(&server.url(), options()).await;
+    let (server, old) = started().await;
     publish_old(&Streams::on(&server.url()).await).await;
     let mut ids = all_ids(&old).await;
     ids.reverse();
@@ -163,8 +152,7 @@ async fn first_delivery_after_a_start_is_recognised() {
 /// callback's, so that it suppresses nothing.
 #[tokio::test]
 async fn previous_version_finds_what_is_published() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let client = async_nats::connect(server.url()).await.unwrap();
     let mut published = client.subscribe("heygen.events.>").await.unwrap();
     // Once it has answered this, the server knows of the subscription.
@@ -219,8 +207,7 @@ async fn receivers_without_memory_agree_on_equal_bodies() {
 /// A POST that its record's message has no room for is an event of its own.
 #[tokio::test]
 async fn oversized_signed_bytes_are_stored_as_an_event() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (_server, inbox) = started().await;
     let long = "x".repeat(300_000);
     let post = format!(r#"{{"event_type":"a.b","event_data":{{"video_id":"v","text":"{long}"}}}}"#);
     let record = post.replacen('{', r#"{"event_id":"e1","#, 1);

@@ -8,14 +8,17 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::{DurabilityWarning, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, DeliveryId, Inbox, InboxAdmin as _, InboxError, InboxErrorKind,
-    Query, Source, State,
+    AttemptOutcome, ClaimRequest, DeliveryId, DispatchOrder, Inbox, InboxAdmin as _, InboxError,
+    InboxErrorKind, Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
 
-use crate::jetstream_support::{Streams, claim_soon, end, fast_server, in_time, open, options};
+use crate::jetstream_support::{
+    Streams, claim_soon, end, fast_server, in_time, open, options, started,
+};
 use crate::support::{
-    all_ids, append_new, at, body, claim_one, complete, delivery, duplicate, new, server,
+    all_ids, append_duplicate, append_new, at, body, claim_one, complete, delivery, get, new,
+    server,
 };
 
 async fn try_open(
@@ -181,8 +184,7 @@ async fn durability_warnings_depend_on_the_server() {
 
 #[tokio::test]
 async fn ids_of_another_stream_are_not_found() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let id = append_new(&inbox, 0, &body("a")).await;
     let streams = Streams::on(&server.url()).await;
     for part in ["", "_DEAD", "_RECORDS", "_AGAIN"] {
@@ -201,8 +203,7 @@ async fn ids_of_another_stream_are_not_found() {
 
 #[tokio::test]
 async fn foreign_message_is_dispatched_as_unsigned() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let streams = Streams::on(&server.url()).await;
     let text = body("theirs");
     let published = streams
@@ -227,7 +228,7 @@ async fn foreign_message_is_dispatched_as_unsigned() {
     // It does not suppress what HeyGen signed.
     append_new(&inbox, 0, &text).await;
     complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
-    let stored = inbox.get(claimed.id).await.unwrap().unwrap();
+    let stored = get(&inbox, claimed.id).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(
         stored.summary.event_type.as_deref(),
@@ -237,8 +238,7 @@ async fn foreign_message_is_dispatched_as_unsigned() {
 
 #[tokio::test]
 async fn odd_event_names_are_stored_listed_and_dispatched() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (_server, inbox) = started().await;
     let long = "long.".repeat(20_000);
     let names = [
         "with space",
@@ -312,8 +312,7 @@ async fn body_larger_than_a_message_is_refused() {
 
 #[tokio::test]
 async fn subscribers_get_the_exact_body() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let client = async_nats::connect(server.url()).await.unwrap();
     let mut seen = client
         .subscribe("heygen.events.avatar_video.*")
@@ -338,10 +337,18 @@ async fn subscribers_get_the_exact_body() {
         Some("signature")
     );
     assert!(header("Nats-Msg-Id").is_some() && header("Heygen-Inbox-Received-At").is_some());
-    duplicate(inbox.append(delivery(1, &odd)).await.unwrap());
+    append_duplicate(&inbox, 1, &odd).await;
     assert_eq!(claim_one(&inbox, 1).await.id, id);
     let other = append_new(&inbox, 2, &body("b")).await;
     assert_eq!(claim_soon(&inbox, 2).await.id, other);
     let message = in_time(seen.next()).await.unwrap();
     assert_eq!(message.payload, body("b"), "a duplicate reaches no one");
+}
+
+#[tokio::test]
+async fn refused_order_names_the_store_that_has_one() {
+    let (_server, inbox) = started().await;
+    let ordered = ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject);
+    let refused = inbox.claim(ordered).await.unwrap_err();
+    assert!(refused.to_string().contains("SQLite"), "{refused}");
 }

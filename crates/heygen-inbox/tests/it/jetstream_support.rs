@@ -34,6 +34,19 @@ pub(crate) async fn open(url: &str, options: JetStreamOptions) -> JetStreamInbox
     JetStreamInbox::open(&address, options).await.unwrap()
 }
 
+/// A server of its own for a test, and the inbox on it.
+pub(crate) async fn started() -> (Server, JetStreamInbox) {
+    let server = fast_server();
+    let inbox = open(&server.url(), options()).await;
+    (server, inbox)
+}
+
+/// The inbox on a server, opened twice.
+pub(crate) async fn two(server: &Server) -> [JetStreamInbox; 2] {
+    let url = server.url();
+    [open(&url, options()).await, open(&url, options()).await]
+}
+
 /// A process of its own. It runs only while it does something, and closes its connection without notice when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -95,14 +108,6 @@ pub(crate) async fn in_time<T>(work: impl Future<Output = T>) -> T {
 /// The completion of an attempt at second 1, due again at once.
 pub(crate) fn end(claimed: &ClaimedDelivery, result: AttemptOutcome) -> Completion {
     Completion::new(claimed, at(1), Duration::ZERO, result)
-}
-
-/// The attempts of a delivery, as numbers and results.
-pub(crate) fn attempts(stored: &StoredDelivery) -> Vec<(u32, AttemptOutcome)> {
-    let attempts = stored.attempts.iter();
-    attempts
-        .map(|attempt| (attempt.number, attempt.result))
-        .collect()
 }
 
 /// The streams, as another client sees them.

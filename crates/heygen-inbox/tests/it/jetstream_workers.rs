@@ -5,25 +5,22 @@ use std::time::{Duration, Instant};
 
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin as _,
-    InboxErrorKind, State,
+    AttemptOutcome, ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, InboxErrorKind, State,
 };
 use xtask_nats::{Options, PATIENCE, Program, Server};
 
 use crate::jetstream_support::{
-    ACK_WAIT, Process, Streams, attempts, claim_soon, end, fast_server, in_time, open, options,
+    ACK_WAIT, Process, Streams, claim_soon, end, fast_server, in_time, open, options, started, two,
 };
 use crate::support::{
-    append_new, at, body, claim_due, claim_one, complete, delivery, duplicate, new,
+    append_duplicate, append_new, at, attempts, body, claim_due, claim_one, complete, delivery,
+    get, new, until,
 };
 
 #[tokio::test]
 async fn delivery_is_claimed_by_one_worker() {
     let server = fast_server();
-    let (first, second) = (
-        open(&server.url(), options()).await,
-        open(&server.url(), options()).await,
-    );
+    let [first, second] = two(&server).await;
     for n in 0..40 {
         let inbox = if n % 2 == 0 { &first } else { &second };
         append_new(inbox, n, &body(&format!("v{n}"))).await;
@@ -122,7 +119,7 @@ async fn delivery_in_progress_stays_with_its_worker() {
     }
     for claimed in [new, &again] {
         complete(&first, claimed, 1, AttemptOutcome::Acknowledged).await;
-        let stored = second.get(claimed.id).await.unwrap().unwrap();
+        let stored = get(&second, claimed.id).await;
         assert_eq!(stored.summary.state, State::Acknowledged);
         assert_eq!(stored.summary.attempts, claimed.attempt);
     }
@@ -305,18 +302,11 @@ fn crash_before_the_acknowledgement_doubles_nothing() {
     let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(20));
     first.run(first.inbox.complete(retry)).unwrap();
     drop(first);
-    let is_one_left = async {
-        while streams.left().await != 1 {
-            let claim = second
-                .inbox
-                .claim(ClaimRequest::due(10, at(10)))
-                .await
-                .unwrap();
-            assert!(claim.deliveries.is_empty(), "{:?}", claim.deliveries);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    second.run(in_time(is_one_left));
+    second.run(until(async || {
+        let claimed = claim_due(&second.inbox, 10, 10).await;
+        assert!(claimed.is_empty(), "{claimed:?}");
+        streams.left().await == 1
+    }));
     assert_eq!(second.run(streams.len("HEYGEN_AGAIN")), 1, "one reference");
     let again = second.claim_soon(20);
     assert_eq!(again.attempt, 2);
@@ -350,8 +340,7 @@ fn completion_can_be_repeated_after_a_partial_failure() {
 
 #[tokio::test]
 async fn dead_letter_is_copied_until_it_is_replayed() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     let streams = Streams::on(&server.url()).await;
     let odd = " {\"event_type\":\"avatar_video.fail\",\"event_data\":{\"video_id\":\"ü\"}}\r\n";
     let id = append_new(&inbox, 0, odd).await;
@@ -396,14 +385,8 @@ async fn dead_letter_is_copied_until_it_is_replayed() {
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
 
     // Done is done, also late.
-    let late = Completion::new(
-        &claimed,
-        at(1),
-        Duration::ZERO,
-        AttemptOutcome::Acknowledged,
-    );
-    inbox.complete(late).await.unwrap();
-    let stored = inbox.get(id).await.unwrap().unwrap();
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
+    let stored = get(&inbox, id).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(streams.len("HEYGEN_DEAD").await, 0);
     assert_eq!(inbox.counts().await.unwrap().dead_lettered, 0);
@@ -447,8 +430,7 @@ async fn new_events_do_not_wait_for_many_retries() {
 
 #[tokio::test]
 async fn recreated_consumer_dispatches_only_what_is_unfinished() {
-    let server = fast_server();
-    let inbox = open(&server.url(), options()).await;
+    let (server, inbox) = started().await;
     append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
     complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
@@ -470,23 +452,17 @@ async fn recreated_consumer_dispatches_only_what_is_unfinished() {
     assert_eq!((again.id, again.attempt), (postponed.id, 2));
     complete(&inbox, &again, 1, AttemptOutcome::Acknowledged).await;
     streams.nothing_comes(&inbox, 99).await;
-    duplicate(inbox.append(delivery(0, body("done"))).await.unwrap());
+    append_duplicate(&inbox, 0, body("done")).await;
 }
 
 #[tokio::test]
 async fn pause_by_another_process_is_noticed_and_ends() {
-    let server = fast_server();
-    let worker = open(&server.url(), options()).await;
+    let (server, worker) = started().await;
     let operator = open(&server.url(), options()).await;
     append_new(&worker, 0, &body("a")).await;
     let claimed = claim_one(&worker, 1).await;
     operator.pause(at(1)).await.unwrap();
-    in_time(async {
-        while !is_paused(&worker).await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await;
+    until(async || is_paused(&worker).await).await;
     // What was begun ends.
     complete(&worker, &claimed, 1, AttemptOutcome::Acknowledged).await;
     append_new(&worker, 1, &body("b")).await;
@@ -505,8 +481,7 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
 /// A worker does not read the record before the first attempt, unless an operator asked for it.
 #[tokio::test]
 async fn dead_letter_of_another_process_is_not_dispatched() {
-    let server = fast_server();
-    let worker = open(&server.url(), options()).await;
+    let (server, worker) = started().await;
     let operator = open(&server.url(), options()).await;
     // It has claimed before, so that it has looked already.
     claim_due(&worker, 1, 0).await;
@@ -520,7 +495,7 @@ async fn dead_letter_of_another_process_is_not_dispatched() {
     assert_eq!(report.dead_lettered, 1);
     assert_eq!(operator.delete(vec![deleted]).await.unwrap().deleted, 1);
     assert_eq!(claim_soon(&worker, 2).await.id, other);
-    let stored = operator.get(dead_lettered).await.unwrap().unwrap();
+    let stored = get(&operator, dead_lettered).await;
     assert_eq!(stored.summary.state, State::DeadLettered);
     // Another worker has this one.
     let report = operator.dead_letter(vec![other], at(3)).await.unwrap();
