@@ -26,10 +26,4 @@ impl Throttle {
         }
         !is_early
     }
-
-    /// The next call passes.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn reset(&mut self) {
-        self.passed_at = None;
-    }
 }

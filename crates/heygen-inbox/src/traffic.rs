@@ -80,6 +80,12 @@ impl TrafficUnit {
         }
     }
 
+    /// How the files of SQLite name it: by its length in seconds.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn span(self) -> i64 {
+        self.length().as_secs().cast_signed()
+    }
+
     /// When the unit that `time` is in begins.
     pub(crate) fn start_of(self, time: SystemTime) -> SystemTime {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();

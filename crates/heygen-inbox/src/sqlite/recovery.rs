@@ -128,7 +128,7 @@ impl Recovery {
         let rescue = std::mem::replace(&mut self.rescue, Rescue::Done(None));
         self.rescue = match rescue {
             Rescue::UnderWay(orphan, thread) if thread.is_finished() => {
-                self.log_throttle.reset();
+                self.log_throttle = Throttle::new(LOG_INTERVAL);
                 Rescue::ended(orphan, thread)
             }
             // The files were put back before they were copied.

@@ -109,12 +109,11 @@ pub(super) fn list(
     since: SystemTime,
     unit: TrafficUnit,
 ) -> rusqlite::Result<Vec<TrafficCount>> {
-    let span = to_span(unit);
     connection
         .prepare_cached(
             "SELECT at, kind, event_type, count FROM traffic WHERE span = ?1 AND at >= ?2 ORDER BY at, kind, event_type",
         )?
-        .query_map([span, to_micros(unit.start_of(since))], |row| {
+        .query_map([unit.span(), to_micros(unit.start_of(since))], |row| {
             let kind = row.get_ref(1)?.as_str()?.parse::<TrafficKind>();
             let name: String = row.get(2)?;
             let count = row.get::<_, i64>(3)?.cast_unsigned();
@@ -126,10 +125,6 @@ pub(super) fn list(
         // A later version may count other kinds.
         .filter_map(Result::transpose)
         .collect()
-}
-
-fn to_span(unit: TrafficUnit) -> i64 {
-    unit.length().as_secs().cast_signed()
 }
 
 const SECOND: i64 = 1_000_000;

@@ -138,30 +138,20 @@ async fn interrupted_import_is_continued() {
 }
 
 #[tokio::test]
-async fn bookmarks_are_kept_and_forgotten() {
+async fn bookmarks_of_any_name_are_seen_by_others() {
     let server = fast_server();
     let [one, other] = two(&server).await;
-    assert_eq!(one.bookmark("back fill.*".into()).await.unwrap(), None);
-    one.set_bookmark("back fill.*".into(), Some("é 1".into()))
-        .await
-        .unwrap();
-    one.set_bookmark("other".into(), Some("2".into()))
-        .await
-        .unwrap();
-    assert_eq!(
-        other
-            .bookmark("back fill.*".into())
-            .await
-            .unwrap()
-            .as_deref(),
-        Some("é 1")
-    );
-    one.set_bookmark("back fill.*".into(), None).await.unwrap();
-    assert_eq!(other.bookmark("back fill.*".into()).await.unwrap(), None);
-    assert_eq!(
-        other.bookmark("other".into()).await.unwrap().as_deref(),
-        Some("2")
-    );
+    let (name, beside) = (|| "back fill.*".to_owned(), || "other".to_owned());
+    for (name, value) in [(name(), "é 1"), (beside(), "2")] {
+        let set = one.set_bookmark(name, Some(value.to_owned()));
+        set.await.unwrap();
+    }
+    let found = other.bookmark(name()).await.unwrap();
+    assert_eq!(found.as_deref(), Some("é 1"));
+    one.set_bookmark(name(), None).await.unwrap();
+    assert_eq!(other.bookmark(name()).await.unwrap(), None);
+    let found = other.bookmark(beside()).await.unwrap();
+    assert_eq!(found.as_deref(), Some("2"));
 }
 
 #[tokio::test]

@@ -90,11 +90,8 @@ impl NewRejected {
             .map(|header| header.name.len() + header.value.len() + 7)
             .sum();
         let explanation = self.explanation.as_ref().map_or(0, String::len);
-        names + signatures + explanation + self.reason.len() + self.body_len()
-    }
-
-    fn body_len(&self) -> usize {
-        self.body.as_ref().map_or(0, bytes::Bytes::len)
+        let body = self.body.as_ref().map_or(0, Bytes::len);
+        names + signatures + explanation + self.reason.len() + body
     }
 
     /// Bytes against the limit: whole pages, including row and index entries. Never less than it

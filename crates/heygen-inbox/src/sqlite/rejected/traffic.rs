@@ -17,7 +17,7 @@ pub(super) fn add(
     for (at, count) in rejected {
         for unit in [TrafficUnit::Minute, TrafficUnit::Hour] {
             *counts
-                .entry((span(unit), to_micros(unit.start_of(at))))
+                .entry((unit.span(), to_micros(unit.start_of(at))))
                 .or_default() += count;
         }
     }
@@ -46,17 +46,13 @@ pub(super) fn list(
 ) -> rusqlite::Result<Vec<(SystemTime, u64)>> {
     connection
         .prepare_cached("SELECT at, count FROM traffic WHERE span = ?1 AND at >= ?2 ORDER BY at")?
-        .query_map([span(unit), to_micros(unit.start_of(since))], |row| {
+        .query_map([unit.span(), to_micros(unit.start_of(since))], |row| {
             Ok((
                 from_micros(row.get(0)?),
                 row.get::<_, i64>(1)?.cast_unsigned(),
             ))
         })?
         .collect()
-}
-
-fn span(unit: TrafficUnit) -> i64 {
-    unit.length().as_secs().cast_signed()
 }
 
 /// More than the hours of 31 days.
