@@ -171,7 +171,7 @@ impl Inbox for FolderInbox {
         let mut entries = self.entries();
         let pending = entries
             .values()
-            .filter(|entry| entry.stored.summary.state == State::Pending);
+            .filter(|entry| entry.state() == State::Pending);
         let (mut due, waiting): (Vec<_>, Vec<_>) =
             pending.partition(|entry| entry.is_due(&request));
         due.sort_by_key(|entry| (entry.due_at, entry.stored.summary.id));
@@ -286,16 +286,11 @@ impl InboxAdmin for FolderInbox {
         let mut entries = self.entries();
         let mut replayed = ReplayReport::default();
         for id in ids {
-            match entries.get_mut(&id) {
-                None => replayed.missing += 1,
-                Some(entry) if entry.stored.summary.state == State::Claimed => {
-                    replayed.claimed += 1;
-                }
-                Some(entry) => {
-                    entry.replay(now);
-                    self.save(entry)?;
-                    replayed.pending += 1;
-                }
+            let entry = entries.get_mut(&id);
+            replayed.add(entry.as_ref().map(|entry| entry.state()));
+            if let Some(entry) = entry.filter(|entry| entry.state() != State::Claimed) {
+                entry.replay(now);
+                self.save(entry)?;
             }
         }
         self.appended.notify_one();
@@ -311,9 +306,8 @@ impl InboxAdmin for FolderInbox {
         let mut report = DeadLetterReport::default();
         for id in ids {
             let entry = entries.get_mut(&id);
-            report.add(entry.as_ref().map(|entry| entry.stored.summary.state));
-            if let Some(entry) = entry.filter(|entry| entry.stored.summary.state == State::Pending)
-            {
+            report.add(entry.as_ref().map(|entry| entry.state()));
+            if let Some(entry) = entry.filter(|entry| entry.state() == State::Pending) {
                 let (claimed, result) = (entry.claim(), AttemptOutcome::DeadLettered);
                 let completion = Completion::new(&claimed, now, Duration::ZERO, result);
                 entry.complete(completion.detail(Some("dead-lettered by hand".to_owned())));
@@ -327,7 +321,7 @@ impl InboxAdmin for FolderInbox {
         let mut entries = self.entries();
         let mut report = DeleteReport::default();
         for id in ids {
-            let state = entries.get(&id).map(|entry| entry.stored.summary.state);
+            let state = entries.get(&id).map(Entry::state);
             report.add(state);
             if state.is_some_and(|state| state != State::Claimed) {
                 fs::remove_file(self.folder.join(format!("{id}.json"))).map_err(failed)?;
@@ -340,14 +334,9 @@ impl InboxAdmin for FolderInbox {
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
         let mut entries = self.entries();
         let is_old = |entry: &&Entry| {
-            let DeliverySummary {
-                id,
-                state,
-                received_at,
-                ..
-            } = entry.stored.summary;
-            let is_finished = matches!(state, State::Acknowledged | State::DeadLettered);
-            is_finished && received_at < step.before && step.after.is_none_or(|after| after < id)
+            let is_finished = matches!(entry.state(), State::Acknowledged | State::DeadLettered);
+            let is_next = step.after < Some(entry.stored.summary.id);
+            is_finished && is_next && entry.delivery.received_at() < step.before
         };
         let old = entries.values().filter(is_old).take(step.limit);
         let old: Vec<_> = old.map(|entry| entry.stored.summary.id).collect();
@@ -391,18 +380,8 @@ impl Entry {
             delivery: imported.delivery,
         };
         if let Some(post) = imported.signed {
-            let SignedPost {
-                received_at,
-                headers,
-                body,
-                ..
-            } = post;
-            entry.link(&NewDelivery::new(
-                received_at,
-                Source::Webhook,
-                headers,
-                body,
-            ));
+            let (at, source) = (post.received_at, Source::Webhook);
+            entry.link(&NewDelivery::new(at, source, post.headers, post.body));
         }
         if entry.stored.event_id.is_none() {
             entry.stored.event_id.clone_from(&entry.matched);
@@ -415,6 +394,10 @@ impl Entry {
         entry.stored.redeliveries = imported.redeliveries;
         entry.set_state(state);
         entry
+    }
+
+    fn state(&self) -> State {
+        self.stored.summary.state
     }
 
     fn candidate(&self) -> Candidate {
@@ -466,30 +449,26 @@ impl Entry {
         let summary = &mut self.stored.summary;
         let is_current = summary.state == State::Claimed && summary.attempts == completion.attempt;
         if completion.is_released {
-            if is_current {
-                summary.attempts -= 1;
-                self.is_live = summary.attempts == 0;
-                self.due_at = completion.due_at;
-                self.elapsed = completion.elapsed;
-                self.set_state(State::Pending);
+            if !is_current {
+                return;
             }
-            return;
+            summary.attempts -= 1;
+            self.is_live = summary.attempts == 0;
+        } else {
+            let mut attempt = Attempt::new(
+                completion.attempt,
+                completion.started_at,
+                completion.duration,
+                completion.result,
+            );
+            attempt.detail = completion.detail;
+            let attempts = &mut self.stored.attempts;
+            attempts.retain(|known| known.number != attempt.number);
+            attempts.push(attempt);
+            attempts.sort_by_key(|attempt| attempt.number);
+            let is_interrupted = completion.result == AttemptOutcome::Interrupted;
+            self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
         }
-        self.stored
-            .attempts
-            .retain(|known| known.number != completion.attempt);
-        let mut attempt = Attempt::new(
-            completion.attempt,
-            completion.started_at,
-            completion.duration,
-            completion.result,
-        );
-        attempt.detail = completion.detail;
-        self.stored.attempts.push(attempt);
-        self.stored.attempts.sort_by_key(|attempt| attempt.number);
-        let is_uncounted =
-            completion.result == AttemptOutcome::Interrupted || !completion.is_counted;
-        self.uncounted += u32::from(is_current && is_uncounted);
         if is_current || completion.result == AttemptOutcome::Acknowledged {
             self.due_at = completion.due_at;
             self.elapsed = completion.elapsed;
@@ -510,11 +489,8 @@ impl Entry {
     }
 
     fn set_state(&mut self, state: State) {
-        let last = self
-            .stored
-            .attempts
-            .last()
-            .filter(|_| state == State::DeadLettered);
+        let last = self.stored.attempts.last();
+        let last = last.filter(|_| state == State::DeadLettered);
         self.stored.summary.dead_lettered_at = last.map(|last| last.started_at + last.duration);
         self.stored.summary.state = state;
         self.stored.due_at = (state == State::Pending).then_some(self.due_at);
