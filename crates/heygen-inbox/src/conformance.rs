@@ -48,10 +48,10 @@ macro_rules! cases {
         /// The name of each case, in the order in which [`failures`] runs them.
         pub const CASES: &[&str] = &[$($(stringify!($case),)*)*];
 
-        fn find<I: InboxAdmin>(name: &str) -> Option<Run<I>> {
+        fn case<I: InboxAdmin>(name: &str) -> Run<I> {
             match name {
-                $($(stringify!($case) => Some(|inbox| Box::pin($module::$case(inbox))),)*)*
-                _ => None,
+                $($(stringify!($case) => |inbox| Box::pin($module::$case(inbox)),)*)*
+                _ => panic!("there is no case `{name}`"),
             }
         }
 
@@ -160,13 +160,10 @@ cases! { $
 /// When the store does not conform, or does not end within five minutes, and when there is no case of
 /// that name.
 pub async fn run<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G)) {
-    let case = find(name);
-    assert!(case.is_some(), "there is no case `{name}`");
+    let case = case(name);
     let (inbox, guard) = make().await;
-    if let Some(case) = case {
-        let in_time = tokio::time::timeout(LONGEST, case(inbox)).await;
-        assert!(in_time.is_ok(), "`{name}` does not end");
-    }
+    let in_time = tokio::time::timeout(LONGEST, case(inbox)).await;
+    assert!(in_time.is_ok(), "`{name}` does not end");
     drop(guard);
 }
 
@@ -176,10 +173,8 @@ pub async fn run<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G
 ///
 /// When there is no case of that name.
 pub async fn fails<I: InboxAdmin, G>(name: &str, make: impl AsyncFnOnce() -> (I, G)) -> bool {
-    let case = find(name);
-    assert!(case.is_some(), "there is no case `{name}`");
+    let case = case(name);
     let (inbox, guard) = make().await;
-    let Some(case) = case else { return true };
     let ended = tokio::spawn(tokio::time::timeout(LONGEST, case(inbox))).await;
     drop(guard);
     !matches!(ended, Ok(Ok(())))

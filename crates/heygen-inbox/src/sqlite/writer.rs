@@ -190,6 +190,7 @@ impl<H: Handle> Writer<H> {
         let is_one_of_many = batch.len() > 1;
         match written {
             Ok(Ok(appended)) => {
+                // Of other processes too: the transaction has noticed what they appended.
                 let has_new = store.last_id > before;
                 self.handle.check_committed()?;
                 Ok(Written { appended, has_new })
