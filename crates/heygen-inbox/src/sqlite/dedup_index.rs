@@ -291,43 +291,42 @@ pub(super) const RELOAD_AFTER: usize = 500_000;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::time::{Duration, SystemTime};
 
-    use rusqlite::params;
+    use tempfile::TempDir;
 
     use super::*;
-    use crate::Source;
     use crate::dedup::rule::{Candidate, Link};
-    use crate::time::to_micros;
+    use crate::sqlite::options::SqliteOptions;
+    use crate::sqlite::store::{NewRow, Store};
+    use crate::{Appended, Source};
 
     /// The model: all that is stored, the newest last.
     type Model = Vec<(i64, Candidate)>;
 
     struct Rig {
-        connection: Connection,
-        dedup_index: DedupIndex,
+        folder: TempDir,
+        store: Store,
         model: Model,
         committed: Model,
-        last_id: i64,
         found: [u32; 3],
+    }
+
+    fn open(folder: &TempDir) -> Store {
+        let options = SqliteOptions::default().with_run_len(RUN_LEN);
+        let path = folder.path().join("inbox.db");
+        Store::open(&path, &options, &HashSet::new(), SystemTime::now()).expect("an inbox")
     }
 
     impl Rig {
         fn new() -> Self {
-            let connection = Connection::open_in_memory().expect("a database");
-            for schema in [
-                include_str!("schema_1.sql"),
-                include_str!("schema_2.sql"),
-                include_str!("schema_3.sql"),
-            ] {
-                connection.execute_batch(schema).expect("the schema");
-            }
+            let folder = tempfile::tempdir().expect("a temporary folder");
             Self {
-                dedup_index: DedupIndex::load(&connection, RUN_LEN).expect("nothing to load"),
-                connection,
+                store: open(&folder),
+                folder,
                 model: Model::new(),
                 committed: Model::new(),
-                last_id: to_micros(SystemTime::UNIX_EPOCH + START),
                 found: [0; 3],
             }
         }
@@ -361,20 +360,21 @@ mod tests {
                 }
             }
             let expected = best.into_match();
-            let found = self
-                .dedup_index
-                .find(&self.connection, delivery)
-                .expect("a look");
+            let found = self.store.find(delivery).expect("a look");
             assert_eq!(found, expected, "{delivery:?}");
-            assert!(found.is_none() || self.dedup_index.may_contain(delivery));
+            let row = NewRow::new(delivery.clone());
+            let appended = self.store.append([&row]).expect("appended")[0];
             let Some((id, fit)) = found else {
-                return self.insert(delivery);
+                assert!(matches!(appended, Appended::New(_)));
+                let key = appended.id().key().cast_signed();
+                self.model.push((key, Candidate::of(delivery)));
+                return;
             };
+            assert_eq!(appended, Appended::Duplicate(self.store.id(id)));
             self.found[0] += 1;
             let Some(link) = fit.link else {
                 return;
             };
-            candidate::store(&self.connection, id, link, delivery).expect("a link");
             let stored = self.model.iter_mut().find(|(known, _)| *known == id);
             let (_, stored) = stored.expect("it is there");
             match link {
@@ -384,54 +384,17 @@ mod tests {
             self.found[1 + usize::from(link == Link::Post)] += 1;
         }
 
-        fn insert(&mut self, delivery: &NewDelivery) {
-            self.last_id += 1;
-            let key = delivery.dedup_key();
-            let digest = key
-                .event_digest()
-                .map_or(Vec::new(), |digest| digest.0.to_vec());
-            self.connection
-                .execute(
-                    "INSERT INTO delivery (id, received_at, source, event_id, digest, body_digest, state, due_at, attempts) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending', ?2, 0)",
-                    params![
-                        self.last_id,
-                        to_micros(delivery.received_at()),
-                        delivery.source().as_str(),
-                        key.event_id(),
-                        digest,
-                        key.body().0
-                    ],
-                )
-                .expect("a row");
-            self.connection
-                .execute(
-                    "INSERT INTO content (id, headers, body) VALUES (?1, '[]', ?2)",
-                    params![self.last_id, delivery.body().as_ref()],
-                )
-                .expect("its body");
-            self.dedup_index
-                .insert(delivery.index_fingerprints(), self.last_id);
-            self.model.push((self.last_id, Candidate::of(delivery)));
-        }
-
         /// Appends in one transaction, which writes some of the waiting index rows.
         fn batch(&mut self, deliveries: &[NewDelivery], rows: usize, commit: bool) {
-            self.connection.execute_batch("BEGIN").expect("begin");
-            let before = self.last_id;
+            self.store.begin().expect("begin");
             deliveries.iter().for_each(|delivery| self.append(delivery));
-            self.dedup_index
-                .write_some(&self.connection, rows)
-                .expect("index rows");
             if commit {
-                self.connection.execute_batch("COMMIT").expect("commit");
-                self.dedup_index.committed(self.last_id);
+                self.store.commit(rows).expect("commit");
                 self.committed.clone_from(&self.model);
             } else {
-                self.connection.execute_batch("ROLLBACK").expect("rollback");
-                self.dedup_index.rolled_back();
+                self.store.write_waiting(rows).expect("index rows");
+                self.store.roll_back();
                 self.model.clone_from(&self.committed);
-                self.last_id = before;
             }
         }
     }
@@ -458,15 +421,12 @@ mod tests {
             rig.batch(&deliveries, rows, commit);
             if next(20) == 0 {
                 // The process ends here, and another loads the index from the disk.
-                flushes_at_load += usize::from(rig.dedup_index.is_flushing());
-                rig.dedup_index = DedupIndex::load(&rig.connection, RUN_LEN).expect("a load");
+                flushes_at_load += usize::from(rig.store.dedup_index.is_flushing());
+                rig.store = open(&rig.folder);
             }
         }
-        assert!(
-            rig.dedup_index.runs.len() > 20,
-            "{} runs",
-            rig.dedup_index.runs.len()
-        );
+        let runs = rig.store.dedup_index.runs.len();
+        assert!(runs > 20, "{runs} runs");
         assert!(flushes_at_load > 3, "{flushes_at_load} ends within a run");
         assert!(rig.found.iter().all(|count| *count > 3), "{:?}", rig.found);
         let all: Vec<_> = (0..640).map(|number| Rig::delivery(number, 600)).collect();

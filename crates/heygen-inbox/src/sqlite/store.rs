@@ -154,9 +154,7 @@ impl Store {
     /// Adds up to `index_rows` waiting rows of the deduplication index and the counts to the
     /// transaction, and commits.
     pub(super) fn commit(&mut self, index_rows: usize) -> rusqlite::Result<()> {
-        self.dedup_index.write_some(&self.connection, index_rows)?;
-        self.drift.write(&self.connection)?;
-        self.traffic.write(&self.connection)?;
+        self.write_waiting(index_rows)?;
         let data_version = data_version(&self.connection)?;
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         self.data_version = data_version;
@@ -164,6 +162,12 @@ impl Store {
         self.dedup_index.committed(self.last_id);
         self.in_flight.committed();
         Ok(())
+    }
+
+    pub(super) fn write_waiting(&mut self, index_rows: usize) -> rusqlite::Result<()> {
+        self.dedup_index.write_some(&self.connection, index_rows)?;
+        self.drift.write(&self.connection)?;
+        self.traffic.write(&self.connection)
     }
 
     pub(super) fn roll_back(&mut self) {
