@@ -247,13 +247,19 @@ impl Command {
 
 impl Handler for Command {
     async fn handle(&self, delivery: Delivery) -> Disposition {
-        let process = match Process::spawn(self.build(&delivery), &self.running) {
-            Ok(process) => process,
-            Err(error) => return self.not_started(&error),
+        let command = self.build(&delivery);
+        let starting = Process::spawn(command, &self.running, self.descriptors);
+        let process = match tokio::time::timeout(self.timeout, starting).await {
+            Ok(Ok(process)) => process,
+            Ok(Err(error)) => return self.not_started(&error),
+            Err(_) => {
+                let name = self.name();
+                return Disposition::retry(format!(
+                    "{name} was not started within {:?}: the file system that it is on may not answer",
+                    self.timeout
+                ));
+            }
         };
-        if let Some(soft_limit) = self.descriptors {
-            process.limit_descriptors(soft_limit);
-        }
         let mut tails = Tails::default();
         let id = delivery.id();
         let end = self.run(process, delivery, &mut tails).await;

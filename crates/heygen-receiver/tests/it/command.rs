@@ -338,6 +338,69 @@ async fn all_programs_can_be_ended_at_once() {
     }
 }
 
+/// Holds a lease of a file: whoever opens it, also to run it, has to wait.
+#[cfg(target_os = "linux")]
+const LEASE: &str = r#"
+import fcntl, os, signal, sys
+signal.signal(signal.SIGIO, lambda *_: os.write(1, b"asked\n"))
+file = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+os.write(1, b"held\n")
+os.read(0, 1)
+"#;
+
+/// As on a server for files that is gone. The runtime has one thread here.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn program_whose_file_does_not_answer_holds_no_thread_of_the_runtime() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Stdio;
+    use std::time::Instant;
+
+    use heygen_inbox::InboxAdmin as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("program");
+    fs::write(&path, "#!/bin/sh\nexit 0\n").unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut holder = std::process::Command::new("python3");
+    holder.args(["-c", LEASE]).arg(&path);
+    holder.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = holder.spawn().unwrap();
+    let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "held");
+    let (tell, asked) = oneshot::channel();
+    std::thread::spawn(move || {
+        let line = said.next().and_then(Result::ok);
+        // A test that has failed does not listen.
+        let _ = tell.send((line, Instant::now()));
+    });
+
+    let program = Command::new(&path);
+    let run = HandlerRun::start(program.clone());
+    let id = run.append(&[], b"{}").await;
+    let (line, at) = within_patience(asked).await.unwrap();
+    assert_eq!(line.as_deref(), Some("asked"));
+    // The system ends the lease after 45 s.
+    assert!(at.elapsed() < Duration::from_secs(20), "{:?}", at.elapsed());
+    assert!(
+        run.inbox
+            .get(id)
+            .await
+            .unwrap()
+            .unwrap()
+            .attempts
+            .is_empty()
+    );
+    // Not closed: the process that is to become the program has a copy.
+    holder.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let attempt = run.after(id, 1).await.attempts.swap_remove(0);
+    assert_eq!(attempt.result, AttemptOutcome::Acknowledged, "{attempt:?}");
+    holder.wait().unwrap();
+    within_patience(program.all_ended()).await;
+}
+
 #[test]
 fn program_does_not_outlive_the_runtime() {
     for flavor in ["current thread", "multi thread"] {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
@@ -19,22 +20,33 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn spawn(mut command: Command, programs: &Programs) -> io::Result<Self> {
+    /// Starts it on a blocking thread: the system does not return before it has read the program's
+    /// file, which may be on a disk or server that does not answer.
+    pub(super) async fn spawn(
+        mut command: Command,
+        programs: &Programs,
+        descriptors: Option<u64>,
+    ) -> io::Result<Self> {
         #[cfg(unix)]
         command.process_group(0);
-        let (child, entry) = programs.spawn(command.kill_on_drop(true))?;
-        Ok(Self {
-            running: Some(Running {
-                child,
-                is_over: false,
-                entry,
-            }),
-        })
+        command.kill_on_drop(true);
+        // Held until it is started, so that no more than one thread waits for such a file.
+        let turn = Arc::clone(&programs.turn).lock_owned().await;
+        let programs = programs.clone();
+        let spawning = tokio::task::spawn_blocking(move || {
+            let process = programs.spawn(command)?;
+            drop(turn);
+            if let Some(soft_limit) = descriptors {
+                process.limit_descriptors(soft_limit);
+            }
+            Ok(process)
+        });
+        spawning.await.map_err(io::Error::other)?
     }
 
     /// Sets its soft limit of open files, up to the hard limit, which stays.
     #[cfg(target_os = "linux")]
-    pub(super) fn limit_descriptors(&self, soft: u64) {
+    fn limit_descriptors(&self, soft: u64) {
         use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
         let group = self.running.as_ref().map(|running| running.entry.group);
         let Some(Group(Some(leader))) = group else {
@@ -51,7 +63,7 @@ impl Process {
 
     #[cfg(not(target_os = "linux"))]
     #[expect(clippy::unused_self, reason = "as on Linux")]
-    pub(super) fn limit_descriptors(&self, _: u64) {}
+    fn limit_descriptors(&self, _: u64) {}
 
     /// Its standard streams, at the first call.
     pub(super) fn pipes(&mut self) -> Streams {
@@ -201,11 +213,16 @@ impl Group {
 
 /// The running programs. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Programs(watch::Sender<List>);
+pub(super) struct Programs {
+    list: watch::Sender<List>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 #[derive(Debug, Default)]
 struct List {
     groups: Vec<Group>,
+    /// How many are being started.
+    starting: usize,
     /// Whether no more may be started.
     is_closed: bool,
 }
@@ -217,45 +234,61 @@ struct Entry {
     programs: Programs,
 }
 
+impl List {
+    fn is_over(&self) -> bool {
+        self.groups.is_empty() && self.starting == 0
+    }
+}
+
 impl Programs {
     /// Returns when none runs any more.
     pub(super) async fn all_ended(&self) {
         // `self` holds a sender, so the channel does not close.
-        let is_over = |list: &List| list.groups.is_empty();
-        let _ = self.0.subscribe().wait_for(is_over).await;
+        let _ = self.list.subscribe().wait_for(List::is_over).await;
     }
 
-    /// Under the lock of the list, so that [`close`](Self::close) misses none.
-    fn spawn(&self, command: &mut Command) -> io::Result<(Child, Entry)> {
-        let mut spawned = Err(io::Error::other("no more programs are started"));
-        self.0.send_if_modified(|list| {
-            if !list.is_closed {
-                spawned = command.spawn().map(|child| (Group::of(&child), child));
-            }
-            if let Ok((group, _)) = &spawned {
-                list.groups.push(*group);
-            }
-            spawned.is_ok()
+    /// A program that is started while [`close`](Self::close) is called is ended at once.
+    fn spawn(&self, mut command: Command) -> io::Result<Process> {
+        let mut is_closed = false;
+        self.list.send_modify(|list| {
+            is_closed = list.is_closed;
+            list.starting += usize::from(!is_closed);
         });
-        let (group, child) = spawned?;
+        let refused = || io::Error::other("no more programs are started");
+        if is_closed {
+            return Err(refused());
+        }
+        let spawned = command.spawn();
+        let group = spawned.as_ref().ok().map(Group::of);
+        self.list.send_modify(|list| {
+            list.starting -= 1;
+            list.groups.extend(group);
+            is_closed = list.is_closed;
+        });
+        let (child, group) = (spawned?, group.ok_or_else(refused)?);
         let programs = self.clone();
-        Ok((child, Entry { group, programs }))
+        let running = Running {
+            child,
+            is_over: false,
+            entry: Entry { group, programs },
+        };
+        match is_closed {
+            true => Err(refused()),
+            false => Ok(Process {
+                running: Some(running),
+            }),
+        }
     }
 
-    /// Starts no more, and returns the running ones.
-    fn close(&self) -> Vec<Group> {
-        let mut groups = Vec::new();
-        self.0.send_modify(|list| {
-            list.is_closed = true;
-            groups.clone_from(&list.groups);
-        });
-        groups
+    /// Starts no more.
+    fn close(&self) {
+        self.list.send_modify(|list| list.is_closed = true);
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.programs.0.send_modify(|list| {
+        self.programs.list.send_modify(|list| {
             let index = list.groups.iter().position(|group| *group == self.group);
             if let Some(index) = index {
                 list.groups.swap_remove(index);
@@ -266,13 +299,24 @@ impl Drop for Entry {
 
 /// Ends all running programs without the runtime: SIGTERM, a wait of up to `grace`, then SIGKILL.
 pub(super) fn end_all<'a>(all: impl Iterator<Item = &'a Programs>, grace: Duration) {
-    let groups: Vec<Group> = all.flat_map(Programs::close).collect();
-    groups.iter().for_each(Group::terminate);
+    let all: Vec<&Programs> = all.inspect(|programs| programs.close()).collect();
+    let groups = || {
+        let groups = all
+            .iter()
+            .map(|programs| programs.list.borrow().groups.clone());
+        Vec::from_iter(groups.flatten())
+    };
+    let running = groups();
+    running.iter().for_each(Group::terminate);
     let terminated_at = Instant::now();
-    while terminated_at.elapsed() < grace && groups.iter().any(Group::lives) {
+    let is_starting = || {
+        all.iter()
+            .any(|programs| programs.list.borrow().starting > 0)
+    };
+    while terminated_at.elapsed() < grace && (running.iter().any(Group::lives) || is_starting()) {
         std::thread::sleep(LOOK_AGAIN);
     }
-    groups.iter().for_each(Group::kill);
+    running.iter().chain(&groups()).for_each(Group::kill);
 }
 
 /// Between SIGTERM and SIGKILL.
