@@ -120,8 +120,10 @@ fn tokens(event_type: Option<&str>) -> String {
         return UNREADABLE.to_owned();
     };
     let tokens: Vec<String> = name.split('.').map(token).collect();
-    // A subject cannot hold an empty token: the dot beside it is encoded.
-    let whole = match tokens.iter().any(String::is_empty) {
+    // A subject cannot hold an empty token: the dot beside it is encoded. So is every dot of a name
+    // of many tokens, which is truncated as a whole.
+    let len = tokens.iter().map(|token| token.len() + 1).sum::<usize>();
+    let whole = match tokens.iter().any(String::is_empty) || len > MAX_JOINED {
         true => token(name),
         false => tokens.join("."),
     };
@@ -157,9 +159,12 @@ fn decoded(text: &str) -> String {
 /// The last token for a body that is not an event.
 const UNREADABLE: &str = "_unreadable";
 
-/// Longer than any event name there is, and short of what servers take for a subject (4 KiB with
-/// everything else on the line).
+/// Longer than any token of an event name there is.
 const MAX_NAME: usize = 200;
+
+/// Short of what servers take for a subject (4 KiB with everything else on the line): they close
+/// the connection on a longer one, and with it everything else that is under way there.
+const MAX_JOINED: usize = 1000;
 
 #[cfg(test)]
 mod tests {
@@ -197,9 +202,15 @@ mod tests {
     #[test]
     fn a_name_of_any_length_fits() {
         let names = Names::new("HEYGEN", "heygen");
-        for name in ["x".repeat(100_000), "é".repeat(100_000), "a.".repeat(5_000)] {
+        for name in [
+            "x".repeat(100_000),
+            "é".repeat(100_000),
+            "a.".repeat(5_000),
+            "a.".repeat(5_000) + "a",
+            ("x".repeat(199) + ".").repeat(20) + "x",
+        ] {
             let subject = names.event(Some(&name));
-            assert!(subject.len() <= 4000, "{}", subject.len());
+            assert!(subject.len() <= 1100, "{}", subject.len());
         }
     }
 }
