@@ -260,7 +260,7 @@ impl Consumer {
             && !self.streams.may_be_forgotten(stored_at);
         let found = match is_first {
             true => None,
-            false => self.streams.records.get(sequence).await?,
+            false => self.streams.records.of(&event).await?,
         };
         self.take(event, token, found, now).await
     }
@@ -277,11 +277,11 @@ impl Consumer {
         if self.in_flight().renew(sequence, &token) {
             return Ok(());
         }
-        let found = self.streams.records.get(sequence).await?;
         let Some(event) = self.streams.events.get(sequence).await? else {
             // It was deleted.
             return self.send_ack(&token.reply, AckKind::Ack).await;
         };
+        let found = self.streams.records.of(&event).await?;
         self.take(event, token, found, now).await
     }
 
@@ -376,13 +376,13 @@ impl Consumer {
         }
         let (records, sequence) = (&self.streams.records, held.event.sequence);
         loop {
-            let (mut record, revision) = RecordEntry::or_new(held.found.clone());
+            let (mut record, revision) = RecordEntry::or_new(held.found.clone(), &held.event);
             record.begin(held.next.attempt, now);
             if records.put(sequence, &record, revision).await? {
                 held.is_recorded = true;
                 return Ok(Some(held));
             }
-            let found = records.get(sequence).await?;
+            let found = records.of(&held.event).await?;
             let record = found.as_ref().map(|found| &found.record);
             let received_at = to_micros(held.event.received_at);
             match held
@@ -413,10 +413,10 @@ impl Consumer {
         // There is no record before the first attempt: that is tried without reading.
         let mut found = match out {
             Some(out) if !out.is_recorded => None,
-            Some(_) | None => records.get(sequence).await?,
+            Some(_) | None => records.of(event).await?,
         };
         loop {
-            let (mut record, revision) = RecordEntry::or_new(found);
+            let (mut record, revision) = RecordEntry::or_new(found, event);
             let is_unrecorded = out.is_none_or(|out| !out.is_recorded);
             if is_unrecorded && record.handed_out < completion.attempt {
                 record.begin(completion.attempt, started_at);
@@ -432,7 +432,7 @@ impl Consumer {
                 dead.remove(obsolete).await;
                 return Ok(record);
             }
-            found = records.get(sequence).await?;
+            found = records.of(event).await?;
         }
     }
 

@@ -218,7 +218,7 @@ impl Held {
             first_attempt,
             due_at,
         } = self.next;
-        let (record, _) = RecordEntry::or_new(self.found.clone());
+        let (record, _) = RecordEntry::or_new(self.found.clone(), &self.event);
         let (interrupted, unknown) = record.interrupted(first_attempt, attempt);
         ClaimedDelivery {
             id,

@@ -185,7 +185,7 @@ impl Publisher {
             };
             let found = match comparison(delivery.source(), stored.source) {
                 Comparison::Never => continue,
-                Comparison::Event => self.streams.records.get(sequence).await?,
+                Comparison::Event => self.streams.records.of(&stored).await?,
                 Comparison::Body => None,
             };
             let record = found.map(|found| found.record);
@@ -209,7 +209,8 @@ impl Publisher {
         };
         let longest = self.streams.connection.client.max_payload() / ROOM_FOR_ONE_POST;
         let mut is_linked = false;
-        let changed = self.streams.records.update(sequence, |mut record| {
+        let changed = self.streams.records.update(sequence, |record| {
+            let mut record = record.of(&stored);
             let fit = compare(delivery, &candidate(&stored, Some(&record)))?;
             // Another process has just stored the same.
             is_linked = fit.link.is_none();

@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use super::consumer::Consumer;
 use super::message::{self, Stored};
 use super::reader::{Batches, Reader};
-use super::record::Record;
+use super::record::{Record, is_of};
 use super::streams::Streams;
 use crate::admin::{PruneReport, PruneStep};
 use crate::error::InboxError;
@@ -91,7 +91,7 @@ impl Queries<'_> {
             return Ok(None);
         };
         let progress = self.progress().await?;
-        let found = self.streams.records.get(event.sequence).await?;
+        let found = self.streams.records.of(&event).await?;
         let record = found.map(|found| found.record);
         let summary = self.summary(&event, record.as_ref(), &progress);
         let record = record.unwrap_or_else(Record::new);
@@ -175,7 +175,7 @@ impl Queries<'_> {
     pub(super) async fn stats(&self, attempts_since: SystemTime) -> Result<Stats, InboxError> {
         let names = &self.streams.names;
         let progress = self.progress().await?;
-        let mut states: HashMap<u64, State> = HashMap::new();
+        let mut states: HashMap<u64, (State, i64)> = HashMap::new();
         let mut attempts: BTreeMap<&str, (AttemptOutcome, u64)> = BTreeMap::new();
         let since = from_micros(to_micros(attempts_since));
         let counting = self.streams.records.for_each(|sequence, record| {
@@ -186,7 +186,7 @@ impl Queries<'_> {
                 }
             }
             if record.is_begun() {
-                states.insert(sequence, record.state());
+                states.insert(sequence, (record.state(), record.received_at));
             }
         });
         counting.await?;
@@ -197,8 +197,8 @@ impl Queries<'_> {
                 self.events(batch, &names.all_of("events"), true).await?
             {
                 let state = match states.get(&event.sequence) {
-                    Some(state) => *state,
-                    None => self.unrecorded(&event, &progress),
+                    Some((state, received_at)) if is_of(*received_at, &event) => *state,
+                    Some(_) | None => self.unrecorded(&event, &progress),
                 };
                 let group = (names.event_type_of(&subject), state, event.source);
                 *groups.entry(group).or_default() += 1;
@@ -388,7 +388,16 @@ impl Queries<'_> {
 
     async fn records_of(&self, events: &[Listed]) -> Result<HashMap<u64, Record>, InboxError> {
         let sequences = events.iter().map(|listed| listed.event.sequence);
-        self.streams.records.get_many(sequences.collect()).await
+        let mut records = self.streams.records.get_many(sequences.collect()).await?;
+        for Listed { event, .. } in events {
+            if records
+                .get(&event.sequence)
+                .is_some_and(|record| !record.is_of(event))
+            {
+                records.remove(&event.sequence);
+            }
+        }
+        Ok(records)
     }
 }
 

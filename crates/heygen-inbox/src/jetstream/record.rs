@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use heygen_events::text::truncated;
 use serde::{Deserialize, Serialize};
 
-use super::message::{Pairs, from_pairs, to_pairs};
+use super::message::{Pairs, Stored, from_pairs, to_pairs};
 use crate::completion::Completion;
 use crate::dedup::rule::{Candidate, Link as DedupLink, RecordIdentity};
 use crate::dedup::{BodyDigest, DedupKey};
@@ -18,6 +18,12 @@ use crate::time::{from_micros, to_micros};
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct Record {
     pub(super) state: RecordState,
+    /// When its event was received, in microseconds since 1970; 0 where that is not known.
+    ///
+    /// If the stream of events is deleted, or restored from a backup, and its records are not, another
+    /// event gets the same sequence, and nothing here holds for that one.
+    #[serde(default)]
+    pub(super) received_at: i64,
     /// When its next attempt is due, in microseconds since 1970.
     #[serde(default)]
     pub(super) due_at: i64,
@@ -102,6 +108,19 @@ impl Record {
             first_attempt: 1,
             ..Self::default()
         }
+    }
+
+    /// Itself, or a new record if it is that of another event.
+    pub(super) fn of(self, event: &Stored) -> Self {
+        let record = if self.is_of(event) { self } else { Self::new() };
+        Self {
+            received_at: to_micros(event.received_at),
+            ..record
+        }
+    }
+
+    pub(super) fn is_of(&self, event: &Stored) -> bool {
+        is_of(self.received_at, event)
     }
 
     pub(super) fn state(&self) -> State {
@@ -331,6 +350,11 @@ impl Record {
         let surplus = self.attempts.len().saturating_sub(MAX_ATTEMPTS);
         self.attempts.drain(..surplus);
     }
+}
+
+/// Whether a record whose event was received then is that of this event.
+pub(super) fn is_of(received_at: i64, event: &Stored) -> bool {
+    [0, to_micros(event.received_at)].contains(&received_at)
 }
 
 fn micros(time: Duration) -> u64 {

@@ -8,6 +8,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use futures_util::StreamExt as _;
 
+use super::message::Stored;
 use super::reader::Reader;
 use super::record::Record;
 use super::stream::Stream;
@@ -29,8 +30,13 @@ pub(super) struct RecordEntry {
 }
 
 impl RecordEntry {
-    /// The record and its revision; a new one where none was found.
-    pub(super) fn or_new(found: Option<Self>) -> (Record, u64) {
+    /// The record of an event and its revision; a new one where none was found.
+    pub(super) fn or_new(found: Option<Self>, event: &Stored) -> (Record, u64) {
+        let (record, revision) = Self::parts(found);
+        (record.of(event), revision)
+    }
+
+    fn parts(found: Option<Self>) -> (Record, u64) {
         match found {
             Some(found) => (found.record, found.revision),
             None => (Record::new(), 0),
@@ -39,6 +45,15 @@ impl RecordEntry {
 }
 
 impl Records {
+    /// The record of an event; a new one in place of another event's.
+    pub(super) async fn of(&self, event: &Stored) -> Result<Option<RecordEntry>, InboxError> {
+        let found = self.get(event.sequence).await?;
+        Ok(found.map(|found| RecordEntry {
+            record: found.record.of(event),
+            ..found
+        }))
+    }
+
     /// Reads from the stream's leader.
     pub(super) async fn get(&self, sequence: u64) -> Result<Option<RecordEntry>, InboxError> {
         let subject = self.stream.names.record(sequence);
@@ -74,7 +89,7 @@ impl Records {
         mut change: impl FnMut(Record) -> Option<Record>,
     ) -> Result<bool, InboxError> {
         loop {
-            let (record, revision) = RecordEntry::or_new(self.get(sequence).await?);
+            let (record, revision) = RecordEntry::parts(self.get(sequence).await?);
             let Some(changed) = change(record) else {
                 return Ok(false);
             };

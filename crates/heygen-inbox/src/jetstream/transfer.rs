@@ -163,10 +163,10 @@ impl Transfer<'_> {
     /// The record of an event with its revision, a new one where there is none, and the state of
     /// the event now.
     async fn record_of(&self, event: &Stored) -> Result<(Record, u64, State), InboxError> {
-        let found = self.streams.records.get(event.sequence).await?;
+        let found = self.streams.records.of(event).await?;
         let record = found.as_ref().map(|found| &found.record);
         let state = self.queries.state_now(event, record).await?;
-        let (record, revision) = RecordEntry::or_new(found);
+        let (record, revision) = RecordEntry::or_new(found, event);
         Ok((record, revision, state))
     }
 
@@ -274,7 +274,15 @@ impl Transfer<'_> {
         } else if imported.is_replayed {
             record.first_attempt = record.handed_out + 1;
         }
-        let is_written = records.put(sequence, &record, 0).await?;
+        record.received_at = to_micros(imported.delivery.received_at());
+        let mut is_written = records.put(sequence, &record, 0).await?;
+        if !is_written
+            && let Some(found) = records.get(sequence).await?
+            && ![0, record.received_at].contains(&found.record.received_at)
+        {
+            // That of an event that had the sequence before.
+            is_written = records.put(sequence, &record, found.revision).await?;
+        }
         if is_written && record.generation > 0 {
             let references = &self.streams.references;
             references.add(sequence, record.generation).await?;

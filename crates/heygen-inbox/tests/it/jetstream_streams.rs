@@ -8,7 +8,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::{DurabilityWarning, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, DeliveryId, DispatchOrder, Inbox, InboxAdmin as _, InboxError,
+    AttemptOutcome, ClaimRequest, DeliveryId, DispatchOrder, Imported, Inbox, InboxAdmin as _,
+    InboxError,
     InboxErrorKind, Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
@@ -17,8 +18,8 @@ use crate::jetstream_support::{
     Streams, claim_soon, end, fast_server, in_time, open, options, started,
 };
 use crate::support::{
-    all_ids, append_duplicate, append_new, at, body, claim_one, complete, delivery, get, new,
-    server,
+    all_ids, append_duplicate, append_new, at, body, claim_due, claim_one, complete, delivery, get,
+    new, server,
 };
 
 async fn try_open(
@@ -351,4 +352,73 @@ async fn refused_order_names_the_store_that_has_one() {
     let ordered = ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject);
     let refused = inbox.claim(ordered).await.unwrap_err();
     assert!(refused.to_string().contains("SQLite"), "{refused}");
+}
+
+/// If the stream of events is deleted, or restored from a backup that is older than the other streams, its sequences come again.
+#[tokio::test]
+async fn an_event_does_not_inherit_the_record_of_another() {
+    let server = fast_server();
+    let before = open(&server.url(), options()).await;
+    for (number, result) in [
+        (0, AttemptOutcome::Acknowledged),
+        (1, AttemptOutcome::DeadLettered),
+        (2, AttemptOutcome::Acknowledged),
+    ] {
+        append_new(&before, number, &body(&format!("before {number}"))).await;
+        let claimed = claim_soon(&before, 10).await;
+        before.complete(end(&claimed, result)).await.unwrap();
+    }
+    drop(before);
+    let streams = Streams::on(&server.url()).await;
+    streams.context.delete_stream("HEYGEN").await.unwrap();
+
+    let receiver = open(&server.url(), options()).await;
+    let first = append_new(&receiver, 20, &body("after 0")).await;
+    let second = append_new(&receiver, 21, &body("after 1")).await;
+    let mut dead = Imported::new(delivery(22, body("after 2")));
+    dead.state = State::DeadLettered;
+    let third = new(receiver.import(vec![dead]).await.unwrap().remove(0));
+    for (id, expected) in [
+        (first, State::Pending),
+        (second, State::Pending),
+        (third, State::DeadLettered),
+    ] {
+        let stored = receiver.get(id).await.unwrap().unwrap();
+        assert_eq!((stored.summary.state, stored.attempts), (expected, vec![]));
+    }
+    let listed = receiver.list(Query::default()).await.unwrap();
+    let groups = receiver.stats(at(0)).await.unwrap().groups;
+    let listed = listed.iter().map(|summary| (summary.state, 1));
+    let counted = groups.iter().map(|group| (group.state, group.count));
+    for mut states in [Vec::from_iter(listed), Vec::from_iter(counted)] {
+        states.retain(|(state, _)| *state == State::Pending);
+        assert_eq!(states.iter().map(|(_, count)| count).sum::<u64>(), 2);
+    }
+
+    // It connects after they were stored, and so it looks for their records.
+    let worker = open(&server.url(), options()).await;
+    for (id, attempt, result) in [
+        (first, 1, AttemptOutcome::Retry),
+        (first, 2, AttemptOutcome::Acknowledged),
+        (second, 1, AttemptOutcome::Acknowledged),
+    ] {
+        let claiming = async {
+            loop {
+                let due = claim_due(&worker, 1, 30).await;
+                match due.into_iter().next() {
+                    Some(claimed) if claimed.id == id => return claimed,
+                    Some(other) => complete(&worker, &other, 30, AttemptOutcome::Retry).await,
+                    None => tokio::time::sleep(Duration::from_millis(10)).await,
+                }
+            }
+        };
+        let claimed = in_time(claiming).await;
+        assert!(claimed.attempt >= attempt, "{claimed:?}");
+        worker.complete(end(&claimed, result)).await.unwrap();
+    }
+    streams.nothing_comes(&worker, 30).await;
+    for id in [first, second] {
+        let stored = worker.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.summary.state, State::Acknowledged);
+    }
 }
