@@ -7,6 +7,7 @@ use rusqlite::{Connection, ffi};
 
 use super::check::file_issue;
 use super::kind::harden;
+use super::path::literal;
 
 /// Copies everything that is committed now to a file that need not exist. Returns the first thing
 /// that is wrong with the copy, if any.
@@ -21,7 +22,7 @@ pub(super) fn copy(
     let snapshot = from.unchecked_transaction()?;
     // The read transaction begins with its first query.
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
-    let mut copy = Connection::open(to)?;
+    let mut copy = Connection::open(literal(to))?;
     harden(&copy)?;
     let backup = Backup::new(from, &mut copy)?;
     loop {

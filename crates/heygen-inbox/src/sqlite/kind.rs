@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::access::{self, cannot_open};
+use super::path::literal;
 use crate::private_file;
 use crate::{InboxError, InboxErrorKind};
 
@@ -56,7 +57,7 @@ impl FileKind {
     ) -> Result<Connection, InboxError> {
         // Without CREATE: SQLite would create it with other permissions.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
+        let connection = Connection::open_with_flags(literal(path), flags)
             .map_err(|error| self.cannot("open", path, error))?;
         self.prepare(connection, path, lock_timeout)
     }

@@ -49,6 +49,22 @@ async fn acknowledged_delivery_survives_sigkill_and_is_dispatched() {
     dispatch_the_rest(&workdir, &answered, handed_out);
 }
 
+/// Names that SQLite takes for a database in memory, or for an address.
+#[test]
+fn an_inbox_is_in_the_file_of_its_name() {
+    for name in [":memory:", "file:inbox.db", "file:inbox.db?mode=memory"] {
+        let workdir = Workdir::new();
+        let serve = workdir.serve(&["--inbox", name]);
+        serve.trigger(&workdir, &["avatar_video.success"]).ok();
+        serve.kill();
+        let listed = workdir
+            .run(&["inbox", "list", "--json", "--inbox", name])
+            .ok();
+        assert_eq!(listed.json().as_array().map(Vec::len), Some(1), "{name}");
+        assert!(workdir.path().join(name).is_file(), "{name}");
+    }
+}
+
 /// Everything that was answered comes out in the end, also what was in a handler's hands when the process died.
 fn dispatch_the_rest(
     workdir: &Workdir,
