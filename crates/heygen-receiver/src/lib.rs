@@ -32,6 +32,8 @@ mod line_throttle;
 mod listener;
 #[cfg(feature = "metrics")]
 mod metrics;
+#[cfg(feature = "server")]
+mod not_http;
 #[cfg(feature = "inbox")]
 mod observer;
 #[cfg(feature = "inbox")]

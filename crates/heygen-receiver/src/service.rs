@@ -32,6 +32,8 @@ use self::rejection_log::RejectionLog;
 use crate::callback_tokens::CallbackTokens;
 use crate::delivery::FORWARDED_ID;
 use crate::limits::Limits;
+#[cfg(feature = "server")]
+use crate::not_http::NotHttp;
 use crate::observer::{ObservedDelivery, ObservedPost, Observer, Observers};
 use crate::panics::catch_panic;
 use crate::rejection::Rejection;
@@ -193,6 +195,12 @@ impl<I: Inbox> Receiver<I> {
     #[cfg(feature = "server")]
     pub(crate) fn headers_were_rejected(&self) {
         self.shared.notify(Rejection::HeadersTooLarge, None);
+    }
+
+    /// Logs a connection without a request, which may have been meant to carry one of HeyGen's.
+    #[cfg(feature = "server")]
+    pub(crate) fn was_not_http(&self, found: NotHttp) {
+        self.shared.rejection_log.not_http(found);
     }
 }
 

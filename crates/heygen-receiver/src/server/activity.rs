@@ -2,7 +2,7 @@
 //! connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::permit::{Admission, ConnectionPermit};
 use crate::limits::Limits;
+use crate::not_http::NotHttp;
 
 /// What a connection is doing, and since when.
 ///
@@ -31,6 +32,7 @@ pub(super) struct Activity {
     linger: AtomicBool,
     /// Whether no new request is accepted, because the client did not finish one.
     is_given_up: AtomicBool,
+    not_http: OnceLock<NotHttp>,
 }
 
 impl Activity {
@@ -46,6 +48,7 @@ impl Activity {
             in_header: AtomicBool::new(true),
             linger: AtomicBool::new(false),
             is_given_up: AtomicBool::new(false),
+            not_http: OnceLock::new(),
         }
     }
 
@@ -119,6 +122,14 @@ impl Activity {
     fn waits_since(&self) -> Instant {
         let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
         self.opened.checked_add(since).unwrap_or(self.opened)
+    }
+
+    pub(super) fn is_not_http(&self, found: NotHttp) {
+        let _ = self.not_http.set(found);
+    }
+
+    pub(super) fn not_http(&self) -> Option<NotHttp> {
+        self.not_http.get().copied()
     }
 
     pub(super) fn linger(&self) {

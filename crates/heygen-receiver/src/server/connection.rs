@@ -129,9 +129,14 @@ async fn serve_http<S, I>(
     let mut closed = pin!(activity.closed());
     let end = poll_fn(|cx| {
         if let Poll::Ready(end) = connection.as_mut().poll(cx) {
-            // The client is gone, so there is nothing to answer.
-            if end.is_err_and(|error| is_header_too_large(&*error)) {
-                receiver.headers_were_rejected();
+            // hyper has answered, or the client is gone.
+            if let Err(error) = end {
+                if is_header_too_large(&*error) {
+                    receiver.headers_were_rejected();
+                }
+                if let Some(found) = activity.not_http() {
+                    receiver.was_not_http(found);
+                }
             }
             return Poll::Ready(End::Closed);
         }

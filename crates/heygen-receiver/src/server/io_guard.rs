@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use crate::not_http::NotHttp;
 
 /// The stream under hyper. Reports arriving bytes to [`Activity`], and closes gracefully after a
 /// request that was not read to its end.
@@ -53,6 +54,9 @@ impl<S> IoGuard<S> {
 
     fn observe(&mut self, bytes: &[u8]) {
         if let Protocol::Preface(seen) = self.protocol {
+            if let Some(found) = NotHttp::of(bytes).filter(|_| seen == 0) {
+                self.activity.is_not_http(found);
+            }
             let expected = &PREFACE[seen..PREFACE.len().min(seen + bytes.len())];
             let seen = seen + expected.len();
             self.protocol = if !bytes.starts_with(expected) {

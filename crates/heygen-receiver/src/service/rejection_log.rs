@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use heygen_signature::{Diagnosis, Secrets, VerifyErrorKind, signature_like_headers};
 
+#[cfg(feature = "server")]
+use crate::not_http::NotHttp;
 use crate::rejection::Rejection;
 use crate::unverified::Unverified;
 
@@ -66,6 +68,28 @@ impl RejectionLog {
             "signed delivery rejected: {}",
             explanation(rejection),
         );
+    }
+
+    /// Logs a connection that begins with something other than HTTP.
+    #[cfg(feature = "server")]
+    pub(super) fn not_http(&self, found: NotHttp) {
+        let (reason, explanation) = match found {
+            NotHttp::ProxyProtocol => (
+                "proxy-protocol",
+                "a header of the PROXY protocol, which is not read here; turn it off in the load balancer or proxy in front",
+            ),
+            NotHttp::Tls => (
+                "tls",
+                "TLS, and this port is plain http; let the proxy in front connect with http, or serve a certificate",
+            ),
+        };
+        if let Some(suppressed) = self.take_turn(reason, Instant::now()) {
+            tracing::warn!(
+                reason,
+                suppressed,
+                "a connection was closed without a request: it begins with {explanation}"
+            );
+        }
     }
 
     /// How many rejections had no line since the last one; `None` when it is too early for a line.

@@ -1,7 +1,8 @@
 //! `serve`: what it answers, prints and logs, and how it ends.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Stdio;
 
 use heygen_events::EventType;
@@ -86,6 +87,28 @@ fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
     );
     let kept = workdir.run(&["inbox", "list", "--json"]).ok();
     assert_eq!(kept.json(), serde_json::json!([]));
+}
+
+/// What a load balancer or a proxy does that was set up for another kind of server.
+#[test]
+fn connections_that_are_not_http_are_logged() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let address = serve.url.split('/').nth(2).expect("an address");
+    for (sent, reason) in [
+        (
+            &b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\nPOST /webhooks/heygen HTTP/1.1\r\n\r\n"[..],
+            "proxy-protocol",
+        ),
+        (b"\x16\x03\x01\0\x05\x01\0\0\x01\0", "tls"),
+    ] {
+        let mut client = TcpStream::connect(address).expect("it listens");
+        client.write_all(sent).expect("a connection");
+        let _ = client.read_to_end(&mut Vec::new());
+        let line = serve.log_line("closed without a request");
+        let log: Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(log["reason"], reason, "{line}");
+    }
 }
 
 #[tokio::test]
