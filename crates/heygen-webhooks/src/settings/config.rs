@@ -111,7 +111,7 @@ impl Config {
             is_working,
             secret_files: options.secrets.over(&file)?.files(),
             log: options.log.over(&file)?,
-            limits: options.limits.over(&file)?.limits(),
+            limits: options.limits.over(&file)?.limits()?,
             public_url,
             events: options.subscription.over(&file)?.events,
             rotate_secret: options.rotate_secret,

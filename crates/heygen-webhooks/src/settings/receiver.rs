@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::output::tame;
 use crate::settings::origin;
 use crate::settings::web_address::listen_address;
 
@@ -49,13 +50,20 @@ impl Listen {
     /// The path, where it can be served.
     pub(crate) fn checked_path(&self) -> Result<&str, Failure> {
         let path = self.path();
-        match path.starts_with('/') {
-            true => Ok(path),
-            false => Err(Failure::usage(format!(
-                "{}: path `{path}` must begin with `/`",
-                origin::name("path")
-            ))),
-        }
+        let problem = if !path.starts_with('/') {
+            "must begin with `/`"
+        } else if path.contains(['?', '#']) {
+            "must have no `?` and no `#`: requests are accepted with any query"
+        } else if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+            "is not as a request has it: write other characters than printable ASCII as `%` and hexadecimal digits, as in /caf%C3%A9"
+        } else {
+            return Ok(path);
+        };
+        Err(Failure::usage(format!(
+            "{}: path `{}` {problem}",
+            origin::name("path"),
+            tame(path)
+        )))
     }
 }
 
@@ -131,7 +139,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn limits(&self) -> heygen_receiver::Limits {
+    pub(crate) fn limits(&self) -> Result<heygen_receiver::Limits, Failure> {
+        for (option, is_zero) in [
+            ("max-body-bytes", self.max_body_bytes == Some(0)),
+            ("max-connections", self.max_connections == Some(0)),
+            ("header-timeout", self.header_timeout == Some(0)),
+            ("body-timeout", self.body_timeout == Some(0)),
+        ] {
+            if is_zero {
+                return Err(Failure::usage(format!(
+                    "{}: 0 would reject every delivery",
+                    origin::name(option)
+                )));
+            }
+        }
         let mut limits = heygen_receiver::Limits::default();
         let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
         limits.max_body_bytes = self.max_body_bytes.unwrap_or(limits.max_body_bytes);
@@ -139,6 +160,6 @@ impl Limits {
         limits.header_timeout = seconds(self.header_timeout, limits.header_timeout);
         limits.body_timeout = seconds(self.body_timeout, limits.body_timeout);
         limits.keep_alive = seconds(self.keep_alive, limits.keep_alive);
-        limits
+        Ok(limits)
     }
 }

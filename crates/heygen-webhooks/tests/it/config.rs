@@ -50,6 +50,16 @@ fn mistakes_are_told() {
     check(&workdir, &["--config", "typo.toml"], 2, "lisen");
     check(&workdir, &["--config", "none.toml"], 1, "none.toml");
     check(&workdir, &["--path", "webhooks"], 2, "must begin with `/`");
+    check(&workdir, &["--path", "/hooks?of=heygen"], 2, "no `?`");
+    check(&workdir, &["--path", "/café"], 2, "/caf%C3%A9");
+    for option in [
+        "--max-body-bytes",
+        "--max-connections",
+        "--header-timeout",
+        "--body-timeout",
+    ] {
+        check(&workdir, &[option, "0"], 2, "would reject every delivery");
+    }
     check(
         &workdir,
         &["--secret-file", "none"],
