@@ -120,6 +120,33 @@ async fn unknown_secret_of_a_registered_endpoint_is_reported_or_rotated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
+    let (workdir, heygen, tunnel) = (Workdir::new(), sandbox().await, Tunnel::new());
+    let first = start(&workdir, &heygen, &tunnel, &[]);
+    first.log_line("registered at HeyGen");
+    first.signal("TERM");
+    assert_eq!(first.wait().0, 0);
+
+    let other_key = Sandbox::builder().api_key("another").start().await;
+    let other_key = other_key.expect("a sandbox");
+    let url = tunnel.url();
+    let again = ["--public-url", &url, "--base-url", other_key.url()];
+    let serve = workdir.serve_with(&again, &[KEY]);
+    let line = serve.log_line("not registered at HeyGen");
+    assert!(
+        line.contains("are accepted meanwhile") && !line.contains(KEY.1),
+        "{line}"
+    );
+    let secret = heygen.endpoints()[0].secret.expose().to_owned();
+    let body = ["trigger", "avatar_video.fail", "--to", &serve.url];
+    workdir
+        .run_with(&body, b"", &[("HEYGEN_WEBHOOK_SECRET", &secret)])
+        .ok();
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
     // Kept beside the inbox too, or known from the environment alone and taken for the endpoint's.
     for is_kept in [true, false] {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use heygen_api::{Client, EndpointId, Subscription};
+use heygen_api::{ApiError, ApiErrorKind, Client, EndpointId, Subscription};
 use heygen_connect::{ConnectError, ConnectErrorKind, RegistrationEvent, UnknownSecret};
 use heygen_receiver::ActiveSecrets;
 use tokio::task::block_in_place;
@@ -38,6 +38,7 @@ pub(super) struct Registration {
     /// Whether HeyGen said so of the endpoint.
     is_disabled: Arc<AtomicBool>,
     registered: Registered,
+    active: ActiveSecrets,
 }
 
 /// Says in the log what a registration does, and accepts the secrets it gets.
@@ -55,7 +56,7 @@ impl Registration {
             (false, true) => UnknownSecret::Assume,
             (false, false) => UnknownSecret::Fail,
         };
-        let store = sources.store().clone();
+        let (store, active) = (sources.store().clone(), sources.active().clone());
         let inner = heygen_connect::Registration::new(client, store, &wanted.url);
         let reporter = Reporter {
             sources,
@@ -72,6 +73,7 @@ impl Registration {
             at: wanted.at,
             is_disabled,
             registered: Registered::default(),
+            active,
         }
     }
 
@@ -83,12 +85,22 @@ impl Registration {
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
     ///
     /// While HeyGen cannot be asked it tries again, for as long as it takes: what HeyGen sends meanwhile must not be missed
-    /// because its API is down.
+    /// because its API is down, or because it refuses the key and an earlier start has registered this address.
     pub(super) async fn persist(&self) -> Result<(), Failure> {
-        self.inner
-            .register()
-            .await
-            .map_err(|error| failure(&error).unwrap_or_else(|| error.into()))?;
+        if let Err(error) = self.inner.register().await {
+            let is_refused = is_refused(&error);
+            let failure = failure(&error).unwrap_or_else(|| error.into());
+            if !is_refused || self.active.get().is_none() {
+                return Err(failure);
+            }
+            tracing::error!(
+                "not registered at {}, which is tried again at the next start; {}: {}",
+                self.at,
+                meanwhile(&self.active),
+                failure.to_string().replace("\n  ", "; ")
+            );
+            return Ok(());
+        }
         self.registered
             .set(!self.is_disabled.load(Ordering::Relaxed));
         Ok(())
@@ -193,6 +205,13 @@ impl Reporter {
             _ => {}
         }
     }
+}
+
+/// Whether HeyGen refuses whoever asks, whatever is asked for.
+fn is_refused(error: &ConnectError) -> bool {
+    use ApiErrorKind::{Authentication, Forbidden, PaymentRequired};
+    let kind = error.api_error().map(ApiError::kind);
+    kind.is_some_and(|kind| [Authentication, Forbidden, PaymentRequired].contains(&kind))
 }
 
 fn meanwhile(active: &ActiveSecrets) -> &'static str {
