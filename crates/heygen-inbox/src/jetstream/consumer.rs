@@ -282,6 +282,8 @@ impl Consumer {
             return self.send_ack(&token.reply, AckKind::Ack).await;
         };
         let found = self.streams.records.of(&event).await?;
+        // Where the records were lost, what leads to it is all that is known.
+        let found = found.or_else(|| Some(RecordEntry::referred_to(&event, generation)));
         self.take(event, token, found, now).await
     }
 

@@ -36,6 +36,16 @@ impl RecordEntry {
         (record.of(event), revision)
     }
 
+    /// The record of an event of which nothing is known but a reference of this generation.
+    pub(super) fn referred_to(event: &Stored, generation: u32) -> Self {
+        let mut record = Record::new().of(event);
+        record.generation = generation;
+        Self {
+            record,
+            revision: 0,
+        }
+    }
+
     fn parts(found: Option<Self>) -> (Record, u64) {
         match found {
             Some(found) => (found.record, found.revision),

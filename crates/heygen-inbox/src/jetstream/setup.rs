@@ -85,7 +85,7 @@ impl Setup<'_> {
 
     async fn open_once(&self) -> Result<Streams, Failure> {
         let wanted = self.events();
-        let events = self.stream(wanted.clone()).await?;
+        let (events, _) = self.stream(wanted.clone()).await?;
         let found = &events.cached_info().config;
         let mut config_drift = compare(&wanted, found, &self.options.streams);
         // The other streams are as safe as the events.
@@ -94,9 +94,10 @@ impl Setup<'_> {
             wanted.num_replicas = replicas;
             self.stream(wanted).await
         };
-        let dead = beside(self.dead()).await?;
-        let records = beside(self.records()).await?;
-        let again = beside(self.again()).await?;
+        let (dead, _) = beside(self.dead()).await?;
+        let (records, _) = beside(self.records()).await?;
+        let (again, again_is_new) = beside(self.again()).await?;
+        let has_events = events.cached_info().state.messages > 0;
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
         let worker = &workers.cached_info().config;
@@ -119,7 +120,7 @@ impl Setup<'_> {
             inner,
         };
         let (events, again) = (stream(events), stream(again));
-        Ok(Streams {
+        let streams = Streams {
             durability_warnings: durability::warnings(
                 &connection.client.server_info(),
                 &events.info().config,
@@ -137,7 +138,11 @@ impl Setup<'_> {
             names: self.names.clone(),
             connection: connection.clone(),
             events: Events::new(events),
-        })
+        };
+        if again_is_new && has_events {
+            streams.make_references().await?;
+        }
+        Ok(streams)
     }
 
     fn events(&self) -> Config {
@@ -194,11 +199,11 @@ impl Setup<'_> {
     }
 
     /// Opens a stream, creates it where it is missing, and refuses one that is something else.
-    /// Nothing that exists is changed.
-    async fn stream(&self, wanted: Config) -> Result<JsStream, Failure> {
+    /// Nothing that exists is changed. Gives whether it was created.
+    async fn stream(&self, wanted: Config) -> Result<(JsStream, bool), Failure> {
         let name = &wanted.name;
-        let stream = match self.connection.context.get_stream(name).await {
-            Ok(stream) => stream,
+        let (stream, is_new) = match self.connection.context.get_stream(name).await {
+            Ok(stream) => (stream, false),
             Err(error) if error_code(&error) == Some(ErrorCode::STREAM_NOT_FOUND) => {
                 self.create(&wanted).await?
             }
@@ -219,10 +224,10 @@ impl Setup<'_> {
                 self.address
             )));
         }
-        Ok(stream)
+        Ok((stream, is_new))
     }
 
-    async fn create(&self, wanted: &Config) -> Result<JsStream, Failure> {
+    async fn create(&self, wanted: &Config) -> Result<(JsStream, bool), Failure> {
         let (context, name) = (&self.connection.context, &wanted.name);
         if self.if_missing == IfMissing::Refuse {
             let what = format!("there is no stream {name}, which a receiver creates");
@@ -235,7 +240,7 @@ impl Setup<'_> {
                     replicas = wanted.num_replicas,
                     "stream created"
                 );
-                return Ok(stream);
+                return Ok((stream, true));
             }
             Err(error) => error,
         };
@@ -247,12 +252,13 @@ impl Setup<'_> {
             // Another process has just created it.
             Some(ErrorCode::STREAM_NAME_EXIST) => {
                 let found = context.get_stream(name).await;
-                found.map_err(|error| self.not_opened(error))
+                let found = found.map_err(|error| self.not_opened(error))?;
+                Ok((found, false))
             }
             Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
                 // A server also answers this for the same stream, while another process creates it.
                 if let Ok(found) = context.get_stream(name).await {
-                    return Ok(found);
+                    return Ok((found, false));
                 }
                 let message = format!(
                     "another stream of this account has the subjects {}.… already: this inbox needs \

@@ -10,6 +10,8 @@ use super::queue::Queue;
 use super::records::Records;
 use super::references::References;
 use super::subject::Names;
+use crate::error::InboxError;
+use crate::record::State;
 
 /// The connection, the streams and the queues of one inbox.
 #[derive(Debug)]
@@ -33,6 +35,27 @@ impl Streams {
     /// written to disk.
     pub(super) fn may_be_forgotten(&self, stored_at: SystemTime) -> bool {
         stored_at < self.queue.created_at() || stored_at < self.connection.connected_at()
+    }
+
+    /// Makes the references that unfinished deliveries wait for, after their stream was lost.
+    pub(super) async fn make_references(&self) -> Result<(), InboxError> {
+        let mut waiting = Vec::new();
+        let reading = self.records.for_each(|sequence, record| {
+            let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
+            if record.generation > 0 && !is_finished {
+                waiting.push((sequence, record.generation));
+            }
+        });
+        reading.await?;
+        tracing::warn!(
+            stream = self.names.again(),
+            references = waiting.len(),
+            "the stream was missing; what it led to is looked up in the records"
+        );
+        for (sequence, generation) in waiting {
+            self.references.add_if_missing(sequence, generation).await?;
+        }
+        Ok(())
     }
 
     /// After how long without an acknowledgement the servers deliver something again.

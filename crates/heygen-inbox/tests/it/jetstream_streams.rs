@@ -422,3 +422,35 @@ async fn an_event_does_not_inherit_the_record_of_another() {
         assert_eq!(stored.summary.state, State::Acknowledged);
     }
 }
+
+/// How a delivery goes on that waits for its second attempt while a stream is deleted.
+async fn check_lost(stream: &str, attempt: u32) {
+    let server = fast_server();
+    let before = open(&server.url(), options()).await;
+    let id = append_new(&before, 0, &body("a")).await;
+    let claimed = claim_soon(&before, 10).await;
+    before
+        .complete(end(&claimed, AttemptOutcome::Retry))
+        .await
+        .unwrap();
+    drop(before);
+    let streams = Streams::on(&server.url()).await;
+    streams.context.delete_stream(stream).await.unwrap();
+
+    let after = open(&server.url(), options()).await;
+    for attempt in [attempt, attempt + 1] {
+        let claimed = claim_soon(&after, 20).await;
+        assert_eq!((claimed.id, claimed.attempt), (id, attempt), "{stream}");
+        let result = match attempt {
+            1 | 2 => AttemptOutcome::Retry,
+            _ => AttemptOutcome::Acknowledged,
+        };
+        after.complete(end(&claimed, result)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lost_stream_of_references_or_records_ends_no_retries() {
+    check_lost("HEYGEN_AGAIN", 2).await;
+    check_lost("HEYGEN_RECORDS", 1).await;
+}
