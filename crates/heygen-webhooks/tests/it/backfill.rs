@@ -49,12 +49,15 @@ impl World {
         self.workdir.run_with(arguments, b"", &self.environment())
     }
 
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        self.run(arguments).ok().json()
+    }
+
     /// What a run to the end counted.
     #[track_caller]
     fn backfill(&self, arguments: &[&str]) -> Value {
-        self.run(&[&["backfill", "--json"], arguments].concat())
-            .ok()
-            .json()
+        self.json(&[&["backfill", "--json"], arguments].concat())
     }
 
     /// A server to which HeyGen sends from now on.
@@ -86,9 +89,7 @@ impl World {
     fn kept(&self) -> BTreeMap<String, usize> {
         let list = self
             .workdir
-            .run(&["inbox", "list", "--json", "--limit", "0"])
-            .ok()
-            .json();
+            .json(&["inbox", "list", "--json", "--limit", "0"]);
         count(list.as_array().expect("an array").iter())
     }
 
@@ -207,12 +208,7 @@ async fn next_serve_dispatches_backfilled_events() {
     let world = World::new().await;
     world.send(0..5).await;
     let told = world.run(&["backfill"]).ok();
-    assert!(
-        told.stdout
-            .contains("new               5  a running `serve` dispatches them"),
-        "{}",
-        told.stdout
-    );
+    told.prints("new               5  a running `serve` dispatches them");
     assert_eq!(told.stderr, "", "no progress where there is no terminal");
     let endpoint = world.endpoint().await;
     let serve = world.serve(&endpoint);
@@ -329,11 +325,7 @@ async fn backfill_reports_heygens_error_and_the_progress() {
     world.fault([Fault::refuse(401)]);
     let refused = world.run(&["backfill"]);
     assert_eq!((refused.status, refused.stdout.as_str()), (1, ""));
-    assert!(
-        refused.stderr.contains("check HEYGEN_API_KEY"),
-        "{}",
-        refused.stderr
-    );
+    refused.says("check HEYGEN_API_KEY");
     let keyless = world
         .workdir
         .run_with(&["backfill", "--inbox", "none.db"], b"", &[]);
@@ -368,10 +360,5 @@ async fn a_part_of_the_log_can_be_chosen() {
     );
     assert_eq!(world.backfill(&["--since", "1h"]), counts(4, 1, 1));
     let unknown = world.run(&["backfill", "--event-type", "video.failed"]);
-    assert_eq!(unknown.status, 1);
-    assert!(
-        unknown.stderr.contains("with `event-types`"),
-        "{}",
-        unknown.stderr
-    );
+    unknown.fails(1, "with `event-types`");
 }

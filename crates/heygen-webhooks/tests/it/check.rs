@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use crate::identity::Identity;
-use crate::start::told;
 use crate::support::{Ended, Workdir, with_free_ports};
 
 fn check(workdir: &Workdir, arguments: &[&str]) -> Ended {
@@ -54,11 +53,7 @@ fn check_reports_a_valid_start_and_leaves_no_files() {
         "inbox          ./heygen-inbox.db would be created",
         "`serve` can start with this",
     ] {
-        assert!(
-            ended.stdout.contains(expected),
-            "{expected:?}: {}",
-            ended.stdout
-        );
+        ended.prints(expected);
     }
     assert!(
         !ended.stderr.contains("admin listener serves"),
@@ -85,11 +80,7 @@ fn check_reports_a_valid_start_and_leaves_no_files() {
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
     let ended = check(&workdir, &[]).ok();
-    assert!(
-        ended.stdout.contains("heygen-inbox.db can be opened"),
-        "{}",
-        ended.stdout
-    );
+    ended.prints("heygen-inbox.db can be opened");
 }
 
 #[test]
@@ -106,9 +97,16 @@ fn check_fails_for_what_would_fail_the_start() {
     let identity = Identity::new();
     workdir.file("chain.pem", &identity.certificate);
     workdir.file("other.pem", &Identity::new().key);
-    let cases: [(&[&str], i32, &str); 13] = [
+    let cases: [(&[&str], i32, &str); 18] = [
         (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
+        (&["--config", "none.toml"], 1, "none.toml"),
         (&["--secret-file", "none"], 1, "--secret-file"),
+        (
+            &["--secret-file", "none"],
+            1,
+            "cannot read secret file none",
+        ),
+        (&["--secret-file", "empty"], 1, "is empty"),
         (&["--callback-token-file", "empty"], 2, "is empty"),
         (
             &["--tls-cert", "chain.pem", "--tls-key", "none"],
@@ -135,10 +133,20 @@ fn check_fails_for_what_would_fail_the_start() {
             "no API key",
         ),
         (&["--path", "x"], 2, "must begin with `/`"),
+        (&["--path", "/hooks?of=heygen"], 2, "no `?`"),
+        (&["--path", "/café"], 2, "/caf%C3%A9"),
         (&["--log", "=:"], 2, "is not a log filter"),
     ];
     for (arguments, status, message) in cases {
-        told(&check(&workdir, arguments), status, message);
+        check(&workdir, arguments).fails(status, message);
+    }
+    for option in [
+        "--max-body-bytes",
+        "--max-connections",
+        "--header-timeout",
+        "--body-timeout",
+    ] {
+        check(&workdir, &[option, "0"]).fails(2, "would reject every delivery");
     }
     for option in ["--listen", "--admin"] {
         let other = if option == "--listen" {
@@ -147,6 +155,6 @@ fn check_fails_for_what_would_fail_the_start() {
             "--listen"
         };
         let serve = ["serve", "--check", option, &taken, other, "127.0.0.1:0"];
-        told(&workdir.run(&serve), 1, option);
+        workdir.run(&serve).fails(1, option);
     }
 }

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use heygen_events::EventType;
 
 use crate::inbox::history::{delivery, import};
-use crate::start::told;
 use crate::support::{Ended, Workdir};
 
 /// Prints what bash offers for the last of its arguments.
@@ -215,7 +214,7 @@ fn variable_that_names_no_shell_is_an_error() {
         b"",
         &[("HEYGEN_WEBHOOKS_COMPLETE", "basic")],
     );
-    told(&ended, 2, "HEYGEN_WEBHOOKS_COMPLETE: `basic` is no shell");
+    ended.fails(2, "HEYGEN_WEBHOOKS_COMPLETE: `basic` is no shell");
 }
 
 #[test]

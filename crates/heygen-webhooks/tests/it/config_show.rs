@@ -26,146 +26,65 @@ fn every_setting_says_where_it_comes_from() {
         "heygen-webhooks.toml",
         "path = \"/file\"\nmax-body-bytes = 10\nkeep = \"30d\"\njson = true\nordered = true\n",
     );
-    #[track_caller]
-    fn check(
-        workdir: &Workdir,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-        name: &str,
-        expected: (Value, &str, Value),
-    ) {
-        let found = setting(workdir, arguments, environment, name);
-        let (value, source, at) = expected;
-        assert_eq!(found["value"], value, "{found}");
-        assert_eq!(found["source"], source, "{found}");
-        assert_eq!(found["origin"], at, "{found}");
-    }
     let variable = [
         ("HEYGEN_WEBHOOKS_PATH", "/variable"),
         ("HEYGEN_WEBHOOKS_INBOX", "variable.db"),
         ("HEYGEN_WEBHOOKS_REQUIRE_SYNC", "yes"),
         ("HEYGEN_WEBHOOKS_SECRET_FILE", "a,b"),
     ];
-    let file = json!("heygen-webhooks.toml");
-    check(
-        &workdir,
-        &[],
-        &[],
-        "path",
-        (json!("/file"), "file", file.clone()),
-    );
-    check(
-        &workdir,
-        &[],
-        &variable,
-        "path",
-        (json!("/variable"), "variable", json!(variable[0].0)),
-    );
-    check(
-        &workdir,
-        &["--path", "/flag"],
-        &variable,
-        "path",
-        (json!("/flag"), "flag", json!("--path")),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "listen",
-        (json!("127.0.0.1:8080"), "default", Value::Null),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "max-body-bytes",
-        (json!(10), "file", file.clone()),
-    );
-    check(
-        &workdir,
-        &["--max-body-bytes", "20"],
-        &[],
-        "max-body-bytes",
-        (json!(20), "flag", json!("--max-body-bytes")),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "keep",
-        (json!("30d"), "file", file.clone()),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "keep-bytes",
-        (Value::Null, "default", Value::Null),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "ordered",
-        (json!(true), "file", file.clone()),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "json",
-        (json!(true), "file", file.clone()),
-    );
-    check(
-        &workdir,
-        &[],
-        &variable,
-        "require-sync",
-        (json!(true), "variable", json!(variable[2].0)),
-    );
-    check(
-        &workdir,
-        &[],
-        &variable,
-        "secret-file",
-        (json!(["a", "b"]), "variable", json!(variable[3].0)),
-    );
-    check(
-        &workdir,
-        &[],
-        &[],
-        "inbox",
-        (json!("./heygen-inbox.db"), "default", Value::Null),
-    );
-    check(
-        &workdir,
-        &[],
-        &variable,
-        "inbox",
-        (json!("variable.db"), "variable", json!(variable[1].0)),
-    );
-    check(
-        &workdir,
-        &["--inbox", "x.db"],
-        &variable,
-        "inbox",
-        (json!("x.db"), "flag", json!("--inbox")),
-    );
-    check(
-        &workdir,
-        &["--sandbox"],
-        &variable,
-        "inbox",
-        (json!("./heygen-sandbox.db"), "default", Value::Null),
-    );
-    check(
-        &workdir,
-        &["--sandbox"],
-        &[],
-        "sandbox",
-        (json!(true), "flag", json!("--sandbox")),
-    );
+    // Name, value, source and origin.
+    let cases: [(&[&str], &[(&str, &str)], &[&str]); 4] = [
+        (
+            &[],
+            &[],
+            &[
+                r#"["path", "/file", "file", "heygen-webhooks.toml"]"#,
+                r#"["listen", "127.0.0.1:8080", "default", null]"#,
+                r#"["max-body-bytes", 10, "file", "heygen-webhooks.toml"]"#,
+                r#"["keep", "30d", "file", "heygen-webhooks.toml"]"#,
+                r#"["keep-bytes", null, "default", null]"#,
+                r#"["ordered", true, "file", "heygen-webhooks.toml"]"#,
+                r#"["json", true, "file", "heygen-webhooks.toml"]"#,
+                r#"["inbox", "./heygen-inbox.db", "default", null]"#,
+            ],
+        ),
+        (
+            &[],
+            &variable,
+            &[
+                r#"["path", "/variable", "variable", "HEYGEN_WEBHOOKS_PATH"]"#,
+                r#"["inbox", "variable.db", "variable", "HEYGEN_WEBHOOKS_INBOX"]"#,
+                r#"["require-sync", true, "variable", "HEYGEN_WEBHOOKS_REQUIRE_SYNC"]"#,
+                r#"["secret-file", ["a", "b"], "variable", "HEYGEN_WEBHOOKS_SECRET_FILE"]"#,
+            ],
+        ),
+        (
+            &["--path", "/flag", "--inbox", "x.db", "--max-body-bytes=20"],
+            &variable,
+            &[
+                r#"["path", "/flag", "flag", "--path"]"#,
+                r#"["inbox", "x.db", "flag", "--inbox"]"#,
+                r#"["max-body-bytes", 20, "flag", "--max-body-bytes"]"#,
+            ],
+        ),
+        (
+            &["--sandbox"],
+            &variable,
+            &[
+                r#"["inbox", "./heygen-sandbox.db", "default", null]"#,
+                r#"["sandbox", true, "flag", "--sandbox"]"#,
+            ],
+        ),
+    ];
+    for (arguments, environment, expected) in cases {
+        for expected in expected {
+            let expected: Value = serde_json::from_str(expected).expect("JSON");
+            let name = expected[0].as_str().expect("a name");
+            let found = setting(&workdir, arguments, environment, name);
+            let found = json!([name, found["value"], found["source"], found["origin"]]);
+            assert_eq!(found, expected, "{arguments:?}");
+        }
+    }
 
     let text = workdir
         .run_with(&["config", "show"], b"", &variable)
@@ -236,10 +155,5 @@ fn unreadable_secret_file_is_reported() {
     let workdir = Workdir::new();
     workdir.file("typo.toml", "lisen = \"x\"\n");
     let ended = workdir.run_with(&["config", "show", "--config", "typo.toml"], b"", &[]);
-    assert_eq!(ended.status, 2);
-    assert!(
-        ended.stderr.contains("did you mean `listen`?"),
-        "{}",
-        ended.stderr
-    );
+    ended.fails(2, "did you mean `listen`?");
 }

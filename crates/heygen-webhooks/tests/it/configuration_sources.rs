@@ -1,10 +1,9 @@
 //! The configuration file holds for every command; environment and flags override it.
 
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 
-use crate::support::{SECRET, Workdir};
+use crate::support::{SECRET, Workdir, sandbox};
 use crate::tunnel::Tunnel;
 
 #[test]
@@ -62,8 +61,7 @@ fn files_of_secrets_are_the_same_for_every_command() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_whole_registration_stands_in_the_file() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
-    let heygen = Sandbox::builder().api_key("key").start().await;
-    let heygen = heygen.expect("a sandbox");
+    let heygen = sandbox("key").await;
     workdir.file("key", "key\n");
     workdir.file(
         "heygen-webhooks.toml",
@@ -101,4 +99,34 @@ async fn a_whole_registration_stands_in_the_file() {
         "nobody answers there: {}",
         refused.stdout
     );
+}
+
+#[test]
+fn the_nearest_setting_wins() {
+    let workdir = Workdir::new();
+    workdir.file(
+        "heygen-webhooks.toml",
+        "path = \"/from-file\"\ninbox = \"from-file.db\"\nmax-body-bytes = 10\n",
+    );
+    let file = workdir.serve(&[]);
+    assert!(file.url.ends_with("/from-file"), "{}", file.url);
+    assert!(workdir.path().join("from-file.db").exists());
+    let refused = file.trigger(&workdir, &["avatar_video.fail", "--json"]);
+    assert_eq!(refused.json()["status"], 413);
+    drop(file);
+
+    let environment = [
+        ("HEYGEN_WEBHOOKS_PATH", "/from-environment"),
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+    ];
+    let from_environment = workdir.serve_with(&[], &environment);
+    assert!(
+        from_environment.url.ends_with("/from-environment"),
+        "{}",
+        from_environment.url
+    );
+    drop(from_environment);
+
+    let flag = workdir.serve_with(&["--path", "/from-flag"], &environment);
+    assert!(flag.url.ends_with("/from-flag"), "{}", flag.url);
 }

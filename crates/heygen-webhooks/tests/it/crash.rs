@@ -80,7 +80,7 @@ fn dispatch_the_rest(
     let pending = [
         "inbox", "list", "--json", "--limit", "0", "--state", "pending",
     ];
-    eventually(|| workdir.run(&pending).ok().json() == serde_json::json!([]));
+    eventually(|| workdir.json(&pending) == serde_json::json!([]));
     serve.signal("TERM");
     let (status, ..) = serve.wait();
     assert_eq!(status, 0);
@@ -130,10 +130,7 @@ async fn load_then_kill(
 }
 
 fn count_by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
-    let list = workdir
-        .run(&["inbox", "list", "--json", "--limit", "0"])
-        .ok()
-        .json();
+    let list = workdir.json(&["inbox", "list", "--json", "--limit", "0"]);
     let mut counts = BTreeMap::new();
     for line in list.as_array().expect("an array") {
         let subject = line["subject_id"].as_str().expect("a subject").to_owned();

@@ -7,7 +7,7 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::support::{SECRET, Serve, Workdir};
+use crate::support::{SECRET, Serve, Workdir, words};
 use crate::{endpoint, promises};
 
 /// Status and text of a page.
@@ -181,8 +181,7 @@ fn sandbox_command_has_its_page_alone() {
     drop(sandbox.stdin.take());
     assert!(sandbox.wait().expect("it ends").success());
     let exposed = workdir.run(&["sandbox", "--dashboard", "0.0.0.0:0"]);
-    assert_eq!(exposed.status, 2, "{}", exposed.stderr);
-    assert!(exposed.stderr.contains("ssh -L"), "{}", exposed.stderr);
+    exposed.fails(2, "ssh -L");
 }
 
 #[test]
@@ -218,27 +217,13 @@ fn address_that_others_reach_needs_a_token() {
     let answer = promises::ask(&metrics, "GET", &[("Authorization", &bearer)], b"");
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("heygen_webhooks_"), "{}", answer.body);
-    let refused = workdir.run(&[
-        "serve",
-        "--admin-protect-metrics",
-        "--listen",
-        "127.0.0.1:0",
-    ]);
+    let refused = workdir.run(&words("serve --admin-protect-metrics --listen 127.0.0.1:0"));
     assert_eq!(refused.status, 2, "{}", refused.stderr);
     workdir.file("token", "short");
-    let refused = workdir.run(&[
-        "serve",
-        "--admin-token-file",
-        "token",
-        "--listen",
-        "127.0.0.1:0",
-    ]);
-    assert_eq!(refused.status, 2);
-    assert!(
-        refused.stderr.contains("at least 22 characters"),
-        "{}",
-        refused.stderr
-    );
+    let refused = workdir.run(&words(
+        "serve --admin-token-file token --listen 127.0.0.1:0",
+    ));
+    refused.fails(2, "at least 22 characters");
     let refused = workdir.run(&["dashboard", "--admin", "0.0.0.0:0"]);
     assert_ne!(refused.status, 0);
 }
@@ -258,9 +243,5 @@ fn unix_socket_needs_a_token() {
     serve.kill();
     let refused = workdir.run(&["dashboard", "--admin", "unix:admin.sock"]);
     assert_ne!(refused.status, 0);
-    assert!(
-        refused.stderr.contains("--admin-token-file"),
-        "{}",
-        refused.stderr
-    );
+    refused.says("--admin-token-file");
 }

@@ -89,7 +89,7 @@ fn import(workdir: &Workdir, options: &[&str], lines: &str) -> Value {
 }
 
 fn list(workdir: &Workdir) -> Vec<Value> {
-    let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
+    let list = workdir.json(&["inbox", "list", "--json"]);
     list.as_array().expect("an array").clone()
 }
 
@@ -120,7 +120,7 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
     assert_eq!(post(&serve.url, VIDEO.as_bytes())["status"], "duplicate");
     assert_eq!(list(&workdir)[0]["id"], signed["id"]);
     assert_eq!(list(&workdir)[0]["source"], "webhook");
-    let stats = workdir.run(&["inbox", "stats", "--json"]).ok().json();
+    let stats = workdir.json(&["inbox", "stats", "--json"]);
     assert_eq!(
         stats["sources"],
         json!({"webhook": 1, "callback": 0, "backfill": 0, "import": 3})
@@ -187,7 +187,7 @@ fn a_record_and_its_post_are_shown_as_one() {
     }
     let show = |id: &Value| {
         let id = id.as_str().expect("an id");
-        let shown = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
+        let shown = workdir.json(&["inbox", "show", id, "--json"]);
         (shown, workdir.run(&["inbox", "show", id]).ok().stdout)
     };
     let (shown, people) = show(&id);

@@ -5,17 +5,13 @@ use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::endpoint;
-use crate::support::{SECRET, Serve, Workdir};
+use crate::support::{SECRET, Serve, Workdir, sandbox};
 
 const KEY: &str = "key-of-the-tests";
 
 /// HeyGen, with an endpoint somewhere that takes everything, so that its log fills.
 async fn heygen() -> Sandbox {
-    let heygen = Sandbox::builder()
-        .api_key(KEY)
-        .start()
-        .await
-        .expect("a sandbox");
+    let heygen = sandbox(KEY).await;
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
     heygen
@@ -60,12 +56,9 @@ async fn dev_forwards_new_events_as_serve_would() {
         send(&heygen, video_id).await;
         assert_eq!(subject(&application.line()), video_id);
     }
-    let taken = behind
-        .run(&["inbox", "list", "--json", "--limit", "1"])
-        .ok()
-        .json();
+    let taken = behind.json(&["inbox", "list", "--json", "--limit", "1"]);
     let id = taken[0]["id"].as_str().expect("an id").to_owned();
-    let shown = behind.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let shown = behind.json(&["inbox", "show", &id, "--json"]);
     let headers = shown["headers"].to_string();
     assert!(
         headers.contains(r#"["heygen-webhooks-authenticity","log"]"#),
@@ -75,10 +68,7 @@ async fn dev_forwards_new_events_as_serve_would() {
     dev.signal("TERM");
     let (status, ..) = dev.wait();
     assert_eq!(status, 0);
-    let kept = workdir
-        .run(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"])
-        .ok()
-        .json();
+    let kept = workdir.json(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"]);
     let states: Vec<_> = kept
         .as_array()
         .expect("an array")
@@ -111,8 +101,7 @@ async fn it_says_what_it_needs() {
     let [key, base_url, secret] = environment(&heygen);
     let check = |environment: &[(&str, &str)], arguments: &[&str], expected: &str| {
         let ended = workdir.run_with(&[&["dev"], arguments].concat(), b"", environment);
-        assert_eq!(ended.status, 2, "{}", ended.stderr);
-        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        ended.fails(2, expected);
     };
     check(
         &[key, base_url],
@@ -145,14 +134,13 @@ async fn serve_backfills_missed_events() {
             &["avatar_video.success", "--set", "video_id=other"],
         )
         .ok();
-    assert!(again.stdout.contains("accepted"), "{}", again.stdout);
+    again.prints("accepted");
     serve.signal("TERM");
     let (status, ..) = serve.wait();
     assert_eq!(status, 0);
 
     let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", "--backfill"]);
-    assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("HEYGEN_API_KEY"), "{}", ended.stderr);
+    ended.fails(2, "HEYGEN_API_KEY");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,12 +153,7 @@ async fn a_wrong_key_ends_it() {
         b"",
         &[("HEYGEN_API_KEY", "bad"), base_url, secret],
     );
-    assert_eq!(ended.status, 1, "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("check HEYGEN_API_KEY"),
-        "{}",
-        ended.stderr
-    );
+    ended.fails(1, "check HEYGEN_API_KEY");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,7 @@
 //! Destinations beside each other, live deliveries beside a replay, pauses, how long a delivery is tried, and what programs leave
 //! behind.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -10,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::endpoint;
 use crate::inbox::history::{delivery, import};
-use crate::support::{SECRET, Workdir};
+use crate::promises::{newest_once, results};
+use crate::support::{SECRET, Workdir, eventually};
 
 /// An application that answers each request with what it is told to, and remembers the bodies in their order. It ends with the test.
 struct Application {
@@ -21,15 +22,15 @@ struct Application {
 
 impl Application {
     fn start(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
         let bodies = Arc::<Mutex<Vec<String>>>::default();
-        let (kept, answer) = (Arc::clone(&bodies), Arc::new(answer));
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                thread::spawn(move || serve(stream, &kept, &*answer));
-            }
+        let kept = Arc::clone(&bodies);
+        let url = endpoint::answering(move |request| {
+            let number = {
+                let mut kept = kept.lock().expect("no panic");
+                kept.push(String::from_utf8_lossy(&request.body).into_owned());
+                kept.len() - 1
+            };
+            answer(number)
         });
         Self { url, bodies }
     }
@@ -39,67 +40,8 @@ impl Application {
     }
 }
 
-/// One request after the other, until the connection is closed.
-fn serve(mut stream: TcpStream, kept: &Mutex<Vec<String>>, answer: &dyn Fn(usize) -> String) {
-    let mut unread = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let text = String::from_utf8_lossy(&unread).into_owned();
-        let whole = text.split_once("\r\n\r\n").and_then(|(head, body)| {
-            let head = head.to_lowercase();
-            let length = head.split("content-length: ").nth(1)?;
-            let length: usize = length.split("\r\n").next()?.parse().ok()?;
-            (body.len() >= length).then(|| body[..length].to_owned())
-        });
-        if let Some(body) = whole {
-            unread.clear();
-            let number = {
-                let mut kept = kept.lock().expect("no panic");
-                kept.push(body);
-                kept.len() - 1
-            };
-            if stream.write_all(answer(number).as_bytes()).is_err() {
-                return;
-            }
-        }
-        match stream.read(&mut buffer) {
-            Ok(count @ 1..) => unread.extend_from_slice(&buffer[..count]),
-            Ok(0) | Err(_) => return,
-        }
-    }
-}
-
 fn answer(status: &str, headers: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n{headers}\r\n")
-}
-
-/// Looks again and again until there is something.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(Instant::now() < until, "never: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// The newest delivery, once it is in this state.
-fn newest_once(workdir: &Workdir, state: &str) -> Value {
-    eventually(state, || {
-        let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
-        let newest = list.get(0)?;
-        let id = newest["id"].as_str().expect("an id");
-        let is_so = newest["state"] == state;
-        is_so.then(|| workdir.run(&["inbox", "show", id, "--json"]).ok().json())
-    })
-}
-
-fn results(delivery: &Value) -> Vec<&str> {
-    let attempts = delivery["attempt_list"].as_array().expect("attempts");
-    let results = attempts.iter().map(|attempt| attempt["result"].as_str());
-    results.map(|result| result.expect("a word")).collect()
+    format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n{headers}\r\n")
 }
 
 #[test]
@@ -142,17 +84,17 @@ fn live_delivery_does_not_wait_for_a_replay() {
     import(&workdir, &lines);
     let serve = workdir.serve(&["--forward", &application.url]);
     let replay = ["inbox", "replay", "--all", "--yes", "--json"];
-    assert_eq!(workdir.run(&replay).ok().json()["replayed"], REPLAYED);
-    eventually("a replay that goes on", || {
-        (application.bodies().len() > 20).then_some(())
-    });
+    assert_eq!(workdir.json(&replay)["replayed"], REPLAYED);
+    eventually(|| application.bodies().len() > 20);
     let before = application.bodies().len();
     let live = ["avatar_video.success", "--set", "video_id=live"];
     serve.trigger(&workdir, &live).ok();
-    let at = eventually("the live one", || {
+    let at = || {
         let bodies = application.bodies();
         bodies.iter().position(|body| body.contains("live"))
-    });
+    };
+    eventually(|| at().is_some());
+    let at = at().expect("it came");
     assert!(at < REPLAYED - 1, "all of the replay went first");
     assert!(
         at - before < REPLAYED / 2,
@@ -220,10 +162,7 @@ fn retry_max_elapsed_is_read_from_flag_variable_and_file() {
         assert!(text.contains("state           dead_lettered 20"), "{text}");
         let text = workdir.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead_lettered 20"), "{text}");
-        let told = workdir
-            .run(&["inbox", "attempts", id, "--json"])
-            .ok()
-            .json();
+        let told = workdir.json(&["inbox", "attempts", id, "--json"]);
         assert_eq!(told["dead_lettered_at"], dead["dead_lettered_at"]);
         assert!(dead["dead_lettered_at"].is_string());
     }
@@ -240,7 +179,7 @@ fn crashes_use_up_no_attempts() {
     let workdir = Workdir::new();
     for _ in 0..3 {
         let serve = workdir.serve(&["--exec", "sleep", "600"]);
-        if workdir.run(&["inbox", "list", "--json"]).ok().json() == serde_json::json!([]) {
+        if workdir.json(&["inbox", "list", "--json"]) == serde_json::json!([]) {
             serve.trigger(&workdir, &["avatar_video.success"]).ok();
         }
         newest_once(&workdir, "claimed");
@@ -314,14 +253,13 @@ fn process_1_leaves_no_zombies_and_passes_signals_on() {
             .trigger(&workdir, &["avatar_video.success", "--set", &video])
             .ok();
     }
-    eventually("six orphans that have ended", || {
-        let lines = std::fs::read_to_string(workdir.path().join("orphans")).ok()?;
-        (lines.lines().count() == 6).then_some(())
-    });
-    eventually("no zombies", || {
+    let orphans = || std::fs::read_to_string(workdir.path().join("orphans"));
+    eventually(|| orphans().is_ok_and(|lines| lines.lines().count() == 6));
+    // No zombies.
+    eventually(|| {
         let of_1 = children(process_1);
         let of_server = of_1.iter().flat_map(|(id, _)| children(*id)).count();
-        (of_1.len() == 1 && of_1[0].1 != 'Z' && of_server == 0).then_some(())
+        of_1.len() == 1 && of_1[0].1 != 'Z' && of_server == 0
     });
     let status = Command::new("kill")
         .args(["-TERM", &process_1.to_string()])

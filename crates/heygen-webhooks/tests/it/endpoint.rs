@@ -17,6 +17,16 @@ pub(crate) struct Request {
 
 /// Answers every request on a free port with the status that `answer` says, until the tests end.
 pub(crate) fn start(answer: impl Fn(&Request) -> u16 + Send + Sync + 'static) -> String {
+    answering(move |request| {
+        let status = answer(request);
+        format!(
+            "HTTP/1.1 {status} <Answer>\r\nContent-Length: 8\r\nLocation: /elsewhere\r\nConnection: close\r\n\r\n<\x1b[31m&\""
+        )
+    })
+}
+
+/// As [`start`], with the whole answer.
+pub(crate) fn answering(answer: impl Fn(&Request) -> String + Send + Sync + 'static) -> String {
     let answer = Arc::new(answer);
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     let url = format!(
@@ -51,17 +61,11 @@ pub(crate) fn naive(request: &Request) -> u16 {
     }
 }
 
-fn serve(stream: &TcpStream, answer: &dyn Fn(&Request) -> u16) {
-    let Some(request) = read(stream) else {
-        return;
-    };
-    let status = answer(&request);
-    let head = format!(
-        "HTTP/1.1 {status} <Answer>\r\nContent-Length: 8\r\nLocation: /elsewhere\r\nConnection: close\r\n\r\n<\x1b[31m&\""
-    );
-    let mut stream = stream;
-    // Whoever asked may have gone.
-    let _ = stream.write_all(head.as_bytes());
+fn serve(mut stream: &TcpStream, answer: &dyn Fn(&Request) -> String) {
+    if let Some(request) = read(stream) {
+        // Whoever asked may have gone.
+        let _ = stream.write_all(answer(&request).as_bytes());
+    }
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {

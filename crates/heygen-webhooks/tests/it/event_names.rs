@@ -1,10 +1,9 @@
 //! Names of events with `*`, everywhere, and a hint where one was mistyped.
 
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 
 use crate::endpoint;
-use crate::support::Workdir;
+use crate::support::{Workdir, sandbox};
 
 const HINT: &str = "did you mean avatar_video.success?";
 
@@ -21,7 +20,7 @@ fn deliveries_are_chosen_by_pattern() {
     }
     crate::support::eventually(|| {
         let done = ["inbox", "list", "--json", "--state", "acknowledged"];
-        workdir.run(&done).ok().json().as_array().map(Vec::len) == Some(3)
+        workdir.json(&done).as_array().map(Vec::len) == Some(3)
     });
     let count = |pattern: &str| {
         let list = ["inbox", "list", "--json", "--event-type", pattern];
@@ -37,7 +36,7 @@ fn deliveries_are_chosen_by_pattern() {
     let export = ["inbox", "export", "--event-type", "avatar_video.*"];
     assert_eq!(workdir.run(&export).ok().stdout.lines().count(), 2);
     let replay = ["inbox", "replay", "--event-type", "*.fail", "--json"];
-    assert_eq!(workdir.run(&replay).ok().json()["replayed"], 1);
+    assert_eq!(workdir.json(&replay)["replayed"], 1);
     let tail = workdir.command(&["inbox", "tail", "--event-type", "avatar_video.*"]);
     let tail = workdir.begin(tail, &[]);
     assert!(tail.line().contains("avatar_video.success"));
@@ -60,11 +59,11 @@ fn mistyped_event_name_is_reported() {
     ] {
         let ended = workdir.run(command);
         assert_eq!(ended.status, 0, "{}", ended.stderr);
-        assert!(ended.stderr.contains(HINT), "{command:?}: {}", ended.stderr);
+        ended.says(HINT);
     }
     let far = ["inbox", "list", "--event-type", "podcast.success"];
     let far = workdir.run(&far).ok();
-    assert!(far.stderr.contains("`schema --list`"), "{}", far.stderr);
+    far.says("`schema --list`");
     let trigger = [
         "trigger",
         "avatar_video.sucess",
@@ -72,19 +71,18 @@ fn mistyped_event_name_is_reported() {
         "http://127.0.0.1:1/",
     ];
     let ended = workdir.run(&trigger);
-    assert!(ended.stderr.contains(HINT), "{}", ended.stderr);
+    ended.says(HINT);
     let new = ["trigger", "something.new", "--to", "http://127.0.0.1:1/"];
     let new = workdir.run(&new).stderr;
     assert!(!new.contains("warning"), "{new}");
     let schema = workdir.run(&["schema", "avatar_video.sucess"]);
-    assert!(schema.stderr.contains(HINT), "{}", schema.stderr);
+    schema.says(HINT);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heygens_log_is_chosen_from_by_pattern() {
     let workdir = Workdir::new();
-    let heygen = Sandbox::builder().api_key("key").start().await;
-    let heygen = heygen.expect("a sandbox");
+    let heygen = sandbox("key").await;
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
     for name in [
@@ -139,6 +137,5 @@ async fn heygens_log_is_chosen_from_by_pattern() {
         "avatar_vido.*",
     ];
     let ended = workdir.run_with(&misspelt, b"", &environment);
-    assert_eq!(ended.status, 2, "{}", ended.stderr);
-    assert!(ended.stderr.contains(HINT), "{}", ended.stderr);
+    ended.fails(2, HINT);
 }

@@ -1,31 +1,12 @@
 //! Handlers of `serve`: forward, programs, retries, dead letters, and restarts after a crash.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Serve, Workdir};
-
-/// A program in the place's folder.
-fn script(workdir: &Workdir, name: &str, text: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = workdir.file(name, format!("#!/bin/sh\n{text}\n"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("an executable file");
-    path
-}
-
-fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve {
-    let program = script(workdir, "handle", text);
-    let program = program.to_str().expect("a path");
-    workdir.serve(&[options, &["--exec", program]].concat())
-}
-
-fn list(workdir: &Workdir) -> Vec<Value> {
-    let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
-    list.as_array().expect("an array").clone()
-}
+use crate::promises::{are_all, get, list, newest_once, results, script, serve_with_program};
+use crate::support::{Workdir, eventually};
 
 /// What the application verifies with.
 fn forward_secret(workdir: &Workdir, arguments: &[&str]) -> String {
@@ -35,28 +16,6 @@ fn forward_secret(workdir: &Workdir, arguments: &[&str]) -> String {
     let secret = ended.stdout.strip_suffix('\n').expect("a line").to_owned();
     assert!(secret.starts_with("whsec_"), "nothing else is printed");
     secret
-}
-
-/// Waits until the newest delivery is in this state, and tells of it whole.
-fn newest_once(workdir: &Workdir, state: &str) -> Value {
-    let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let newest = list(workdir).into_iter().next();
-        if let Some(newest) = newest.filter(|newest| newest["state"] == state) {
-            let id = newest["id"].as_str().expect("an id");
-            return workdir.run(&["inbox", "show", id, "--json"]).ok().json();
-        }
-        assert!(Instant::now() < until, "never {state}: {:?}", list(workdir));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn results(delivery: &Value) -> Vec<&str> {
-    let attempts = delivery["attempt_list"].as_array().expect("attempts");
-    attempts
-        .iter()
-        .map(|attempt| attempt["result"].as_str().expect("a word"))
-        .collect()
 }
 
 #[test]
@@ -81,8 +40,7 @@ fn an_application_that_verifies_heygen_works_behind_us() {
     let taken = list(&behind)[0]["id"].as_str().expect("an id").to_owned();
     let raw = |workdir: &Workdir, id: &str| workdir.run(&["inbox", "show", id, "--raw"]).ok().raw;
     assert_eq!(raw(&front, &sent), raw(&behind, &taken), "byte for byte");
-    let headers =
-        behind.run(&["inbox", "show", &taken, "--json"]).ok().json()["headers"].to_string();
+    let headers = behind.json(&["inbox", "show", &taken, "--json"])["headers"].to_string();
     for expected in [
         format!(r#"["heygen-webhooks-id","{sent}"]"#),
         r#"["heygen-webhooks-attempt","1"]"#.to_owned(),
@@ -192,14 +150,7 @@ fn dead_lettered_delivery_stays_visible_and_can_be_replayed() {
     workdir
         .run(&["inbox", "replay", "--state", "dead_lettered"])
         .ok();
-    let until = Instant::now() + Duration::from_secs(60);
-    while list(&workdir)
-        .iter()
-        .any(|delivery| delivery["state"] != "acknowledged")
-    {
-        assert!(Instant::now() < until, "{:?}", list(&workdir));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(|| are_all(&workdir, "acknowledged"));
     let first = dead["id"].as_str().expect("an id");
     let attempts = workdir.run(&["inbox", "attempts", first]).ok().stdout;
     assert!(attempts.contains("acknowledged"), "{attempts}");
@@ -227,14 +178,9 @@ fn delivery_claimed_at_sigkill_is_dispatched_again() {
     let serve = serve_with_program(&workdir, &[], text);
     serve.trigger(&workdir, &["avatar_video.success"]).ok();
     let begun = workdir.path().join("begun");
-    let until = Instant::now() + Duration::from_secs(60);
-    let first = loop {
-        match fs::read_to_string(&begun) {
-            Ok(text) if text.ends_with('\n') => break text,
-            _ => assert!(Instant::now() < until, "it never began"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
+    let first = || fs::read_to_string(&begun).unwrap_or_default();
+    eventually(|| first().ends_with('\n'));
+    let first = first();
     serve.kill();
     // The program itself was started by us, and outlived the SIGKILL of its parent.
     let orphan = first.split_whitespace().nth(1).expect("a process id");
@@ -279,14 +225,7 @@ fn first_matching_rule_chooses_the_handler() {
         line["event_type"], "podcast.success",
         "what no rule takes is printed"
     );
-    let until = Instant::now() + Duration::from_secs(60);
-    while list(&workdir)
-        .iter()
-        .any(|delivery| delivery["state"] != "acknowledged")
-    {
-        assert!(Instant::now() < until, "{:?}", list(&workdir));
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(|| are_all(&workdir, "acknowledged"));
     let handled = fs::read_to_string(workdir.path().join("handled")).expect("what was handled");
     assert_eq!(handled, "avatar_video.success\n");
 }
@@ -334,11 +273,7 @@ fn events_of_one_subject_come_in_order() {
     }
     let handled = workdir.path().join("handled");
     let read = || fs::read_to_string(&handled).unwrap_or_default();
-    let until = Instant::now() + Duration::from_secs(60);
-    while read().lines().count() < 8 {
-        assert!(Instant::now() < until, "{}", read());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually(|| read().lines().count() >= 8);
     for subject in ["a ", "b "] {
         let text = read();
         let of: Vec<_> = text
@@ -380,11 +315,7 @@ fn contradicting_options_are_rejected_before_the_start() {
             ended.stderr
         );
         assert!(ended.status != 0);
-        assert!(
-            ended.stderr.contains(expected),
-            "{arguments:?}: {}",
-            ended.stderr
-        );
+        ended.says(expected);
         assert!(!ended.stderr.contains("pass@"), "{}", ended.stderr);
     }
 }
@@ -406,7 +337,7 @@ fn dead_letter_hook_gets_the_delivery_and_the_reason() {
     );
     let sent = ["avatar_video.success", "--set", "video_id=v1"];
     serve.trigger(&workdir, &sent).ok();
-    crate::support::eventually(|| workdir.path().join("told").exists());
+    eventually(|| workdir.path().join("told").exists());
     let newest = newest_once(&workdir, "dead_lettered");
     let told = fs::read_to_string(workdir.path().join("told")).expect("text");
     let id = newest["id"].as_str().expect("an id");
@@ -432,19 +363,10 @@ fn hanging_dead_letter_hook_holds_nothing_up() {
         let sent = ["avatar_video.success", "--set", &subject];
         serve.trigger(&workdir, &sent).ok();
     }
-    let dead = ["inbox", "list", "--json", "--state", "dead_lettered"];
-    let dead_lettered = || {
-        workdir
-            .run(&dead)
-            .ok()
-            .json()
-            .as_array()
-            .map_or(0, Vec::len)
-    };
-    crate::support::eventually(|| dead_lettered() == 6);
+    eventually(|| are_all(&workdir, "dead_lettered"));
     let hangs = || fs::read_to_string(workdir.path().join("hangs")).unwrap_or_default();
-    crate::support::eventually(|| hangs().lines().count() == 4);
-    let metrics = crate::promises::get(&format!("{admin}/metrics")).body;
+    eventually(|| hangs().lines().count() == 4);
+    let metrics = get(&format!("{admin}/metrics")).body;
     assert!(
         metrics.contains("heygen_webhooks_dead_letter_hook_calls_total 0\n"),
         "{metrics}"

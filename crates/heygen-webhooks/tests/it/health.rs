@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use crate::start::told;
 use crate::support::{Workdir, eventually};
 
 #[test]
@@ -28,15 +27,13 @@ fn the_exit_status_is_the_servers_health() {
         fs::remove_file(workdir.path().join(name)).expect("removed");
     }
     eventually(|| health(&["--ready"]).status == 1);
-    told(&health(&["--ready"]), 1, "/readyz answered 503");
+    health(&["--ready"]).fails(1, "/readyz answered 503");
     health(&[]).ok();
 
     serve.signal("TERM");
     serve.wait();
-    told(&health(&[]), 1, "is the server running");
-    told(
-        &workdir.run(&["health", "--admin", "off"]),
-        2,
-        "the admin listener is off",
-    );
+    health(&[]).fails(1, "is the server running");
+    workdir
+        .run(&["health", "--admin", "off"])
+        .fails(2, "the admin listener is off");
 }

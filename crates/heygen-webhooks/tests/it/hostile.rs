@@ -2,11 +2,10 @@
 
 use heygen_events::text::is_unsafe_to_show;
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 use crate::promises::{ask, script};
-use crate::support::{SECRET, Workdir, eventually};
+use crate::support::{SECRET, Workdir, eventually, sandbox};
 
 /// One of each kind: ESC, BEL, DEL, C1, bidi, zero-width, line and paragraph separators, a tag.
 const HOSTILE: &str =
@@ -85,7 +84,7 @@ fn no_command_prints_control_or_hiding_characters() {
             401
         );
         let finished = || {
-            let list = workdir.run(&["inbox", "list", "--json"]).ok().json();
+            let list = workdir.json(&["inbox", "list", "--json"]);
             let all = list.as_array().expect("an array").clone();
             all.len() >= 3
                 && all.iter().all(|one| {
@@ -121,10 +120,7 @@ fn no_command_prints_control_or_hiding_characters() {
         .iter()
         .map(|one| one["id"].as_str().expect("an id").to_owned())
         .collect();
-    let rejected = workdir
-        .run(&["inbox", "rejected", "list", "--json"])
-        .ok()
-        .json();
+    let rejected = workdir.json(&["inbox", "rejected", "list", "--json"]);
     let rejected = rejected[0]["id"].to_string().replace('"', "");
     workdir.file("event.json", event(&format!("new.{HOSTILE}")));
     workdir.file("broken.json", format!("no JSON {HOSTILE}"));
@@ -171,11 +167,7 @@ fn no_command_prints_control_or_hiding_characters() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_of_heygen_cannot_steer_the_terminal() {
-    let heygen = Sandbox::builder()
-        .api_key("key")
-        .start()
-        .await
-        .expect("a sandbox");
+    let heygen = sandbox("key").await;
     let elsewhere = crate::endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
     let hostile = EventBuilder::new("avatar_video.success");

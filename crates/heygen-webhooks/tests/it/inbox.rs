@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Serve, Workdir};
+use crate::support::{Serve, Workdir, words};
 
 mod attempts;
 mod backup;
@@ -22,10 +22,7 @@ mod tail;
 mod transfer;
 
 fn ids(workdir: &Workdir, arguments: &[&str]) -> Vec<String> {
-    let list = workdir
-        .run(&[&["inbox", "list", "--json"], arguments].concat())
-        .ok()
-        .json();
+    let list = workdir.json(&[&["inbox", "list", "--json"], arguments].concat());
     let lines = list.as_array().expect("an array").iter();
     lines
         .map(|line| line["id"].as_str().expect("an id").to_owned())
@@ -37,13 +34,7 @@ fn three_events(workdir: &Workdir) -> (Serve, Vec<String>) {
     let serve = workdir.serve(&["--json"]);
     let mut sent = Vec::new();
     for arguments in [
-        &[
-            "avatar_video.success",
-            "--set",
-            "video_id=v1",
-            "--set",
-            "callback_id=c1",
-        ][..],
+        &words("avatar_video.success --set video_id=v1 --set callback_id=c1")[..],
         &["avatar_video.fail", "--set", "video_id=v2"][..],
         &["batch.finished"][..],
     ] {
@@ -92,16 +83,9 @@ fn lists_filter_and_come_newest_first() {
 fn a_line_has_the_promised_keys() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
-    let list = workdir
-        .run(&[
-            "inbox",
-            "list",
-            "--json",
-            "--event-type",
-            "avatar_video.success",
-        ])
-        .ok()
-        .json();
+    let list = workdir.json(&words(
+        "inbox list --json --event-type avatar_video.success",
+    ));
     let mut line = list[0].clone();
     let received_at = line["received_at"].take();
     assert!(
@@ -126,10 +110,7 @@ fn a_line_has_the_promised_keys() {
 fn show_tells_all_of_one() {
     let workdir = Workdir::new();
     let (serve, sent) = three_events(&workdir);
-    let shown: Value = workdir
-        .run(&["inbox", "show", &sent[1], "--json"])
-        .ok()
-        .json();
+    let shown: Value = workdir.json(&["inbox", "show", &sent[1], "--json"]);
     assert_eq!(shown["event"]["outcome"], "failure");
     assert_eq!(shown["attempt_list"][0]["result"], "acknowledged");
     let names: Vec<_> = shown["headers"]
@@ -182,7 +163,7 @@ fn raw_is_byte_for_byte() {
         workdir.run(&["inbox", "show", &id, "--raw"]).ok().raw,
         not_an_event
     );
-    let shown = workdir.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let shown = workdir.json(&["inbox", "show", &id, "--json"]);
     assert_eq!(
         (&shown["event_type"], &shown["outcome"], &shown["body"]),
         (&Value::Null, &Value::Null, &Value::Null)
@@ -204,7 +185,7 @@ fn empty_lists_say_what_to_do_and_leave_a_pipe_alone() {
     let beside = workdir.run(&["inbox", "list"]);
     assert_eq!(beside.status, 1);
     let message = "there is one at ./heygen-dev.db and ./heygen-sandbox.db";
-    assert!(beside.stderr.contains(message), "{}", beside.stderr);
+    beside.says(message);
     for (more, message) in [
         (&[][..], "`trigger` sends a signed sample"),
         (&["--state", "pending"], "no deliveries match"),
@@ -212,7 +193,7 @@ fn empty_lists_say_what_to_do_and_leave_a_pipe_alone() {
         let list = [&["inbox", "list", "--inbox", inbox], more].concat();
         let empty = workdir.run(&list).ok();
         assert_eq!(empty.stdout, "");
-        assert!(empty.stderr.contains(message), "{}", empty.stderr);
+        empty.says(message);
         let json = workdir.run(&[&list[..], &["--json"]].concat()).ok();
         assert_eq!((json.json(), &*json.stderr), (serde_json::json!([]), ""));
     }
@@ -223,7 +204,7 @@ fn delivery_is_named_by_the_beginning_of_its_id_or_as_the_last() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
     let shown = |id: &str| {
-        let shown = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
+        let shown = workdir.json(&["inbox", "show", id, "--json"]);
         shown["id"].as_str().expect("an id").to_owned()
     };
     let last = sent.iter().max().expect("three events");
@@ -231,9 +212,7 @@ fn delivery_is_named_by_the_beginning_of_its_id_or_as_the_last() {
     // What tells them apart: they came within the same second or two.
     assert_eq!(shown(&sent[0][..11]), sent[0]);
     let all = workdir.run(&["inbox", "show", &sent[0][..4]]);
-    assert_eq!(all.status, 2);
-    let message = "begins more than one id";
-    assert!(all.stderr.contains(message), "{}", all.stderr);
+    all.fails(2, "begins more than one id");
 }
 
 #[test]
@@ -248,13 +227,10 @@ fn mistakes_are_told() {
     );
     let _serve = workdir.serve(&[]);
     let unknown = workdir.run(&["inbox", "show", "000000000000000"]);
-    assert_eq!(unknown.status, 1);
-    assert!(unknown.stderr.contains("no delivery"), "{}", unknown.stderr);
+    unknown.fails(1, "no delivery");
     assert_eq!(workdir.run(&["inbox", "show", "17!"]).status, 2);
     let beginning = workdir.run(&["inbox", "show", "17"]);
-    assert_eq!(beginning.status, 1);
-    let message = "no delivery whose id begins with `17`";
-    assert!(beginning.stderr.contains(message), "{}", beginning.stderr);
+    beginning.fails(1, "no delivery whose id begins with `17`");
     assert_eq!(
         workdir
             .run(&["inbox", "list", "--since", "yesterday"])
@@ -302,9 +278,7 @@ fn nothing_is_between_two_moments_in_the_wrong_order() {
     workdir.serve(&[]).kill();
     for command in ["list", "export", "replay"] {
         let ended = workdir.run(&["inbox", command, "--since", "1h", "--until", "2h"]);
-        assert_eq!(ended.status, 2, "{}", ended.stderr);
-        let message = "nothing is between them";
-        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+        ended.fails(2, "nothing is between them");
     }
 }
 
@@ -312,12 +286,7 @@ fn nothing_is_between_two_moments_in_the_wrong_order() {
 fn folder_is_no_inbox() {
     let workdir = Workdir::new();
     let ended = workdir.run(&["inbox", "list", "--inbox", "."]);
-    assert_eq!(ended.status, 2);
-    assert!(
-        ended.stderr.contains(". is a folder: name a file in it"),
-        "{}",
-        ended.stderr
-    );
+    ended.fails(2, ". is a folder: name a file in it");
 }
 
 #[test]
@@ -325,9 +294,7 @@ fn inbox_that_was_not_finished_is_listed_after_serve_was_started() {
     let workdir = Workdir::new();
     workdir.file("heygen-inbox.db", "");
     let ended = workdir.run(&["inbox", "list"]);
-    assert_eq!(ended.status, 1);
-    let advice = "start `serve` once with this version";
-    assert!(ended.stderr.contains(advice), "{}", ended.stderr);
+    ended.fails(1, "start `serve` once with this version");
     let serve = workdir.serve(&[]);
     serve.signal("TERM");
     serve.wait();

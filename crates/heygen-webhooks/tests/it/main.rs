@@ -7,7 +7,6 @@ mod backfill;
 mod check;
 #[cfg(unix)]
 mod completions;
-mod config;
 mod config_show;
 mod configuration_sources;
 mod crash;

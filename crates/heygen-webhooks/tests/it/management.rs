@@ -43,6 +43,11 @@ impl Heygen {
         self.run_as(KEY, arguments)
     }
 
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        self.run(arguments).ok().json()
+    }
+
     fn run_as(&self, key: &str, arguments: &[&str]) -> Ended {
         let environment = [
             ("HEYGEN_API_KEY", key),
@@ -83,7 +88,7 @@ impl Ended {
     fn told(&self, status: i32, parts: &[&str]) {
         assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
         for part in parts {
-            assert!(self.stderr.contains(part), "{part}: {}", self.stderr);
+            self.says(part);
         }
         assert_eq!(self.stdout, "");
     }

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::identity::Identity;
 use crate::promises::{get, post};
-use crate::support::{SECRET, Serve, Workdir, eventually};
+use crate::support::{SECRET, Serve, Workdir, eventually, sandbox};
 use crate::tunnel::Tunnel;
 
 fn read(file: &str) -> String {
@@ -30,8 +29,7 @@ fn printed(serve: &Serve, names: &[&str]) -> String {
 
 /// The metrics of one that registers, reads HeyGen's log, receives and delivers, and of one that has TLS.
 async fn all_metrics() -> String {
-    let heygen = Sandbox::builder().api_key("key").start().await;
-    let heygen = heygen.expect("a sandbox");
+    let heygen = sandbox("key").await;
     let tunnel = Tunnel::new();
     let public_url = tunnel.url();
     let workdir = Workdir::new();

@@ -3,37 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{SECRET, Serve, Workdir, eventually};
+use crate::promises::get;
+use crate::support::{SECRET, Serve, Workdir, eventually, words};
 
 const INBOX: [&str; 3] = [
     "heygen-inbox.db",
     "heygen-inbox.db-wal",
     "heygen-inbox.db-shm",
 ];
-
-/// The status of one request.
-fn status(url: &str) -> u16 {
-    let (address, path) = url
-        .strip_prefix("http://")
-        .and_then(|rest| rest.split_once('/'))
-        .expect("an address");
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    write!(
-        stream,
-        "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )
-    .expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    let status = answer.split(' ').nth(1).expect("a status");
-    status.parse().expect("a number")
-}
 
 fn is_accepted(serve: &Serve, workdir: &Workdir, id: &str) -> bool {
     let id = format!("video_id={id}");
@@ -56,7 +38,7 @@ fn names(workdir: &Workdir) -> BTreeSet<String> {
 
 fn list(workdir: &Workdir, inbox: &str, more: &[&str]) -> Vec<serde_json::Value> {
     let arguments = [&["inbox", "list", "--json", "--inbox", inbox], more].concat();
-    let listed = workdir.run(&arguments).ok().json();
+    let listed = workdir.json(&arguments);
     listed.as_array().expect("an array").clone()
 }
 
@@ -67,12 +49,12 @@ fn a_removed_inbox_answers_503_and_is_rescued() {
     let admin = serve.admin();
     let ready = format!("{admin}/readyz");
     assert!(is_accepted(&serve, &workdir, "a") && is_accepted(&serve, &workdir, "b"));
-    assert_eq!(status(&ready), 200);
+    assert_eq!(get(&ready).status, 200);
     for name in INBOX {
         fs::remove_file(workdir.path().join(name)).expect("removed");
     }
     assert!(!is_accepted(&serve, &workdir, "c"), "it is 503");
-    eventually(|| status(&ready) == 503);
+    eventually(|| get(&ready).status == 503);
     let line = serve.log_line("was removed or renamed while it was open");
     assert!(line.contains("put back the file that was there"), "{line}");
     let line = serve.log_line("everything that was stored before is in");
@@ -199,12 +181,7 @@ fn a_start_that_fails_leaves_nothing_behind() {
         &["--callback-token-file", "none"],
         &["--callback-token-file", "text"],
         &["--forward", "no address"],
-        &[
-            "--forward",
-            "http://127.0.0.1:1/",
-            "--forward-secret-file",
-            "none",
-        ],
+        &words("--forward http://127.0.0.1:1/ --forward-secret-file none"),
         &["--forward", "http://127.0.0.1:1/", "--print"],
         &["--on", "nothing"],
         &["--public-url", "https://example.com/webhooks/heygen"],
@@ -253,9 +230,9 @@ fn delivery_claimed_at_sigkill_is_shown_as_interrupted() {
         attempts.contains("is interrupted: attempt 1 was not finished"),
         "{attempts}"
     );
-    let shown = workdir.run(&["inbox", "show", &id, "--json"]).ok().json();
+    let shown = workdir.json(&["inbox", "show", &id, "--json"]);
     assert_eq!(shown["state"], "interrupted");
-    let stats = workdir.run(&["inbox", "stats", "--json"]).ok().json();
+    let stats = workdir.json(&["inbox", "stats", "--json"]);
     assert_eq!(
         (&stats["states"]["interrupted"], &stats["states"]["claimed"]),
         (&1.into(), &0.into())
@@ -413,23 +390,14 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
         )
         .ok();
     workdir
-        .run(&[
-            "inbox",
-            "backup",
-            "service/backup.db",
-            "--inbox",
-            "service/inbox.db",
-        ])
+        .run(&words(
+            "inbox backup service/backup.db --inbox service/inbox.db",
+        ))
         .ok();
     workdir
-        .run(&[
-            "inbox",
-            "export",
-            "--output",
-            "service/export.jsonl",
-            "--inbox",
-            "service/inbox.db",
-        ])
+        .run(&words(
+            "inbox export --output service/export.jsonl --inbox service/inbox.db",
+        ))
         .ok();
     let made = owners(&folder);
     for name in ["inbox.db", "inbox.db.lock", "backup.db", "export.jsonl"] {
@@ -448,15 +416,9 @@ fn root_leaves_nothing_that_locks_the_service_out_and_follows_no_link() {
     ] {
         symlink(roots.join(name), folder.join(name)).expect("a link");
     }
-    let ended = workdir.run(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin",
-        "off",
-        "--inbox",
-        "service/inbox.db",
-    ]);
+    let ended = workdir.run(&words(
+        "serve --listen 127.0.0.1:0 --admin off --inbox service/inbox.db",
+    ));
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     assert_eq!(owners(&roots), []);
 }

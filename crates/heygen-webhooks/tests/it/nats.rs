@@ -52,6 +52,11 @@ impl World {
         self.workdir.run(arguments)
     }
 
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        self.workdir.json(arguments)
+    }
+
     /// Receives alone.
     pub(crate) fn receive(&self, arguments: &[&str]) -> Serve {
         self.workdir
@@ -77,10 +82,7 @@ fn work(workdir: &Workdir, arguments: &[&str]) -> Serve {
 
 /// How many deliveries there are of each state, in the words of `inbox stats`.
 fn counts(workdir: &Workdir, arguments: &[&str]) -> [u64; 4] {
-    let stats = workdir
-        .run(&[&["inbox", "stats", "--json"], arguments].concat())
-        .ok()
-        .json();
+    let stats = workdir.json(&[&["inbox", "stats", "--json"], arguments].concat());
     ["pending", "claimed", "acknowledged", "dead_lettered"]
         .map(|state| count(&stats["states"], state))
 }

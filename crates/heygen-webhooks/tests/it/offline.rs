@@ -146,25 +146,20 @@ fn schemas_are_printed_by_name() {
     let names = workdir.run(&["schema", "--list"]).ok().stdout;
     assert_eq!(names.lines().count(), 30);
     for name in names.lines().chain(["any", "body"]) {
-        let schema: Value = workdir.run(&["schema", name]).ok().json();
+        let schema: Value = workdir.json(&["schema", name]);
         assert_eq!(
             schema["$schema"], "https://json-schema.org/draft/2020-12/schema",
             "{name}"
         );
     }
-    let index: Value = workdir.run(&["schema", "index"]).ok().json();
+    let index: Value = workdir.json(&["schema", "index"]);
     let events = index["events"].as_array().unwrap().iter();
     let listed: Vec<_> = events.map(|event| event["event_type"].as_str()).collect();
     assert_eq!(listed, names.lines().map(Some).collect::<Vec<_>>());
     let openapi = workdir.run(&["schema", "openapi"]).ok().stdout;
     assert_eq!(openapi, include_str!("../../../../schemas/openapi.json"));
     let unknown = workdir.run(&["schema", "video.completed"]);
-    assert_eq!(unknown.status, 2);
-    assert!(
-        unknown.stderr.contains("schema --list"),
-        "{}",
-        unknown.stderr
-    );
+    unknown.fails(2, "schema --list");
 }
 
 #[test]

@@ -6,10 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 
 use crate::endpoint;
-use crate::support::Workdir;
+use crate::support::{Workdir, sandbox};
 
 const PAGE: &str = include_str!("../../../../docs/operations.md");
 
@@ -67,11 +66,7 @@ esac
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_of_the_page_works_as_printed() {
-    let heygen = Sandbox::builder()
-        .api_key("key")
-        .start()
-        .await
-        .expect("a sandbox");
+    let heygen = sandbox("key").await;
     let workdir = Workdir::new();
     for folder in ["bin", "lib", "etc", "state"] {
         fs::create_dir(workdir.path().join(folder)).expect("a folder");

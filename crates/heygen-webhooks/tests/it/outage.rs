@@ -11,23 +11,9 @@ use serde_json::{Value, json};
 
 use crate::promises::ask;
 use crate::support::{Serve, Workdir, eventually};
-use crate::tunnel::Tunnel;
+use crate::tunnel::{KEY, Tunnel};
 
-const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
 const FILE: &str = "heygen-inbox.db.secrets.json";
-
-/// A server behind a tunnel that registers at `base_url`.
-fn start(workdir: &Workdir, base_url: &str, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
-    let url = tunnel.url();
-    let arguments = [
-        &["--json", "--public-url", &url, "--base-url", base_url],
-        arguments,
-    ]
-    .concat();
-    let serve = workdir.serve_with(&arguments, &[KEY]);
-    tunnel.lead_to(&serve.url);
-    serve
-}
 
 async fn sandbox_with(fault: Fault) -> Sandbox {
     Sandbox::builder()
@@ -58,7 +44,7 @@ async fn serve_receives_with_a_stored_secret_while_the_api_is_down() {
     let address: SocketAddr = nobody.local_addr().expect("its address");
     drop(nobody);
 
-    let serve = start(&workdir, &format!("http://{address}"), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, &format!("http://{address}"), &[]);
     let warning = serve.log_line("registration failed and is retried");
     assert!(warning.contains("signed with a known secret"), "{warning}");
     let trigger = ["trigger", "batch.finished", "--to", &serve.url];
@@ -85,7 +71,7 @@ async fn without_a_secret_it_waits_for_the_api_and_answers_probes() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let down = Fault::refuse(503).times(3).retry_after(1);
     let heygen = sandbox_with(down).await;
-    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     let warning = serve.log_line("registration failed and is retried");
     assert!(warning.contains("503 until a secret is known"), "{warning}");
     let probe = Sender::new(&serve.url).probe().await.expect("a request");
@@ -101,7 +87,7 @@ async fn a_creation_whose_answer_never_came_is_made_once() {
     // As often as the client itself asks again.
     let cut_off = Fault::cut_off().on(Operation::Create).times(3);
     let heygen = sandbox_with(cut_off).await;
-    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     serve.log_line("registration failed and is retried");
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
@@ -115,7 +101,7 @@ fn it_stops_while_the_api_does_not_answer() {
         let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
         let mute = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", mute.local_addr().expect("its address"));
-        let serve = start(&workdir, &url, &tunnel, &[]);
+        let serve = tunnel.serve(&workdir, &url, &[]);
         let _asked = mute.accept().expect("it asks");
         serve.signal(signal);
         let (status, _, log) = serve.wait();
@@ -137,7 +123,7 @@ fn a_signal_right_after_the_first_line_finds_it_ready() {
 async fn stop_waits_for_a_secret_that_heygen_is_sending() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
-    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     eventually(|| !heygen.endpoints().is_empty());
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
@@ -151,7 +137,7 @@ async fn stop_waits_for_a_secret_that_heygen_is_sending() {
 async fn secret_that_cannot_be_stored_is_used_until_the_end() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::slow(Duration::from_secs(1)).on(Operation::Create)).await;
-    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     // Made, and not answered yet: a folder in the way prevents that the new file is written.
     eventually(|| !heygen.endpoints().is_empty());
     std::fs::create_dir(workdir.path().join(format!("{FILE}.new"))).expect("a folder");
@@ -166,7 +152,7 @@ async fn serve_registers_nothing_if_the_secret_cannot_be_stored() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = Sandbox::start().await.expect("a sandbox");
     std::fs::create_dir(workdir.path().join(format!("{FILE}.new"))).expect("a folder");
-    let (status, _, log) = start(&workdir, heygen.url(), &tunnel, &[]).wait();
+    let (status, _, log) = tunnel.serve(&workdir, heygen.url(), &[]).wait();
     assert_eq!(status, 1, "{log:?}");
     assert!(heygen.endpoints().is_empty());
 }
@@ -175,7 +161,7 @@ async fn serve_registers_nothing_if_the_secret_cannot_be_stored() {
 async fn failed_start_after_registration_deregisters_the_endpoint() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
     let heygen = sandbox_with(Fault::refuse(403).on(Operation::Update)).await;
-    let serve = start(&workdir, heygen.url(), &tunnel, &[]);
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     serve.log_line("registered at HeyGen");
     serve.signal("TERM");
     serve.wait();
@@ -344,7 +330,6 @@ fn endpoint_options_of_serve_need_a_public_url() {
     let workdir = Workdir::new();
     for option in ["--rotate-secret", "--deregister-on-exit"] {
         let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", option]);
-        assert_eq!(ended.status, 2, "{}", ended.stderr);
-        assert!(ended.stderr.contains("--public-url"), "{}", ended.stderr);
+        ended.fails(2, "--public-url");
     }
 }

@@ -11,7 +11,7 @@ use heygen_signature::Secret;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
-use crate::support::{SECRET, Serve, Workdir};
+use crate::support::{SECRET, Serve, Workdir, eventually};
 
 mod admin;
 #[cfg(target_os = "linux")]
@@ -116,7 +116,7 @@ pub(crate) fn script(workdir: &Workdir, name: &str, text: &str) -> PathBuf {
 }
 
 /// Starts `serve` with a program as its handler.
-fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve {
+pub(crate) fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve {
     let program = script(workdir, "handle", text);
     let program = program.to_str().expect("a path");
     workdir.serve(&[options, &["--exec", program]].concat())
@@ -124,7 +124,7 @@ fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str) -> Serve 
 
 pub(crate) fn list(workdir: &Workdir) -> Vec<Value> {
     let arguments = ["inbox", "list", "--json", "--limit", "0"];
-    let list = workdir.run(&arguments).ok().json();
+    let list = workdir.json(&arguments);
     list.as_array().expect("an array").clone()
 }
 
@@ -141,7 +141,19 @@ pub(crate) fn by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
 /// All of it, and every attempt.
 pub(crate) fn show(workdir: &Workdir, delivery: &Value) -> Value {
     let id = delivery["id"].as_str().expect("an id");
-    workdir.run(&["inbox", "show", id, "--json"]).ok().json()
+    workdir.json(&["inbox", "show", id, "--json"])
+}
+
+/// The newest delivery, whole, once it is in this state.
+pub(crate) fn newest_once(workdir: &Workdir, state: &str) -> Value {
+    let mut newest = None;
+    eventually(|| {
+        newest = list(workdir).into_iter().next();
+        newest
+            .as_ref()
+            .is_some_and(|newest| newest["state"] == state)
+    });
+    show(workdir, &newest.expect("it is there"))
 }
 
 pub(crate) fn results(delivery: &Value) -> Vec<&str> {

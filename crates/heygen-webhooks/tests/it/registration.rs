@@ -8,47 +8,24 @@ use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox}
 use serde_json::Value;
 
 use crate::promises::ask;
-use crate::support::{Serve, Workdir, eventually};
-use crate::tunnel::Tunnel;
-
-const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
-
-/// A server behind a tunnel that registers in the sandbox, and its tunnel.
-fn start(workdir: &Workdir, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> Serve {
-    let url = tunnel.url();
-    let arguments = [
-        &["--json", "--public-url", &url, "--base-url", heygen.url()],
-        arguments,
-    ]
-    .concat();
-    let serve = workdir.serve_with(&arguments, &[KEY]);
-    tunnel.lead_to(&serve.url);
-    serve
-}
+use crate::support::{Serve, Workdir, eventually, sandbox, words};
+use crate::tunnel::{KEY, Tunnel};
 
 /// Runs `serve` until it gives up by itself; its error.
 fn refused(workdir: &Workdir, heygen: &Sandbox, tunnel: &Tunnel, arguments: &[&str]) -> String {
-    let (status, _, log) = start(workdir, heygen, tunnel, arguments).wait();
+    let (status, _, log) = tunnel.serve(workdir, heygen.url(), arguments).wait();
     assert_eq!(status, 1, "{log:?}");
     log.into_iter()
         .find(|line| line.starts_with("error: "))
         .expect("an error on standard error")
 }
 
-async fn sandbox() -> Sandbox {
-    Sandbox::builder()
-        .api_key(KEY.1)
-        .start()
-        .await
-        .expect("a sandbox")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn it_registers_keeps_its_secret_and_finds_itself_again() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
     let tunnel = Tunnel::new();
     let url = tunnel.url();
-    let first = start(&workdir, &heygen, &tunnel, &[]);
+    let first = tunnel.serve(&workdir, heygen.url(), &[]);
     first.log_line("registered at HeyGen");
     heygen.send(EventBuilder::new("avatar_video.success").set("video_id", "v1"));
     heygen.settled().await;
@@ -82,9 +59,9 @@ async fn it_registers_keeps_its_secret_and_finds_itself_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_secret_of_a_registered_endpoint_is_reported_or_rotated() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
     let tunnel = Tunnel::new();
-    let first = start(&workdir, &heygen, &tunnel, &[]);
+    let first = tunnel.serve(&workdir, heygen.url(), &[]);
     first.log_line("registered at HeyGen");
     let url = heygen.endpoints()[0].url.clone();
     first.signal("TERM");
@@ -150,9 +127,9 @@ async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
 async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
     // Kept beside the inbox too, or known from the environment alone and taken for the endpoint's.
     for is_kept in [true, false] {
-        let (workdir, heygen) = (Workdir::new(), sandbox().await);
+        let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
         let tunnel = Tunnel::new();
-        let first = start(&workdir, &heygen, &tunnel, &[]);
+        let first = tunnel.serve(&workdir, heygen.url(), &[]);
         first.log_line("registered at HeyGen");
         first.signal("TERM");
         first.wait();
@@ -197,11 +174,10 @@ async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_are_chosen_and_replaced() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
-    let serve = start(
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
+    let serve = Tunnel::new().serve(
         &workdir,
-        &heygen,
-        &Tunnel::new(),
+        heygen.url(),
         &["--events", "avatar_video.success,avatar_video.fail"],
     );
     serve.log_line("registered at HeyGen");
@@ -231,8 +207,8 @@ async fn events_are_chosen_and_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn behind_a_tunnel_it_leaves_nothing_behind() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
-    let serve = start(&workdir, &heygen, &Tunnel::new(), &["--deregister-on-exit"]);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
+    let serve = Tunnel::new().serve(&workdir, heygen.url(), &["--deregister-on-exit"]);
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
     serve.signal("TERM");
@@ -242,13 +218,13 @@ async fn behind_a_tunnel_it_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_cut_off_half_way_leaves_one_endpoint() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
     let create = Operation::ALL.iter().copied().find(|operation| {
         operation.method() == "POST" && operation.path() == "/v3/webhooks/endpoints"
     });
     let cut_off = Fault::cut_off().on(create.expect("an operation")).times(1);
     heygen.misbehave(Misbehaviour::default().fault(cut_off));
-    let serve = start(&workdir, &heygen, &Tunnel::new(), &[]);
+    let serve = Tunnel::new().serve(&workdir, heygen.url(), &[]);
     serve.log_line("registered at HeyGen");
     assert_eq!(heygen.endpoints().len(), 1);
     heygen.send(EventBuilder::new("batch.finished"));
@@ -261,24 +237,13 @@ async fn an_answer_cut_off_half_way_leaves_one_endpoint() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn file_that_blocks_the_start_is_reported() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
     let no_key = workdir.run_with(
-        &[
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--public-url",
-            "https://a.example",
-        ],
+        &words("serve --listen 127.0.0.1:0 --public-url https://a.example"),
         b"",
         &[],
     );
-    assert_eq!(no_key.status, 2);
-    assert!(
-        no_key.stderr.contains("HEYGEN_API_KEY"),
-        "{}",
-        no_key.stderr
-    );
+    no_key.fails(2, "HEYGEN_API_KEY");
 
     // The tunnel leads nowhere, so the probe fails.
     let nowhere = Tunnel::new();
@@ -290,11 +255,7 @@ async fn file_that_blocks_the_start_is_reported() {
     assert_eq!(heygen.endpoints().len(), 0);
 
     let error = {
-        let other_key = Sandbox::builder()
-            .api_key("another")
-            .start()
-            .await
-            .expect("a sandbox");
+        let other_key = sandbox("another").await;
         refused(&workdir, &other_key, &Tunnel::new(), &[])
     };
     assert!(!error.contains(KEY.1), "{error}");
@@ -310,7 +271,7 @@ async fn a_secret_replaced_under_a_stream_loses_nothing() {
         .start()
         .await
         .expect("a sandbox");
-    let serve = start(&workdir, &heygen, &Tunnel::new(), &[]);
+    let serve = Tunnel::new().serve(&workdir, heygen.url(), &[]);
     serve.log_line("registered at HeyGen");
     let old = heygen.endpoints()[0].clone();
     let mut sent = BTreeSet::new();
@@ -402,7 +363,7 @@ fn assert_secrets_are_private(workdir: &Workdir) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn path_of_the_public_url_is_served_and_reported() {
-    let (workdir, heygen) = (Workdir::new(), sandbox().await);
+    let (workdir, heygen) = (Workdir::new(), sandbox(KEY.1).await);
     let tunnel = Tunnel::new();
     let with_slash = format!("{}/", tunnel.url());
     let first = workdir.serve_with(

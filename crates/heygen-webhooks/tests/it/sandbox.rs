@@ -310,12 +310,5 @@ fn mistakes_are_told() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let ended = workdir.run(&["sandbox", "--listen", &address]);
-    assert_eq!(ended.status, 1, "{}", ended.stderr);
-    assert!(
-        ended
-            .stderr
-            .contains(&format!("cannot listen on {address}")),
-        "{}",
-        ended.stderr
-    );
+    ended.fails(1, &format!("cannot listen on {address}"));
 }

@@ -3,10 +3,8 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use heygen_testkit::sandbox::Sandbox;
-
 use crate::identity::Identity;
-use crate::support::{SECRET, Workdir};
+use crate::support::{SECRET, Workdir, sandbox, words};
 
 /// Ways to write `value` that cannot mean anything else.
 fn spellings(value: &str) -> Vec<String> {
@@ -135,32 +133,17 @@ fn utf_16_is_named() {
     for options in [
         &["--secret-file", "utf16"][..],
         &["--callback-token-file", "utf16"],
-        &[
-            "--forward",
-            "http://127.0.0.1:1/",
-            "--forward-secret-file",
-            "utf16",
-        ],
+        &words("--forward http://127.0.0.1:1/ --forward-secret-file utf16"),
         &["--tls-cert", "utf16", "--tls-key", "key.pem"],
         &["--tls-cert", "chain.pem", "--tls-key", "utf16"],
-        &[
-            "--inbox",
-            "nats://127.0.0.1:1/X",
-            "--nats-nkey-file",
-            "utf16",
-        ],
+        &words("--inbox nats://127.0.0.1:1/X --nats-nkey-file utf16"),
         &["--inbox", "nats://127.0.0.1:1/X", "--nats-creds", "utf16"],
     ] {
         let ended = workdir.run(&[&serve, options].concat());
-        assert_eq!(ended.status, 1, "{options:?}: {}", ended.stderr);
-        assert!(
-            ended.stderr.contains("UTF-16"),
-            "{options:?}: {}",
-            ended.stderr
-        );
+        ended.fails(1, "UTF-16");
     }
     let ended = workdir.run(&["events", "--api-key-file", "utf16"]);
-    assert!(ended.stderr.contains("UTF-16"), "{}", ended.stderr);
+    ended.says("UTF-16");
 }
 
 #[test]
@@ -178,26 +161,16 @@ fn callback_tokens_lose_their_marks() {
         workdir.run_with(&trigger, b"", &[]).ok();
     }
     private(&workdir, "tokens", "Zm9vYmFyYmF6cXV4MTIzNDU2 # mine\n");
-    let ended = workdir.run(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--callback-token-file",
-        "tokens",
-    ]);
-    assert_eq!(ended.status, 2, "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("line 1: the token has"),
-        "{}",
-        ended.stderr
-    );
+    let ended = workdir.run(&words(
+        "serve --listen 127.0.0.1:0 --callback-token-file tokens",
+    ));
+    ended.fails(2, "line 1: the token has");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn api_keys_lose_their_marks() {
     let workdir = Workdir::new();
-    let heygen = Sandbox::builder().api_key("key-of-the-tests").start().await;
-    let heygen = heygen.expect("a sandbox");
+    let heygen = sandbox("key-of-the-tests").await;
     let url = ["--base-url", heygen.url()];
     for written in spellings("key-of-the-tests") {
         let events = [&["events", "--json"], &url[..]].concat();
@@ -213,17 +186,10 @@ async fn api_keys_lose_their_marks() {
     }
     let environment = [("HEYGEN_API_KEY", "\"key-of-the-tests\"")];
     let ended = workdir.run_with(&[&["events"], &url[..]].concat(), b"", &environment);
-    assert_eq!(ended.status, 1);
-    let warning = "warning: HEYGEN_API_KEY: the key has quotes around it";
-    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+    ended.fails(1, "warning: HEYGEN_API_KEY: the key has quotes around it");
     private(&workdir, "keys", "one\ntwo\n");
     let ended = workdir.run(&[&["events", "--api-key-file", "keys"], &url[..]].concat());
-    assert_eq!(ended.status, 2, "{}", ended.stderr);
-    assert!(
-        ended.stderr.contains("more than one key"),
-        "{}",
-        ended.stderr
-    );
+    ended.fails(2, "more than one key");
 }
 
 #[test]

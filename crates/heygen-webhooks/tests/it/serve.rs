@@ -9,7 +9,7 @@ use heygen_events::EventType;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
-use crate::support::{SECRET, Workdir};
+use crate::support::{SECRET, Workdir, words};
 
 #[test]
 fn serve_prints_a_line_for_each_of_thirty_samples() {
@@ -63,15 +63,10 @@ fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
     let serve = workdir.serve(&[]);
     let refused = serve.trigger(
         &workdir,
-        &[
-            "avatar_video.success",
-            "--tamper",
-            "--set",
-            "msg=do-not-log-me",
-        ],
+        &words("avatar_video.success --tamper --set msg=do-not-log-me"),
     );
     assert_eq!(refused.status, 1);
-    assert!(refused.stdout.contains("401"), "{}", refused.stdout);
+    refused.prints("401");
     let line = serve.log_line("delivery rejected");
     let log: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(log["reason"], "matches-no-secret");
@@ -203,12 +198,7 @@ fn one_inbox_is_one_servers() {
     let workdir = Workdir::new();
     let _serve = workdir.serve(&[]);
     let second = workdir.run(&["serve", "--listen", "127.0.0.1:0"]);
-    assert_eq!(second.status, 1);
-    assert!(
-        second.stderr.contains("in use by another process"),
-        "{}",
-        second.stderr
-    );
+    second.fails(1, "in use by another process");
 }
 
 #[test]

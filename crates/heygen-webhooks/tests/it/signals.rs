@@ -4,13 +4,12 @@ use std::thread;
 use std::time::Duration;
 
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpid};
 
 use crate::endpoint;
 use crate::nats::World;
 use crate::promises::{event, post};
-use crate::support::{Serve, Workdir, eventually};
+use crate::support::{Serve, Workdir, eventually, sandbox};
 
 /// Says which process group it is, once all of it runs.
 const HANDLER: [&str; 4] = [
@@ -103,8 +102,7 @@ fn second_signal_ends_work_and_its_handlers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn second_signal_ends_dev_and_its_handlers() {
-    let heygen = Sandbox::builder().api_key("key").start().await;
-    let heygen = heygen.expect("a sandbox");
+    let heygen = sandbox("key").await;
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");
     let workdir = Workdir::new();

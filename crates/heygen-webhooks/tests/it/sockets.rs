@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use heygen_signature::Secret;
 
-use crate::start::told;
 use crate::support::{Ended, SECRET, Serve, Workdir};
 
 const LISTEN: &str = "unix:x.sock,mode=600";
@@ -62,7 +61,7 @@ fn ask(path: &Path, request: &str) -> String {
 }
 
 fn pending(workdir: &Workdir) -> usize {
-    let listed = workdir.run(&["inbox", "list", "--json"]).ok().json();
+    let listed = workdir.json(&["inbox", "list", "--json"]);
     listed.as_array().expect("a list").len()
 }
 
@@ -93,14 +92,10 @@ fn serve_receives_over_a_unix_socket_and_removes_it() {
     assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     let health = |admin: &str| workdir.run(&["health", "--ready", "--admin", admin]);
     health("unix:admin.sock").ok();
-    told(&health("systemd:admin"), 2, "curl --unix-socket");
+    health("systemd:admin").fails(2, "curl --unix-socket");
     serving.signal("TERM");
     assert_eq!(serving.wait().0, 0);
-    told(
-        &health("unix:admin.sock"),
-        1,
-        "no answer from unix:admin.sock",
-    );
+    health("unix:admin.sock").fails(1, "no answer from unix:admin.sock");
     assert!(!receiver.exists() && !admin.exists());
     assert_eq!(pending(&workdir), 1);
     let rejected = workdir.run(&["inbox", "rejected", "list", "--json"]).ok();
@@ -118,11 +113,7 @@ fn socket_of_a_killed_serve_is_replaced_and_that_of_a_running_one_is_not() {
     let other = Workdir::new();
     let listen = format!("unix:{}", path.display());
     let ended = refused(&other, &["--listen", &listen]);
-    assert!(
-        ended.stderr.contains("another process serves this socket"),
-        "{}",
-        ended.stderr
-    );
+    ended.says("another process serves this socket");
     let stored = ask(&path, &delivery(1));
     assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
     drop(serving);
@@ -133,14 +124,13 @@ fn file_that_is_no_socket_stays() {
     let workdir = Workdir::new();
     workdir.file("x.sock", "mine");
     let ended = refused(&workdir, &["--listen", LISTEN]);
-    assert!(ended.stderr.contains("no socket"), "{}", ended.stderr);
+    ended.says("no socket");
     let kept = fs::read_to_string(workdir.path().join("x.sock"));
     assert_eq!(kept.expect("the file"), "mine");
     let ended = refused(&workdir, &["--listen", "unix:x.sock,mode=9"]);
-    assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("--listen"), "{}", ended.stderr);
+    ended.fails(2, "--listen");
     let ended = refused(&workdir, &["--listen", "unix:gone/x.sock"]);
-    assert!(ended.stderr.contains("cannot listen"), "{}", ended.stderr);
+    ended.says("cannot listen");
 }
 
 #[test]
@@ -151,27 +141,18 @@ fn check_leaves_no_socket_and_trigger_says_what_to_do() {
         "listen = \"unix:x.sock\"\nadmin = \"off\"\n",
     );
     let checked = workdir.run(&["serve", "--check"]).ok();
-    assert!(checked.stdout.contains("unix:x.sock is free"));
+    checked.prints("unix:x.sock is free");
     assert!(!workdir.path().join("x.sock").exists());
     let ended = workdir.run(&["trigger", "avatar_video.success"]);
-    assert_eq!(ended.status, 2);
-    assert!(ended.stderr.contains("--to"), "{}", ended.stderr);
+    ended.fails(2, "--to");
     let ended = workdir.run(&["doctor", "--json"]);
-    assert!(
-        ended.stdout.contains("nothing listens at unix:x.sock"),
-        "{}",
-        ended.stdout
-    );
+    ended.prints("nothing listens at unix:x.sock");
     let _serving = workdir.start(
         workdir.command(&["serve", "--log-format", "json"]),
         &[("HEYGEN_WEBHOOK_SECRET", SECRET)],
     );
     let ended = workdir.run(&["doctor", "--json"]);
-    assert!(
-        ended.stdout.contains("a server listens at unix:x.sock"),
-        "{}",
-        ended.stdout
-    );
+    ended.prints("a server listens at unix:x.sock");
 }
 
 /// A `serve` to which these sockets are passed as systemd does: from descriptor 3 on.
@@ -285,7 +266,7 @@ fn sockets_that_do_not_fit_the_options_are_named() {
     check(&workdir, "web:admin", "systemd:wbe", "called `wbe`");
     check(&workdir, "web:web", "systemd:web", "passed several");
     let ended = refused(&workdir, &["--listen", "systemd"]);
-    assert!(ended.stderr.contains(".socket unit"), "{}", ended.stderr);
+    ended.says(".socket unit");
 }
 
 /// A program that is run for a delivery gets neither the sockets nor the variables that tell of them.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use heygen_testkit::sandbox::Sandbox;
 use tempfile::TempDir;
 
 pub(crate) const SECRET: &str = "whsec_of_the_tests";
@@ -65,6 +66,12 @@ impl Workdir {
     /// Runs a command that knows the secret to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
         self.run_with(arguments, b"", &[("HEYGEN_WEBHOOK_SECRET", SECRET)])
+    }
+
+    /// Runs it as [`run`](Self::run) does; it succeeds, and prints one JSON document.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        self.run(arguments).ok().json()
     }
 
     pub(crate) fn run_with(
@@ -222,6 +229,25 @@ impl Ended {
         self
     }
 
+    /// What is on standard output has this in it.
+    #[track_caller]
+    pub(crate) fn prints(&self, part: &str) {
+        assert!(self.stdout.contains(part), "{part}: {}", self.stdout);
+    }
+
+    /// What is on standard error has this in it.
+    #[track_caller]
+    pub(crate) fn says(&self, part: &str) {
+        assert!(self.stderr.contains(part), "{part}: {}", self.stderr);
+    }
+
+    /// It ends with this status, and says this.
+    #[track_caller]
+    pub(crate) fn fails(&self, status: i32, part: &str) {
+        assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
+        self.says(part);
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).expect("one JSON document")
     }
@@ -241,6 +267,11 @@ pub(crate) fn with_free_ports<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     [&serve, arguments].concat()
 }
 
+/// The arguments of a command line in which none has a space in it.
+pub(crate) fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
+}
+
 /// Waits until it is so.
 #[track_caller]
 pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
@@ -249,6 +280,12 @@ pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
         assert!(started.elapsed() < PATIENCE, "it never came to be");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A sandbox that takes this API key.
+pub(crate) async fn sandbox(key: &str) -> Sandbox {
+    let sandbox = Sandbox::builder().api_key(key).start().await;
+    sandbox.expect("a sandbox")
 }
 
 /// In a thread of its own, for those who wait inside a runtime as much as for those who have none.

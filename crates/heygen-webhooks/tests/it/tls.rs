@@ -83,7 +83,7 @@ fn mistakes_are_told() {
     fn check(workdir: &Workdir, arguments: &[&str], status: i32, message: &str) {
         let ended = workdir.run(&[&["serve", "--listen", "127.0.0.1:0"], arguments].concat());
         assert_eq!(ended.status, status, "{}", ended.stderr);
-        assert!(ended.stderr.contains(message), "{}", ended.stderr);
+        ended.says(message);
     }
     let files = |chain, key| ["--tls-cert", chain, "--tls-key", key];
     check(&workdir, &FILES[..2], 2, "--tls-key");

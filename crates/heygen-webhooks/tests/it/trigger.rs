@@ -3,7 +3,7 @@
 use heygen_events::Event;
 use serde_json::{Value, json};
 
-use crate::support::{SECRET, Serve, Workdir};
+use crate::support::{Ended, SECRET, Serve, Workdir, words};
 
 /// Sends with these arguments and returns the body that was kept.
 fn kept(workdir: &Workdir, serve: &Serve, arguments: &[&str]) -> Value {
@@ -25,13 +25,7 @@ fn fields_are_set_and_ids_are_fresh() {
     let first = kept(
         &workdir,
         &serve,
-        &[
-            "avatar_video.success",
-            "--set",
-            "folder_id=f",
-            "--set",
-            "url:=null",
-        ],
+        &words("avatar_video.success --set folder_id=f --set url:=null"),
     );
     assert_eq!(first["event_data"]["folder_id"], "f");
     assert_eq!(first["event_data"]["url"], Value::Null);
@@ -43,13 +37,7 @@ fn fields_are_set_and_ids_are_fresh() {
     let given = kept(
         &workdir,
         &serve,
-        &[
-            "avatar_video.success",
-            "--set",
-            "video_id=mine",
-            "--event-id",
-            "evt_1",
-        ],
+        &words("avatar_video.success --set video_id=mine --event-id evt_1"),
     );
     assert_eq!(given["event_data"]["video_id"], "mine");
     assert_eq!(given["event_id"], "evt_1");
@@ -119,7 +107,7 @@ fn several_and_unsigned() {
         &[],
     );
     assert_eq!(refused.status, 1);
-    assert!(refused.stdout.contains("401"), "{}", refused.stdout);
+    refused.prints("401");
 }
 
 #[test]
@@ -171,11 +159,7 @@ fn body_may_be_any_bytes() {
         let file = file.to_str().expect("UTF-8");
         let sent = serve.trigger(&workdir, &["--body", file]).ok();
         assert!(sent.stdout.starts_with("(not an event)"), "{}", sent.stdout);
-        assert!(
-            sent.stderr.contains("not an event, and is sent as it is"),
-            "{}",
-            sent.stderr
-        );
+        sent.says("not an event, and is sent as it is");
         let json = serve
             .trigger(&workdir, &["--body", file, "--json"])
             .ok()
@@ -190,47 +174,27 @@ fn body_may_be_any_bytes() {
 #[test]
 fn mistakes_are_told() {
     let workdir = Workdir::new();
-    #[track_caller]
-    fn check(ended: &crate::support::Ended, status: i32, message: &str) {
-        assert_eq!(ended.status, status, "{}{}", ended.stdout, ended.stderr);
+    let check = |ended: &Ended, status: i32, message: &str| {
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(told.contains(message), "{told}");
-    }
-    check(
-        &workdir.run_with(&["trigger", "avatar_video.fail"], b"", &[]),
-        2,
-        "no signing secret",
-    );
-    check(&workdir.run(&["trigger"]), 2, "EVENT_TYPE");
-    check(
-        &workdir.run(&["trigger", "--body", "none"]),
-        1,
-        "cannot read none",
-    );
-    for other in [
-        &["a.b"][..],
-        &["--all"],
-        &["--set", "a=b"],
-        &["--count", "2"],
+        assert_eq!(ended.status, status, "{message}: {told}");
+        assert!(told.contains(message), "{message}: {told}");
+    };
+    let none = workdir.run_with(&["trigger", "avatar_video.fail"], b"", &[]);
+    check(&none, 2, "no signing secret");
+    for (line, status, message) in [
+        ("trigger", 2, "EVENT_TYPE"),
+        ("trigger --body none", 1, "cannot read none"),
+        ("trigger --body - a.b", 2, "cannot be used with"),
+        ("trigger --body - --all", 2, "cannot be used with"),
+        ("trigger --body - --set a=b", 2, "cannot be used with"),
+        ("trigger --body - --count 2", 2, "cannot be used with"),
+        ("trigger a.b --set x", 2, "give a field and its value"),
+        ("trigger a.b --to http://127.0.0.1:1/", 1, "no answer"),
     ] {
-        let ended = workdir.run(&[&["trigger", "--body", "-"], other].concat());
-        check(&ended, 2, "cannot be used with");
+        check(&workdir.run(&words(line)), status, message);
     }
-    check(
-        &workdir.run(&["trigger", "a.b", "--set", "x"]),
-        2,
-        "give a field and its value",
-    );
-    check(
-        &workdir.run(&["trigger", "a.b", "--to", "http://127.0.0.1:1/"]),
-        1,
-        "no answer",
-    );
-    check(
-        &workdir.run(&["trigger", "a.b", "--to", "not a url"]),
-        2,
-        "is not a URL",
-    );
+    let ended = workdir.run(&["trigger", "a.b", "--to", "not a url"]);
+    check(&ended, 2, "is not a URL");
 }
 
 #[test]

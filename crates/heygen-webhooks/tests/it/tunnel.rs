@@ -1,9 +1,13 @@
 //! A public address in front of a server that is not there yet, as a tunnel gives one.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, OnceLock};
 use std::thread;
+
+use crate::support::{Serve, Workdir};
+
+pub(crate) const KEY: (&str, &str) = ("HEYGEN_API_KEY", "key-of-the-tests");
 
 /// Listens at once; what connects waits until the address behind is known.
 pub(crate) struct Tunnel {
@@ -30,6 +34,15 @@ impl Tunnel {
         format!("http://{}/webhooks/heygen", self.address)
     }
 
+    /// A server behind it, which registers at `base_url`.
+    pub(crate) fn serve(&self, workdir: &Workdir, base_url: &str, arguments: &[&str]) -> Serve {
+        let url = self.url();
+        let first = ["--json", "--public-url", &url, "--base-url", base_url];
+        let serve = workdir.serve_with(&[&first, arguments].concat(), &[KEY]);
+        self.lead_to(&serve.url);
+        serve
+    }
+
     /// Leads to the server that answers at `url`.
     pub(crate) fn lead_to(&self, url: &str) {
         let authority = url
@@ -54,17 +67,9 @@ fn pass(front: TcpStream, behind: SocketAddr) {
     copy(back_too, front_too);
 }
 
+/// A connection that breaks off breaks off on both sides.
 fn copy(mut from: TcpStream, mut to: TcpStream) {
-    let mut bytes = [0; 16 * 1024];
-    let all = || -> io::Result<()> {
-        loop {
-            match from.read(&mut bytes)? {
-                0 => return to.shutdown(Shutdown::Write),
-                len => to.write_all(&bytes[..len])?,
-            }
-        }
-    };
-    // A connection that breaks off breaks off on both sides.
-    let mut all = all;
-    let _ = all();
+    if io::copy(&mut from, &mut to).is_ok() {
+        let _ = to.shutdown(Shutdown::Write);
+    }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::start::told;
-use crate::support::{SECRET, Workdir, with_free_ports};
+use crate::support::{SECRET, Workdir, with_free_ports, words};
 
 /// The variables that the helps of all commands tell.
 fn variables(workdir: &Workdir) -> BTreeSet<String> {
@@ -62,21 +61,9 @@ fn an_empty_variable_is_not_set() {
         let quiet: [&[&str]; 6] = [
             &["inbox", "rejected", "list"],
             &["inbox", "export"],
-            &[
-                "drill",
-                "http://127.0.0.1:1/",
-                "--without-secret",
-                "--only",
-                "probe",
-            ],
+            &words("drill http://127.0.0.1:1/ --without-secret --only probe"),
             &["doctor", "--no-sample"],
-            &[
-                "trigger",
-                "batch.finished",
-                "--unsigned",
-                "--to",
-                "http://127.0.0.1:1/",
-            ],
+            &words("trigger batch.finished --unsigned --to http://127.0.0.1:1/"),
             &["schema", "--list"],
         ];
         for command in quiet {
@@ -126,7 +113,7 @@ fn a_mistyped_variable_is_named() {
         "did you mean HEYGEN_WEBHOOKS_LISTEN?",
         "did you mean HEYGEN_API_KEY?",
     ] {
-        assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+        ended.says(expected);
     }
     assert!(
         !ended.stderr.contains("key-of-the-tests"),
@@ -166,32 +153,22 @@ fn a_mistyped_key_of_the_file_is_named() {
         "\u{feff}path = \"/h\"\nforwad = \"http://localhost:1/x\"\n",
     );
     let ended = workdir.run(&["serve"]);
-    told(
-        &ended,
-        2,
-        "line 2: unknown key `forwad`: did you mean `forward`?",
-    );
+    ended.fails(2, "line 2: unknown key `forwad`: did you mean `forward`?");
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     workdir.file("rule.toml", "[[on]]\nevnt = \"*\"\nprint = true\n");
-    told(
-        &workdir.run(&["serve", "--config", "rule.toml"]),
-        2,
-        "did you mean `event`?",
-    );
+    workdir
+        .run(&["serve", "--config", "rule.toml"])
+        .fails(2, "did you mean `event`?");
     workdir.file("wide.toml", "colour = true\n");
-    told(
-        &workdir.run(&["inbox", "list", "--config", "wide.toml"]),
-        2,
-        "unknown key `colour`",
-    );
+    workdir
+        .run(&["inbox", "list", "--config", "wide.toml"])
+        .fails(2, "unknown key `colour`");
     let utf16: Vec<u8> = "path = \"/h\""
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
     workdir.file("utf16.toml", utf16);
-    told(
-        &workdir.run(&["serve", "--config", "utf16.toml"]),
-        1,
-        "UTF-16",
-    );
+    workdir
+        .run(&["serve", "--config", "utf16.toml"])
+        .fails(1, "UTF-16");
 }

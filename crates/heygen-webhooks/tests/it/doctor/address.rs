@@ -178,7 +178,7 @@ fn expired_certificate_is_reported_once_with_its_date() {
         "fix: get a certificate for this name",
         "; 1 requests",
     ] {
-        assert!(drilled.stdout.contains(expected), "{}", drilled.stdout);
+        drilled.prints(expected);
     }
 }
 

@@ -62,7 +62,7 @@ fn the_receiver_of_the_configuration_is_found() {
     ];
     let missed = workdir.run_with(&["trigger", "batch.finished"], b"", &other);
     assert_eq!(missed.status, 1);
-    assert!(missed.stdout.contains("404"), "{}", missed.stdout);
+    missed.prints("404");
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn doctor_shows_the_error_of_a_failing_backlog() {
         .trigger(&workdir, &["avatar_video.fail", "--count", "2"])
         .ok();
     eventually(|| {
-        let listed = workdir.run(&["inbox", "list", "--json"]).ok().json();
+        let listed = workdir.json(&["inbox", "list", "--json"]);
         let listed = listed.as_array().expect("a list");
         listed.len() == 2
             && listed

@@ -7,7 +7,7 @@ use crate::support::{SECRET, Workdir, eventually};
 
 fn listed(workdir: &Workdir) -> Vec<Value> {
     let list = ["inbox", "rejected", "list", "--json", "--limit", "0"];
-    let list = workdir.run(&list).ok().json();
+    let list = workdir.json(&list);
     list.as_array().expect("an array").clone()
 }
 

@@ -7,10 +7,7 @@ use crate::support::Workdir;
 fn inbox_attempts_lists_every_attempt() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
-    let told = workdir
-        .run(&["inbox", "attempts", &sent[0], "--json"])
-        .ok()
-        .json();
+    let told = workdir.json(&["inbox", "attempts", &sent[0], "--json"]);
     assert_eq!(told["id"], sent[0].as_str());
     assert_eq!(told["state"], "acknowledged");
     assert_eq!(told["due_at"], serde_json::Value::Null);

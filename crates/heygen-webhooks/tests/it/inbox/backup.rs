@@ -13,10 +13,7 @@ use super::history::{delivery, import};
 use crate::support::{SECRET, Workdir};
 
 fn subjects(workdir: &Workdir, inbox: &str) -> BTreeSet<String> {
-    let list = workdir
-        .run(&["inbox", "list", "--json", "--limit", "0", "--inbox", inbox])
-        .ok()
-        .json();
+    let list = workdir.json(&["inbox", "list", "--json", "--limit", "0", "--inbox", inbox]);
     let lines = list.as_array().expect("an array").iter();
     lines
         .map(|line| line["subject_id"].as_str().expect("a subject").to_owned())
@@ -62,10 +59,7 @@ async fn backup_under_load_is_sound_and_holds_acknowledged_deliveries() {
             .expect("the server answers");
         let before = answered.lock().expect("no panic").clone();
         let copy = format!("copy-{round}.db");
-        let told = workdir
-            .run(&["inbox", "backup", &copy, "--json"])
-            .ok()
-            .json();
+        let told = workdir.json(&["inbox", "backup", &copy, "--json"]);
         let check = workdir.run(&["inbox", "check", "--full", "--inbox", &copy]);
         check.ok();
         let copied = subjects(&workdir, &copy);

@@ -46,7 +46,7 @@ fn dead_letter_gives_up_what_waits_and_says_what_it_left() {
     // By id it does not ask: a replay undoes it.
     let told = dead_letter(&[&pending[0], &acknowledged[0]]);
     assert_eq!(told.status, 1, "one was left");
-    assert!(told.stdout.contains("1 delivery acknowledged already"));
+    told.prints("1 delivery acknowledged already");
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 2);
     assert_eq!(of_state(&workdir, "acknowledged"), acknowledged);
     assert_eq!(dead_letter(&["000000000000000"]).status, 1);
@@ -97,7 +97,7 @@ fn claimed_delivery_is_left_to_its_handler() {
     for command in ["dead-letter", "delete"] {
         let told = workdir.run(&["inbox", command, &id, "--yes"]);
         assert_eq!(told.status, 1);
-        assert!(told.stdout.contains("1 delivery claimed by a handler"));
+        told.prints("1 delivery claimed by a handler");
     }
     workdir.file("go", "");
     crate::support::eventually(|| of_state(&workdir, "acknowledged") == [id.as_str()]);

@@ -17,7 +17,7 @@ fn check_finds_no_damage_with_and_without_a_running_serve() {
     }
     drop(serve);
     import(&workdir, &[delivery("v1", "dead_lettered", 3)]);
-    let told = workdir.run(&["inbox", "check", "--json"]).ok().json();
+    let told = workdir.json(&["inbox", "check", "--json"]);
     assert_eq!(told, serde_json::json!({"sound": true, "flaws": []}));
     assert_eq!(
         workdir

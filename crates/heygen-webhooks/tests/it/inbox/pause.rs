@@ -30,9 +30,9 @@ fn pause_holds_over_restarts_while_receiving_goes_on() {
     assert!(page("/metrics").contains("heygen_webhooks_dispatch_paused 1\n"));
     let stats = workdir.run(&["inbox", "stats"]).ok().stdout;
     assert!(stats.contains("paused since"), "{stats}");
-    let stats = workdir.run(&["inbox", "stats", "--json"]).ok().json();
+    let stats = workdir.json(&["inbox", "stats", "--json"]);
     assert!(stats["dispatch_paused_since"].is_string(), "{stats}");
-    let again = workdir.run(&["inbox", "pause", "--json"]).ok().json();
+    let again = workdir.json(&["inbox", "pause", "--json"]);
     assert_eq!(again["since"], stats["dispatch_paused_since"]);
     assert_eq!(
         (&again["paused"], &again["changed"]),
@@ -47,7 +47,7 @@ fn pause_holds_over_restarts_while_receiving_goes_on() {
     let line = serve.line();
     assert!(line.contains("\"v1\""), "{line}");
     eventually(|| page("/metrics").contains("heygen_webhooks_dispatch_paused 0\n"));
-    let again = workdir.run(&["inbox", "resume", "--json"]).ok().json();
+    let again = workdir.json(&["inbox", "resume", "--json"]);
     assert_eq!(
         (&again["paused"], &again["changed"]),
         (&false.into(), &false.into())

@@ -45,10 +45,7 @@ fn prune_deletes_many_beside_a_running_serve() {
         .collect();
     import(&workdir, &many);
     let serve = workdir.serve(&["--json"]);
-    let told = workdir
-        .run(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"])
-        .ok()
-        .json();
+    let told = workdir.json(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"]);
     assert_eq!(told["deleted"], 450);
     assert!(told["bytes_in_use_after"].as_u64() < told["bytes_in_use_before"].as_u64());
     let body = many[0]["body"].as_str().expect("a body");

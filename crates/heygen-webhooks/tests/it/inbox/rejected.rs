@@ -73,7 +73,7 @@ fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
         workdir.run(&["inbox", "show", id, "--raw"]).ok().raw,
         BODY.as_bytes()
     );
-    let kept = workdir.run(&["inbox", "show", id, "--json"]).ok().json();
+    let kept = workdir.json(&["inbox", "show", id, "--json"]);
     let first = found
         .iter()
         .find(|post| post["id"] == told["deliveries"][0]["request"]);
@@ -134,7 +134,7 @@ fn only_named_deliveries_are_reverified() {
     let command = ["inbox", "rejected", "reverify", "--secret-file", "secret"];
     let gone = workdir.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
     assert_eq!(gone.status, 1);
-    assert!(gone.stdout.contains("no request"), "{}", gone.stdout);
+    gone.prints("no request");
     let told = reverify(&workdir, &["last"]);
     assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
 }
@@ -147,12 +147,7 @@ fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
     rejected(&workdir, 1);
     let command = ["inbox", "rejected", "reverify", "--json"];
     let none = workdir.run_with(&command, b"", &[]);
-    assert_eq!(none.status, 2, "{}", none.stdout);
-    assert!(
-        none.stderr.contains("HEYGEN_WEBHOOK_SECRET"),
-        "{}",
-        none.stderr
-    );
+    none.fails(2, "HEYGEN_WEBHOOK_SECRET");
     let kept = json!({"secrets": [{
         "endpoint_id": "e", "url": "https://hooks.example", "secret": SECRET,
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
@@ -210,7 +205,7 @@ fn lists_and_one_post_for_people_and_programs() {
         "{mended}"
     );
     let last = ["inbox", "rejected", "show", "last", "--json"];
-    assert_eq!(workdir.run(&last).ok().json()["id"], newest["id"]);
+    assert_eq!(workdir.json(&last)["id"], newest["id"]);
     assert_eq!(workdir.run(&["inbox", "rejected", "show", "999"]).status, 1);
     assert_eq!(workdir.run(&["inbox", "rejected", "show", "x"]).status, 2);
 }

@@ -7,7 +7,7 @@ use crate::support::Workdir;
 
 fn replay(workdir: &Workdir, arguments: &[&str]) -> Value {
     let arguments = [&["inbox", "replay", "--json"], arguments].concat();
-    workdir.run(&arguments).ok().json()
+    workdir.json(&arguments)
 }
 
 #[test]
@@ -31,10 +31,7 @@ fn dead_lettered_delivery_is_replayed_by_a_running_serve() {
     assert!(line.contains("\"v1\""), "{line}");
     serve.signal("TERM");
     serve.wait();
-    let kept = workdir
-        .run(&["inbox", "attempts", &ids[1], "--json"])
-        .ok()
-        .json();
+    let kept = workdir.json(&["inbox", "attempts", &ids[1], "--json"]);
     let results: Vec<_> = kept["attempt_list"]
         .as_array()
         .expect("an array")

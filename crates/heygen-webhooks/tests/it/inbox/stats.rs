@@ -11,7 +11,7 @@ fn everything_is_counted() {
     let (serve, _) = three_events(&workdir);
     post(&serve.url, b"no event");
     serve.line();
-    let mut told = workdir.run(&["inbox", "stats", "--json"]).ok().json();
+    let mut told = workdir.json(&["inbox", "stats", "--json"]);
     // Whether the last one is done already is for the server to know.
     let states = told["states"].take();
     let sum: u64 = [

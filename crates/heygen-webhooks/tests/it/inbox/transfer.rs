@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::history::{delivery, import, of_state, text};
 use super::{post, three_events};
-use crate::support::Workdir;
+use crate::support::{Workdir, words};
 
 fn export(workdir: &Workdir, arguments: &[&str]) -> Vec<Value> {
     let told = workdir
@@ -62,18 +62,9 @@ fn exported_inbox_survives_a_round_trip() {
 fn export_to_a_file_is_complete_beside_a_running_serve() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
-    let told = workdir
-        .run(&[
-            "inbox",
-            "export",
-            "--subject",
-            "v2",
-            "--output",
-            "out.jsonl",
-            "--json",
-        ])
-        .ok()
-        .json();
+    let told = workdir.json(&words(
+        "inbox export --subject v2 --output out.jsonl --json",
+    ));
     assert_eq!(told["exported"], 1);
     let path = workdir.path().join("out.jsonl");
     let text = std::fs::read_to_string(&path).expect("a file");
@@ -197,7 +188,7 @@ fn export_skips_and_reports_damaged_deliveries() {
     let id = super::ids(&workdir, &[])[1].clone();
     let told = workdir.run(&["inbox", "export"]);
     assert_eq!((told.status, told.stdout.lines().count()), (1, 2));
-    assert!(told.stderr.contains(&id), "{}", told.stderr);
+    told.says(&id);
     assert_eq!(workdir.run(&["inbox", "check"]).status, 1);
 }
 
@@ -251,11 +242,6 @@ fn export_replaces_no_file_unasked_and_csv_is_not_imported() {
     );
     workdir.run(&[&export[..], &["--force"]].concat()).ok();
     let imported = workdir.run(&["inbox", "import", "out.csv"]);
-    assert_eq!(imported.status, 2);
-    assert!(
-        imported.stderr.contains("out.csv is CSV"),
-        "{}",
-        imported.stderr
-    );
+    imported.fails(2, "out.csv is CSV");
     assert!(!imported.stderr.contains("line 1"), "{}", imported.stderr);
 }

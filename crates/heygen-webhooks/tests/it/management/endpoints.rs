@@ -52,7 +52,7 @@ fn more_endpoints_than_a_page_are_listed() {
     for _ in 0..101 {
         heygen.create();
     }
-    let listed = heygen.run(&["endpoints", "list", "--json"]).ok().json();
+    let listed = heygen.json(&["endpoints", "list", "--json"]);
     assert_eq!(listed.as_array().map(Vec::len), Some(101));
 }
 
@@ -64,10 +64,7 @@ fn updates_change_what_they_name() {
         let id = heygen.create().endpoint_id;
         let update = ["endpoints", "update", &id, "--api", api];
         let both = ["--url", other, "--events", "batch.finished"];
-        let changed = heygen
-            .run(&[&update[..], &both, &["--json"]].concat())
-            .ok()
-            .json();
+        let changed = heygen.json(&[&update[..], &both, &["--json"]].concat());
         assert_eq!(changed["url"], other);
         assert_eq!(changed["events"], json!(["batch.finished"]));
         assert_eq!(changed.get("secret"), Some(&Value::Null));

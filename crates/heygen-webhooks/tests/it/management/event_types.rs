@@ -8,7 +8,7 @@ use super::Heygen;
 #[test]
 fn event_types_say_what_is_known() {
     let heygen = Heygen::start();
-    let all = heygen.run(&["event-types", "--json"]).ok().json();
+    let all = heygen.json(&["event-types", "--json"]);
     let all = all.as_array().expect("an array");
     assert_eq!(all.len(), 30);
     for entry in all {
@@ -43,7 +43,7 @@ fn event_types_say_what_is_known() {
         "{table}"
     );
     heygen.refuse(fault());
-    let values = heygen.run(&["event-types", "--json"]).ok().json();
+    let values = heygen.json(&["event-types", "--json"]);
     let podcast = json!({"event_type": "podcast.success", "description": "A podcast\u{1b}.", "since": 7,
         "known": false, "offered": true});
     assert_eq!(values[0], podcast);
@@ -55,10 +55,7 @@ fn event_types_say_what_is_known() {
 #[test]
 fn v1_offers_fewer_event_types() {
     let heygen = Heygen::start();
-    let values = heygen
-        .run(&["event-types", "--json", "--api", "v1"])
-        .ok()
-        .json();
+    let values = heygen.json(&["event-types", "--json", "--api", "v1"]);
     let values = values.as_array().expect("an array");
     assert_eq!(values.len(), 30);
     assert!(values.iter().all(|entry| entry["description"].is_string()));

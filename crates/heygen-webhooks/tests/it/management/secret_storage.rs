@@ -50,16 +50,8 @@ fn secret_that_cannot_be_stored_is_printed() {
         running.join().expect("it ran")
     });
     assert_eq!(made.status, 1);
-    assert!(
-        made.stdout.contains(heygen.first().secret.expose()),
-        "{}",
-        made.stdout
-    );
-    assert!(
-        made.stderr.contains("could not store the secret"),
-        "{}",
-        made.stderr
-    );
+    made.prints(heygen.first().secret.expose());
+    made.says("could not store the secret");
 }
 
 #[cfg(target_os = "linux")]
@@ -134,6 +126,6 @@ fn tokens_in_addresses_are_shown_to_programs_alone() {
             "{shown}"
         );
     }
-    let listed = heygen.run(&["endpoints", "list", "--json"]).ok().json();
+    let listed = heygen.json(&["endpoints", "list", "--json"]);
     assert_eq!(listed[0]["url"], Value::from(url));
 }

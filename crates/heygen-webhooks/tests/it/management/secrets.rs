@@ -18,7 +18,7 @@ fn a_created_endpoint_shows_its_secret_once() {
             "shown only once",
             "HEYGEN_WEBHOOK_SECRET",
         ] {
-            assert!(made.stdout.contains(part), "{part}: {}", made.stdout);
+            made.prints(part);
         }
         assert_eq!(endpoint.events, None);
 
@@ -26,7 +26,7 @@ fn a_created_endpoint_shows_its_secret_once() {
             let list = ["endpoints", "list", "--api", api];
             let listed = heygen.run(&[&list, arguments].concat()).ok();
             assert!(!listed.stdout.contains(secret), "{}", listed.stdout);
-            assert!(listed.stdout.contains(URL), "{}", listed.stdout);
+            listed.prints(URL);
         }
         assert!(
             !heygen
@@ -64,10 +64,7 @@ fn programs_get_the_secret_in_its_field() {
         assert_eq!(value["events"], events);
         assert_eq!(json!(endpoint.events), events);
 
-        let listed = heygen
-            .run(&["endpoints", "list", "--json", "--api", api])
-            .ok()
-            .json();
+        let listed = heygen.json(&["endpoints", "list", "--json", "--api", api]);
         assert_eq!(listed[0]["url"], URL);
         assert_eq!(listed[0]["events"], events);
         assert_eq!(listed[0]["status"], "enabled");
@@ -85,29 +82,21 @@ fn stored_secret_is_not_printed() {
             .ok();
         let secret = heygen.first().secret.expose().to_owned();
         assert!(!made.stdout.contains(&secret), "{}", made.stdout);
-        assert!(
-            made.stdout
-                .contains("stored in ./heygen-inbox.db.secrets.json"),
-            "{}",
-            made.stdout
-        );
+        made.prints("stored in ./heygen-inbox.db.secrets.json");
         let kept = &heygen.secrets_file()["secrets"][0];
         assert_eq!(kept["secret"], secret);
         assert_eq!(kept["url"], URL);
 
-        let shown = heygen
-            .run(&[
-                "endpoints",
-                "create",
-                URL,
-                "--keep",
-                "--show",
-                "--json",
-                "--api",
-                api,
-            ])
-            .ok()
-            .json();
+        let shown = heygen.json(&[
+            "endpoints",
+            "create",
+            URL,
+            "--keep",
+            "--show",
+            "--json",
+            "--api",
+            api,
+        ]);
         assert_eq!(
             shown["secret"],
             heygen.sandbox.endpoints()[1].secret.expose()
@@ -131,10 +120,7 @@ fn a_deleted_endpoint_leaves_no_secret() {
     let heygen = Heygen::start();
     heygen.run(&["endpoints", "create", URL, "--keep"]).ok();
     let id = heygen.first().endpoint_id;
-    let deleted = heygen
-        .run(&["endpoints", "delete", &id, "--yes", "--json"])
-        .ok()
-        .json();
+    let deleted = heygen.json(&["endpoints", "delete", &id, "--yes", "--json"]);
     let expected =
         json!({"endpoint_id": id, "url": URL, "deleted": true, "secret_forgotten": true});
     assert_eq!(deleted, expected);
@@ -155,13 +141,9 @@ fn a_replaced_secret_is_shown_once() {
         "{}",
         rotated.stdout
     );
-    assert!(
-        rotated.stdout.contains("shown only once"),
-        "{}",
-        rotated.stdout
-    );
+    rotated.prints("shown only once");
 
-    let rotated = heygen.run(&[&rotate[..], &["--json"]].concat()).ok().json();
+    let rotated = heygen.json(&[&rotate[..], &["--json"]].concat());
     assert_eq!(rotated["secret"], heygen.first().secret.expose());
     assert_eq!(rotated["endpoint_id"], old.endpoint_id);
 
@@ -189,11 +171,7 @@ fn rotated_secret_is_accepted_beside_the_old_one() {
             rotated.stdout
         );
     }
-    assert!(
-        rotated.stdout.contains("The old one is accepted until"),
-        "{}",
-        rotated.stdout
-    );
+    rotated.prints("The old one is accepted until");
     serve.log_line("secrets reloaded");
     for secret in [&old.secret, &new] {
         let trigger = ["trigger", "avatar_video.success", "--to", &serve.url];
@@ -229,11 +207,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
     let rotated = heygen
         .run(&[&rotate[..], &["--inbox", "other.db"]].concat())
         .ok();
-    assert!(
-        rotated.stdout.contains("The old one was not stored there"),
-        "{}",
-        rotated.stdout
-    );
+    rotated.prints("The old one was not stored there");
     assert!(heygen.workdir.path().join("other.db.secrets.json").exists());
     heygen
         .run(&[&rotate[..3], &["--overlap", "1h"]].concat())

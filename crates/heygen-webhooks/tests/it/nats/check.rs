@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::World;
 use crate::inbox::post;
-use crate::start::told;
 use crate::support::with_free_ports;
 
 #[test]
@@ -15,23 +14,15 @@ fn check_creates_no_streams() {
     let check =
         |arguments: &[&str]| world.run(&[&with_free_ports(&["--check"]), arguments].concat());
     let ended = check(&[]).ok();
-    assert!(
-        ended.stdout.contains("would be created"),
-        "{}",
-        ended.stdout
-    );
-    told(&world.run(&["inbox", "list"]), 1, "there is no stream");
+    ended.prints("would be created");
+    world.run(&["inbox", "list"]).fails(1, "there is no stream");
 
     let serve = world.receive(&[]);
     serve.trigger(&world.workdir, &["batch.finished"]).ok();
     let ended = check(&[]).ok();
-    assert!(
-        ended.stdout.contains("/HEYGEN is there"),
-        "{}",
-        ended.stdout
-    );
+    ended.prints("/HEYGEN is there");
     let required = check(&["--require-sync"]);
-    told(&required, 1, "--require-sync is given");
+    required.fails(1, "--require-sync is given");
 }
 
 #[test]
@@ -43,7 +34,7 @@ fn drift_is_listed_from_streams() {
     // A receiver writes what it counted every few seconds.
     let deadline = Instant::now() + Duration::from_secs(60);
     let found = loop {
-        let listed = world.run(&["inbox", "drift", "--json"]).ok().json();
+        let listed = world.json(&["inbox", "drift", "--json"]);
         if let Some(found) = listed.get(0) {
             break found.clone();
         }

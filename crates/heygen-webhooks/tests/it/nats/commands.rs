@@ -24,10 +24,7 @@ fn inbox_commands_list_show_count_and_follow_streams() {
     eventually(|| counts(&world.workdir, &[]) == [0, 0, 3, 0]);
 
     let listed = |arguments: &[&str]| -> Vec<Value> {
-        let list = world
-            .run(&[&["inbox", "list", "--json"], arguments].concat())
-            .ok()
-            .json();
+        let list = world.json(&[&["inbox", "list", "--json"], arguments].concat());
         let list = list.as_array().expect("an array").iter();
         list.map(|delivery| delivery["id"].clone()).collect()
     };
@@ -46,7 +43,7 @@ fn inbox_commands_list_show_count_and_follow_streams() {
     assert_eq!(listed(&["--state", "dead_lettered"]).len(), 0);
 
     let id = ids[0].as_str().expect("an id");
-    let shown = world.run(&["inbox", "show", id, "--json"]).ok().json();
+    let shown = world.json(&["inbox", "show", id, "--json"]);
     assert_eq!(
         (&shown["state"], &shown["attempts"]),
         (&json!("acknowledged"), &json!(1))
@@ -105,10 +102,7 @@ fn inbox_commands_list_show_count_and_follow_streams() {
     assert_eq!(lines.lines().count(), 4);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap_or("")).expect("JSON");
     assert_eq!(first["body"], bodies[0]);
-    let pruned = world
-        .run(&["inbox", "prune", "--older-than", "0s", "--yes", "--json"])
-        .ok()
-        .json();
+    let pruned = world.json(&["inbox", "prune", "--older-than", "0s", "--yes", "--json"]);
     assert_eq!(pruned["deleted"], 4, "{pruned}");
     assert_eq!(listed(&[]).len(), 0);
     // What is carried back in is there as it was.
@@ -138,7 +132,7 @@ fn workers_notice_a_pause_and_what_was_given_up_meanwhile() {
     }
     let change = |command: &str, subject: &str| {
         let arguments = ["inbox", command, "--subject", subject, "--yes", "--json"];
-        world.run(&arguments).ok().json()
+        world.json(&arguments)
     };
     assert_eq!(change("dead-letter", "v2")["dead_lettered"], 1);
     assert_eq!(change("delete", "v3")["deleted"], 1);

@@ -40,7 +40,7 @@ fn every_key_of_the_file_for_streams_is_known() {
     let ended = workdir.run(&["work", "--admin", "off"]);
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     let expected = format!("cannot read the seed of an nkey from {missing}");
-    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
+    ended.says(&expected);
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
     post(&serve, &event("order.new", "v1"));
     post(&serve, &event("order.fail", "v2"));
     eventually(|| counts(&world.workdir, &[]) == [0, 0, 1, 1]);
-    let listed = world.run(&["inbox", "list", "--json"]).ok().json();
+    let listed = world.json(&["inbox", "list", "--json"]);
     assert_eq!(listed.as_array().map(Vec::len), Some(2));
     world
         .run(&["inbox", "replay", "--state", "dead_lettered"])
@@ -102,7 +102,7 @@ fn a_login_that_fails_names_the_options() {
             let ended = world.run(&[command, login].concat());
             assert_eq!(ended.status, 1, "{}", ended.stderr);
             for expected in ["refuse the login", "--nats-creds"] {
-                assert!(ended.stderr.contains(expected), "{}", ended.stderr);
+                ended.says(expected);
             }
             assert!(!ended.stderr.contains("another"), "{}", ended.stderr);
         }

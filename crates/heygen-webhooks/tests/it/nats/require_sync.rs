@@ -19,11 +19,7 @@ fn check_refuses(world: &World, arguments: &[&str], expected: &[&str]) {
             ended.stderr
         );
         for expected in expected {
-            assert!(
-                ended.stderr.contains(expected),
-                "{expected}: {}",
-                ended.stderr
-            );
+            ended.says(expected);
         }
     }
 }

@@ -81,10 +81,7 @@ fn an_export_goes_to_a_file_of_its_own() {
     let folder = TempDir::new().expect("a folder");
     let to = folder.path().join("out.jsonl");
     let to = to.to_str().expect("a path");
-    let told = world
-        .run(&["inbox", "export", "--output", to, "--json"])
-        .ok()
-        .json();
+    let told = world.json(&["inbox", "export", "--output", to, "--json"]);
     assert_eq!(told["exported"], 12, "{told}");
     assert_eq!(
         std::fs::read_to_string(to).expect("a file").lines().count(),
@@ -96,6 +93,6 @@ fn an_export_goes_to_a_file_of_its_own() {
 fn drift_of_an_import_outlives_it() {
     let world = World::new();
     import(&world.workdir, [old("a", "pending", 1, 10)]);
-    let drift = world.run(&["inbox", "drift", "--json"]).ok().json();
+    let drift = world.json(&["inbox", "drift", "--json"]);
     assert_eq!(drift[0]["name"], "order.old", "{drift}");
 }

@@ -9,11 +9,7 @@ use crate::support::Workdir;
 fn check(workdir: &Workdir, arguments: &[&str], status: i32, expected: &str) {
     let ended = workdir.run_with(arguments, b"", &[("HEYGEN_API_KEY", "key")]);
     assert_eq!(ended.status, status, "{arguments:?}: {}", ended.stderr);
-    assert!(
-        ended.stderr.contains(expected),
-        "{arguments:?}: {}",
-        ended.stderr
-    );
+    ended.says(expected);
     assert_eq!(ended.stdout, "", "{arguments:?}");
 }
 

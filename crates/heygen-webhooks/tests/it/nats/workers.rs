@@ -127,7 +127,7 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
     assert_eq!(worker.wait().0, 0);
 
     let dead = ["inbox", "list", "--state", "dead_lettered", "--json"];
-    let dead = world.run(&dead).ok().json();
+    let dead = world.json(&dead);
     assert_eq!(dead[0]["subject_id"], "v1");
     assert_eq!(dead[0]["attempts"], 3);
     let dry = ["inbox", "replay", "--state", "dead_lettered", "--dry-run"];

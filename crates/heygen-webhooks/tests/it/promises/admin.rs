@@ -194,6 +194,6 @@ fn occupied_explicit_admin_port_stops_the_start() {
     let ended = workdir.run(&arguments(&["--admin", &address]));
     assert_eq!(ended.status, 1, "{}", ended.stderr);
     let expected = format!("cannot listen on {address} for --admin");
-    assert!(ended.stderr.contains(&expected), "{}", ended.stderr);
-    assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
+    ended.says(&expected);
+    ended.says("in use");
 }

@@ -123,10 +123,7 @@ fn signed_request_is_recorded_whatever_it_is_rejected_for() {
         let explanation = line["explanation"].as_str().expect("a sentence");
         assert!(!explanation.is_empty(), "{line}");
     }
-    let again = workdir
-        .run(&["inbox", "rejected", "reverify", "--json"])
-        .ok()
-        .json();
+    let again = workdir.json(&["inbox", "rejected", "reverify", "--json"]);
     assert_eq!(
         (&again["verified"], &again["new"]),
         (&json!(2), &json!(2)),
@@ -228,10 +225,7 @@ fn signed_garbage_does_not_displace_rejected_deliveries() {
     }
     serve.signal("TERM");
     serve.wait();
-    let again = workdir
-        .run(&["inbox", "rejected", "reverify", "--json"])
-        .ok()
-        .json();
+    let again = workdir.json(&["inbox", "rejected", "reverify", "--json"]);
     assert_eq!(again["new"], 1, "{again}");
 }
 
