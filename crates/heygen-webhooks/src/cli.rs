@@ -50,7 +50,7 @@ pub(crate) use health::Health;
 pub(crate) use inbox::{
     Attempts, Backup, ChangeByHand, Check, Drift, Export, Format, Import, Inbox, List,
     ListRejected, Prune, Rejected, RejectedId, Replay, Reverify, Selection, Show, ShowRejected,
-    StateOption, Stats, Tail,
+    Stats, Tail,
 };
 pub(crate) use management::{
     Connection, CreateEndpoint, DeleteEndpoint, Endpoints, EventTypes, Events, ListEndpoints,
@@ -125,18 +125,11 @@ fn variables_of(error: &clap::Error, definition: &clap::Command) -> Vec<String> 
     found
 }
 
-fn variable_of(command: &clap::Command, long: &str) -> Option<String> {
-    let own = command
-        .get_arguments()
-        .find(|arg| arg.get_long() == Some(long) && arg.get_env().is_some());
-    let own = own
-        .and_then(clap::Arg::get_env)
-        .map(|name| name.to_string_lossy().into_owned());
-    own.or_else(|| {
-        command
-            .get_subcommands()
-            .find_map(|command| variable_of(command, long))
-    })
+fn variable_of(definition: &clap::Command, long: &str) -> Option<String> {
+    let options = environment::arguments(definition).into_iter();
+    let mut options = options.filter(|arg| arg.get_long() == Some(long));
+    let name = options.find_map(clap::Arg::get_env)?;
+    Some(name.to_string_lossy().into_owned())
 }
 
 /// The whole command line, for completions and man pages too.

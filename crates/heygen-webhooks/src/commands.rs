@@ -6,9 +6,9 @@ use crate::output::notice;
 use crate::settings::when;
 
 pub(crate) mod completions;
-pub(crate) mod input;
 
 mod backfill;
+mod body;
 mod config;
 mod confirm;
 mod dashboard;
@@ -20,16 +20,15 @@ mod event_types;
 mod events;
 mod health;
 mod inbox;
-mod inspect;
 mod man;
 mod management;
+mod progress;
 mod prose;
 mod sandbox;
 mod schema;
 mod secrets;
 mod serve;
 mod trigger;
-mod verify;
 mod work;
 
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
@@ -68,8 +67,8 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
         Command::Work(options) => work::run(&options),
         Command::Dev(options) => dev::run(&options),
         Command::Trigger(options) => trigger::run(&options),
-        Command::Inspect(options) => inspect::run(&options),
-        Command::Verify(options) => verify::run(&options),
+        Command::Inspect(options) => body::inspect(&options),
+        Command::Verify(options) => body::verify(&options),
         Command::Inbox(options) => inbox::run(&options),
         Command::Dashboard(options) => dashboard::run(&options),
         Command::Doctor(options) => doctor::run(&options),

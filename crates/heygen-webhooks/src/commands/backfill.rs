@@ -1,13 +1,10 @@
 //! `backfill`: stores the events of HeyGen's log that the inbox lacks.
 
-use std::time::Duration;
-
 use heygen_connect::{Backfill as Work, BackfillOutcome, BackfillProgress, ConnectError};
 use heygen_inbox::BoxInbox;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::management;
+use super::{management, progress};
 use crate::api;
 use crate::backfill;
 use crate::cli::Backfill;
@@ -71,7 +68,9 @@ async fn go(
     work: &mut Work<BoxInbox>,
     done: &mut BackfillProgress,
 ) -> Result<Result<BackfillOutcome, ConnectError>, Failure> {
-    let progress = progress()?;
+    // HeyGen does not say how many there are.
+    let progress = progress::spinner("{spinner} {human_pos} events read, {msg}, {elapsed}")?;
+    progress.set_message("0 new");
     let asked = asked_to_stop(Vec::new())?;
     let on_progress = |so_far: &BackfillProgress| {
         *done = *so_far;
@@ -81,16 +80,6 @@ async fn go(
     let ended = work.run(async { drop(asked.await) }, on_progress).await;
     progress.finish_and_clear();
     Ok(ended)
-}
-
-/// How far it is, on standard error where that is a terminal. HeyGen does not say how many there are.
-fn progress() -> Result<ProgressBar, Failure> {
-    let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template(
-        "{spinner} {human_pos} events read, {msg}, {elapsed}",
-    )?);
-    progress.set_message("0 new");
-    progress.enable_steady_tick(Duration::from_millis(100));
-    Ok(progress)
 }
 
 fn summary(done: &BackfillProgress, options: &Backfill) -> String {

@@ -23,8 +23,7 @@ pub(super) fn run(options: &Completions) -> Result<(), Failure> {
     if options.shell == clap_complete::Shell::Zsh {
         script.extend(FIRST_CALL.as_bytes());
     }
-    output::write_bytes(script)?;
-    Ok(())
+    Ok(output::write_bytes(script)?)
 }
 
 /// Answers the script of a shell, if it is what asks. Nothing may be printed before.

@@ -3,8 +3,7 @@
 //! A file for each group of findings. They are looked into side by side, each with a time of its own, so that the whole
 //! takes less than 15 seconds, whatever hangs.
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
@@ -12,11 +11,10 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::cli::Doctor;
-use crate::commands::prose;
+use crate::commands::{progress, prose};
 use crate::failure::Failure;
 use crate::output::{self, without_query};
 use crate::store::location::InboxLocation;
-use crate::store::nats::Nats;
 
 mod account;
 mod address;
@@ -42,9 +40,10 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let note = Note::show();
+    let waiting =
+        progress::spinner("checking HeyGen and the public address; this takes a few seconds …")?;
     let findings = runtime.block_on(examine(&inputs));
-    note.clear();
+    waiting.finish_and_clear();
     // A name server or a disk that hangs must not keep us.
     runtime.shutdown_background();
     let is_healthy = findings
@@ -63,12 +62,18 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
 
 async fn examine(inputs: &Inputs) -> Vec<Finding> {
     let known = Known::load(&inputs.secret_files, &inputs.store);
+    let (location, nats) = (inputs.inbox.clone(), inputs.nats.clone());
+    let beside = location.beside();
     let (account_and_sample, address, local, inbox, rejected) = tokio::join!(
         Box::pin(account_and_sample(inputs, &known)),
         Box::pin(address::findings(inputs)),
         Box::pin(local::probe(inputs)),
-        look_into_inbox(inputs.inbox.clone(), inputs.nats.clone()),
-        look_into_rejected(inputs.inbox.beside()),
+        look_into(&inbox::IDS, "the inbox", move || {
+            Handle::current().block_on(inbox::findings(&location, &nats))
+        }),
+        look_into(&[rejected::ID], "the rejected requests", move || {
+            vec![rejected::finding(&beside)]
+        }),
     );
     let (account, endpoints, sample) = account_and_sample;
     let mut findings = vec![account.key()];
@@ -86,7 +91,7 @@ async fn examine(inputs: &Inputs) -> Vec<Finding> {
     findings.extend(sample);
     findings.extend(local.findings(&inputs.local, is_expected, is_reached));
     findings.extend(inbox);
-    findings.push(rejected);
+    findings.extend(rejected);
     tls::say_once(&mut findings);
     findings
 }
@@ -111,18 +116,18 @@ async fn account_and_sample(
             sample::findings(url, inputs.sample, secret).await
         }
     };
-    let client = match &inputs.client {
-        Ok(client) => client.clone(),
-        Err(why) => {
-            let account = Account::without(why);
-            let endpoints = endpoints::findings(inputs, &account).await;
-            return (account, endpoints, sample(None).await);
+    let asking = async {
+        match &inputs.client {
+            Ok(client) => {
+                let asked = tokio::spawn(Account::ask(client.clone(), API_TIME)).await;
+                asked.unwrap_or_else(|_| Account::without(&Why::Late))
+            }
+            Err(why) => Account::without(why),
         }
     };
-    let mut asking = tokio::spawn(Account::ask(client, API_TIME));
+    let mut asking = pin!(asking);
     match timeout(SAMPLE_WAITS, &mut asking).await {
         Ok(account) => {
-            let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
             let (endpoints, sample) = tokio::join!(
                 endpoints::findings(inputs, &account),
                 sample(Some(&account))
@@ -132,7 +137,6 @@ async fn account_and_sample(
         Err(_) => {
             let asked = async {
                 let account = asking.await;
-                let account = account.unwrap_or_else(|_| Account::without(&Why::Late));
                 let endpoints = endpoints::findings(inputs, &account).await;
                 (account, endpoints)
             };
@@ -142,27 +146,17 @@ async fn account_and_sample(
     }
 }
 
-async fn look_into_inbox(location: InboxLocation, nats: Nats) -> Vec<Finding> {
-    let looking = tokio::task::spawn_blocking(move || {
-        // A disk that hangs holds up this thread alone.
-        Handle::current().block_on(inbox::findings(&location, &nats))
-    });
-    match timeout(DISK_TIME, looking).await {
+/// A disk that hangs holds up a thread alone. Without an answer these `ids` are skipped.
+async fn look_into(
+    ids: &[&'static str],
+    what: &str,
+    look: impl FnOnce() -> Vec<Finding> + Send + 'static,
+) -> Vec<Finding> {
+    match timeout(DISK_TIME, tokio::task::spawn_blocking(look)).await {
         Ok(Ok(findings)) => findings,
         Ok(Err(_)) | Err(_) => {
-            finding::all_skipped(&inbox::IDS, "the inbox could not be read in time")
+            finding::all_skipped(ids, &format!("{what} could not be read in time"))
         }
-    }
-}
-
-async fn look_into_rejected(inbox: PathBuf) -> Finding {
-    let looking = tokio::task::spawn_blocking(move || rejected::finding(&inbox));
-    match timeout(DISK_TIME, looking).await {
-        Ok(Ok(finding)) => finding,
-        Ok(Err(_)) | Err(_) => Finding::skipped(
-            rejected::ID,
-            "the rejected requests could not be read in time",
-        ),
     }
 }
 
@@ -182,33 +176,6 @@ fn text(findings: &[Finding]) -> String {
         _ => "deliveries may not arrive",
     };
     format!("{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, skipped: {skipped})\n")
-}
-
-/// Tells a waiting user what happens.
-struct Note {
-    is_shown: bool,
-}
-
-impl Note {
-    fn show() -> Self {
-        let mut stderr = io::stderr();
-        let is_shown = stderr.is_terminal();
-        if is_shown {
-            // Nobody is helped by a failure to say that it takes a moment.
-            let _ = write!(
-                stderr,
-                "checking HeyGen and the public address; this takes a few seconds …"
-            );
-            let _ = stderr.flush();
-        }
-        Self { is_shown }
-    }
-
-    fn clear(self) {
-        if self.is_shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
 }
 
 /// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others, and `API_TIME`

@@ -117,16 +117,10 @@ fn line(result: &CheckResult, screen: Screen, width: Option<usize>) -> String {
     text
 }
 
-/// The skipped checks, together where they have one reason.
 fn skipped(scorecard: &Scorecard, width: Option<usize>) -> String {
     let results = scorecard.results().iter();
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for result in results.filter(|result| result.verdict == Verdict::Skip) {
-        match reasons.iter_mut().find(|(seen, _)| *seen == result.seen) {
-            Some((_, ids)) => ids.push(result.check.id()),
-            None => reasons.push((&result.seen, vec![result.check.id()])),
-        }
-    }
+    let skipped = results.filter(|result| result.verdict == Verdict::Skip);
+    let reasons = prose::grouped(skipped.map(|it| (it.check.id(), it.seen.as_str())));
     let texts = reasons.into_iter().map(|(seen, ids)| {
         let text = format!("{}: {}", ids.join(", "), tame(seen));
         format!("skip  {}\n", prose::broken(&text, INDENT, width))

@@ -36,23 +36,25 @@ pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
     if options.json {
         rows.extend(missing);
         let values: Vec<_> = rows.iter().map(Row::json).collect();
-        output::json_array(values.into_iter())?;
-        return Ok(());
+        return Ok(output::json_array(values.into_iter())?);
     }
-    output::write_bytes(text(&rows, &missing, Screen::stdout()))?;
-    Ok(())
+    Ok(output::write_bytes(text(
+        &rows,
+        &missing,
+        Screen::stdout(),
+    ))?)
 }
 
 async fn offered(api: &Api) -> Result<Vec<Row>, Failure> {
-    let rows = match api.version() {
+    let rows = match api.version {
         ApiVersion::V1 => api
-            .ask(api.client().v1().list_event_names())
+            .ask(api.client.v1().list_event_names())
             .await?
             .into_iter()
             .map(|event_type| (event_type, None, Map::new()))
             .collect(),
         ApiVersion::V3 => api
-            .ask(api.client().v3().event_types_stream().try_collect())
+            .ask(api.client.v3().event_types_stream().try_collect())
             .await?
             .into_iter()
             .map(|entry| (entry.event_type, entry.description, entry.extra))

@@ -1,13 +1,11 @@
 //! `events`: the log of what HeyGen says it has delivered.
 
-use std::time::Duration;
-
 use heygen_api::v3::{EventQuery, LoggedEvent};
 use heygen_api::{Listing, PageRequest};
-use heygen_events::Pattern;
-use indicatif::{ProgressBar, ProgressStyle};
+use heygen_events::{Event, Pattern};
 
 use super::management::{self, Api, moment_cell, note};
+use super::progress;
 use crate::cli::Events;
 use crate::failure::Failure;
 use crate::output::screen::of_word;
@@ -49,36 +47,38 @@ pub(super) fn run(options: &Events) -> Result<(), Failure> {
 /// What was asked for, and whether there is more.
 async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), Failure> {
     let mut query = EventQuery::new();
-    if let Some(event_type) = &options.event_type {
-        event_name::warn_if_mistyped(event_type);
-        // HeyGen knows names and no patterns: of those, what it lists is chosen here.
-        if !event_type.contains('*') {
-            query = query.with_event_type(event_type.as_str());
-        }
+    let event_type = options.event_type.as_deref();
+    event_type
+        .into_iter()
+        .for_each(event_name::warn_if_mistyped);
+    // HeyGen knows names and no patterns: of those, what it lists is chosen here.
+    let (pattern, name) = match event_type {
+        Some(pattern) if pattern.contains('*') => (Some(pattern), None),
+        name => (None, name),
+    };
+    let is_wanted = |event: &LoggedEvent| pattern.is_none_or(|pattern| fits(event, pattern));
+    if let Some(name) = name {
+        query = query.with_event_type(name);
     }
     if let Some(entity_id) = &options.entity_id {
         query = query.with_entity_id(entity_id);
     }
     if options.all {
         let mut events = fetch_all(api, &query).await?;
-        events.retain(|event| is_wanted(options, event));
+        events.retain(is_wanted);
         return Ok((events, false));
     }
     // One more than wanted tells whether there is more, without asking again.
-    let page = match options
-        .event_type
-        .as_ref()
-        .is_some_and(|name| name.contains('*'))
-    {
-        true => LONGEST_PAGE,
-        false => options.limit.saturating_add(1).min(LONGEST_PAGE),
+    let page = match pattern {
+        Some(_) => LONGEST_PAGE,
+        None => options.limit.saturating_add(1).min(LONGEST_PAGE),
     };
     let query = query.with_page(PageRequest::new().with_limit(page));
-    let mut listing = api.client().v3().events_stream(&query);
+    let mut listing = api.client.v3().events_stream(&query);
     let mut events = Vec::new();
     while events.len() < options.limit as usize {
         match next(api, &mut listing).await? {
-            Some(event) if is_wanted(options, &event) => events.push(event),
+            Some(event) if is_wanted(&event) => events.push(event),
             Some(_) => {}
             None => return Ok((events, false)),
         }
@@ -88,23 +88,14 @@ async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), 
     Ok((events, there_is_more))
 }
 
-fn is_wanted(options: &Events, record: &LoggedEvent) -> bool {
-    let Some(pattern) = options
-        .event_type
-        .as_ref()
-        .filter(|name| name.contains('*'))
-    else {
-        return true;
-    };
-    record.event().map_or_else(
-        |_| Pattern::text_matches(pattern, ""),
-        |event| Pattern::text_matches(pattern, event.event_name()),
-    )
+fn fits(record: &LoggedEvent, pattern: &str) -> bool {
+    Pattern::text_matches(pattern, record.event().map_or("", Event::event_name))
 }
 
 async fn fetch_all(api: &Api, query: &EventQuery) -> Result<Vec<LoggedEvent>, Failure> {
-    let progress = progress()?;
-    let mut listing = api.client().v3().events_stream(query);
+    // HeyGen does not say how many there are.
+    let progress = progress::spinner("{spinner} {human_pos} events, {elapsed}")?;
+    let mut listing = api.client.v3().events_stream(query);
     let mut events = Vec::new();
     let ended = loop {
         match next(api, &mut listing).await {
@@ -126,15 +117,6 @@ async fn next(
         Some(event) => api.ask(async { event }).await.map(Some),
         None => Ok(None),
     }
-}
-
-/// How far it is, on standard error where that is a terminal. HeyGen does not say how many there are.
-fn progress() -> Result<ProgressBar, Failure> {
-    let progress = ProgressBar::new_spinner().with_style(ProgressStyle::with_template(
-        "{spinner} {human_pos} events, {elapsed}",
-    )?);
-    progress.enable_steady_tick(Duration::from_millis(100));
-    Ok(progress)
 }
 
 /// The records as HeyGen spelled them, one a line: reading and writing them could lose what no number or map can hold.

@@ -63,8 +63,10 @@ async fn ask(client: &reqwest::Client, url: &str, place: &str) -> Result<(), Fai
     if !status.is_success() {
         return Err(anyhow::anyhow!("{place} answered {status}: {}", text.trim()).into());
     }
-    output::write(format!("{}\n", output::tame_lines(text.trim())))?;
-    Ok(())
+    Ok(output::write(format!(
+        "{}\n",
+        output::tame_lines(text.trim())
+    ))?)
 }
 
 /// Less than the interval of any health check.

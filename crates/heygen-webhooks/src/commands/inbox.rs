@@ -3,15 +3,16 @@
 use std::fs;
 use std::path::Path;
 
-use heygen_inbox::{BoxInbox, InboxAdmin as _, State, StoredDelivery};
+use heygen_inbox::{BoxInbox, InboxAdmin as _, StoredDelivery};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::runtime::Builder;
 
-use crate::cli::{Inbox, StateOption};
+use crate::cli::Inbox;
 use crate::failure::Failure;
 use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_open};
 
-mod attempts;
 mod backup;
 mod by_hand;
 mod check;
@@ -21,10 +22,8 @@ mod drift;
 mod export;
 mod id;
 mod import;
-mod json;
 mod list;
 mod pause;
-mod progress;
 mod prune;
 mod rejected;
 mod replay;
@@ -46,16 +45,16 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
     runtime.block_on(async {
         match options {
             Inbox::List(options) => list::run(options).await,
-            Inbox::Show(options) => show::run(options).await,
-            Inbox::Attempts(options) => attempts::run(options).await,
+            Inbox::Show(options) => show::show(options).await,
+            Inbox::Attempts(options) => show::attempts(options).await,
             Inbox::Tail(options) => tail::run(options).await,
             Inbox::Stats(options) => stats::run(options).await,
             Inbox::Drift(options) => drift::run(options).await,
             Inbox::Export(options) => export::run(options).await,
             Inbox::Import(options) => import::run(options).await,
             Inbox::Replay(options) => replay::run(options).await,
-            Inbox::DeadLetter(options) => by_hand::run(&options.change, Change::DeadLetter).await,
-            Inbox::Delete(options) => by_hand::run(&options.change, Change::Delete).await,
+            Inbox::DeadLetter(options) => by_hand::run(options, Change::DeadLetter).await,
+            Inbox::Delete(options) => by_hand::run(options, Change::Delete).await,
             Inbox::Pause(options) => pause::pause(&options.file, options.json).await,
             Inbox::Resume(options) => pause::resume(&options.file, options.json).await,
             Inbox::Prune(options) => prune::run(options).await,
@@ -79,7 +78,6 @@ async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
     Ok(store::open_beside(&location, &file.nats(&location)?).await?)
 }
 
-/// The one delivery that a command is about.
 async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let inbox = open_existing(file).await?;
     let id = id::find(&inbox, id).await?;
@@ -88,7 +86,6 @@ async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
 }
 
-/// Whether both paths lead to one file.
 fn is_same_file(one: &Path, other: &Path) -> bool {
     match (fs::canonicalize(one), fs::canonicalize(other)) {
         (Ok(one), Ok(other)) => one == other,
@@ -96,14 +93,8 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-impl From<StateOption> for State {
-    fn from(option: StateOption) -> Self {
-        match option {
-            StateOption::Pending => Self::Pending,
-            StateOption::Claimed => Self::Claimed,
-            StateOption::Interrupted => Self::Interrupted,
-            StateOption::Acknowledged => Self::Acknowledged,
-            StateOption::DeadLettered => Self::DeadLettered,
-        }
-    }
+/// For programs: the same keys wherever one is shown.
+fn to_json(shown: impl Serialize) -> Value {
+    // What is shown has keys that are names, and nothing that cannot be written.
+    serde_json::to_value(shown).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 
 use anyhow::Context as _;
-use clap::Command;
+use clap::{Arg, Command};
 use clap_mangen::roff::{Inline, Roff, roman};
 
 use crate::cli::help::{EXAMPLES, NATS};
@@ -17,8 +17,7 @@ pub(super) fn run(options: &Man) -> Result<(), Failure> {
     let mut definition = definition().disable_help_subcommand(true);
     definition.build();
     let Some(folder) = &options.dir else {
-        output::write_bytes(page(&definition)?)?;
-        return Ok(());
+        return Ok(output::write_bytes(page(&definition)?)?);
     };
     fs::create_dir_all(folder)
         .with_context(|| format!("cannot create folder {}", folder.display()))?;
@@ -78,7 +77,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
         own => own,
     })]);
     list(&mut rest, "ENVIRONMENT", variables(command));
-    list(&mut rest, "FILES", files(command));
+    list(&mut rest, "FILES", of_options(command, &FILES));
     rest.control("SH", ["SEE ALSO"]);
     rest.text([roman(see_also(command))]);
     rest.to_writer(&mut page)?;
@@ -129,24 +128,15 @@ fn variables(command: &Command) -> BTreeMap<String, String> {
         let variable = arg.get_env()?.to_string_lossy().into_owned();
         Some((variable, format!("Same as --{}.", arg.get_long()?)))
     });
-    let others = VARIABLES
-        .iter()
-        .filter(|(option, ..)| has(command, option))
-        .map(|(_, name, meaning)| ((*name).to_owned(), (*meaning).to_owned()));
-    options.chain(others).collect()
+    options.chain(of_options(command, &VARIABLES)).collect()
 }
 
-fn files(command: &Command) -> BTreeMap<String, String> {
-    FILES
-        .iter()
-        .filter(|(option, ..)| has(command, option))
-        .map(|(_, name, meaning)| ((*name).to_owned(), (*meaning).to_owned()))
-        .collect()
-}
-
-fn has(command: &Command, option: &str) -> bool {
-    let mut options = command.get_arguments().filter_map(clap::Arg::get_long);
-    options.any(|long| long == option)
+/// What goes with the options that the command has.
+fn of_options(command: &Command, all: &[(&str, &str, &str)]) -> BTreeMap<String, String> {
+    let options: Vec<_> = command.get_arguments().filter_map(Arg::get_long).collect();
+    let found = all.iter().filter(|(option, ..)| options.contains(option));
+    let found = found.map(|(_, name, meaning)| ((*name).to_owned(), (*meaning).to_owned()));
+    found.collect()
 }
 
 fn see_also(command: &Command) -> String {
@@ -159,7 +149,6 @@ fn see_also(command: &Command) -> String {
     others.join(", ")
 }
 
-/// The name of the page of a command.
 fn name(command: &Command) -> String {
     let name = command.get_display_name();
     name.unwrap_or_else(|| command.get_name()).to_owned()

@@ -20,11 +20,10 @@ use crate::settings::inbox::InboxOption;
 use crate::settings::options::Options;
 use crate::settings::when;
 
-/// HeyGen's API in one of its versions.
 #[derive(Debug)]
 pub(super) struct Api {
-    client: Client,
-    version: ApiVersion,
+    pub(super) client: Client,
+    pub(super) version: ApiVersion,
     file: File,
 }
 
@@ -36,14 +35,6 @@ impl Api {
             version: connection.api_version,
             file,
         })
-    }
-
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    pub(super) fn version(&self) -> ApiVersion {
-        self.version
     }
 
     /// Beside what secrets are kept: the inbox, or what stands for it where that is on streams.
@@ -98,7 +89,6 @@ pub(super) fn moment(text: Option<&str>) -> String {
     time(text).map_or_else(|| tame(text), when::short)
 }
 
-/// The same, in a table.
 pub(super) fn moment_cell(text: Option<&str>) -> Cell {
     let text = text.unwrap_or("-");
     time(text).map_or_else(|| text.into(), Cell::time)

@@ -34,6 +34,20 @@ pub(super) fn broken(text: &str, indent: usize, width: Option<usize>) -> String 
     lines.join(&format!("\n{}", " ".repeat(indent)))
 }
 
+/// What has one reason, together: each reason with the names of those that have it, in their order.
+pub(super) fn grouped<'a>(
+    names: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Vec<(&'a str, Vec<&'a str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, reason) in names {
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((reason, vec![name])),
+        }
+    }
+    groups
+}
+
 /// However narrow the terminal is, a line has some words.
 const LEAST: usize = 30;
 

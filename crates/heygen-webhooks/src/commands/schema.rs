@@ -11,8 +11,7 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
     if options.list {
         let names = EventType::KNOWN.iter();
         let names: String = names.map(|name| format!("{name}\n")).collect();
-        output::write(names)?;
-        return Ok(());
+        return Ok(output::write(names)?);
     }
     let found = match options.name.as_str() {
         "openapi" => return Ok(output::write(OPENAPI)?),
@@ -26,8 +25,7 @@ pub(super) fn run(options: &Schema) -> Result<(), Failure> {
         };
         Failure::usage(format!("no schema for `{}`: {advice}", options.name))
     })?;
-    output::write(schema::text(&found))?;
-    Ok(())
+    Ok(output::write(schema::text(&found))?)
 }
 
 /// `cargo xtask schemas` writes it.

@@ -6,7 +6,7 @@ use heygen_testkit::{Attempt, AttemptErrorKind, EventBuilder, Sender};
 use serde_json::{Value, json};
 
 use crate::cli::Trigger;
-use crate::commands::input;
+use crate::commands::body::read;
 use crate::commands::management::{self, note};
 use crate::failure::{Failure, error_chain};
 use crate::output::notice;
@@ -44,7 +44,7 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
         Some(name) => vec![EventType::from(name.as_str())],
         None => EventType::KNOWN.to_vec(),
     };
-    let own_body = options.body.as_deref().map(input::read).transpose()?;
+    let own_body = options.body.as_deref().map(read).transpose()?;
     let refusal = management::run(async {
         match own_body {
             Some(body) => send_body(options, &sender, body).await,

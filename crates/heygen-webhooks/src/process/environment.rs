@@ -5,7 +5,7 @@ use std::env;
 use std::ffi::OsStr;
 
 use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Command};
+use clap::{Arg, ArgAction, Command};
 
 use crate::output::notice;
 use crate::settings::nearest::{mistyped, nearest};
@@ -36,9 +36,9 @@ pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
 
 /// Every variable of this program, in the order of the alphabet.
 fn known(definition: &Command) -> BTreeSet<String> {
-    let mut found: BTreeSet<String> = READ_ELSEWHERE.map(str::to_owned).into();
-    add(definition, &mut found);
-    found
+    let names = arguments(definition).into_iter().filter_map(Arg::get_env);
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    names.chain(READ_ELSEWHERE.map(str::to_owned)).collect()
 }
 
 /// Warns of variables that nothing reads and that were meant for this program.
@@ -70,7 +70,8 @@ pub(crate) fn warning(name: &str, definition: &Command) -> Option<String> {
         return Some(format!("{ignored}: did you mean {meant}?"));
     }
     let option = name.strip_prefix(PREFIX)?.to_lowercase().replace('_', "-");
-    if options(definition).contains(&option) {
+    let mut options = arguments(definition).into_iter().filter_map(Arg::get_long);
+    if options.any(|known| known == option) {
         return Some(format!(
             "{ignored}: --{option} has no variable; use the flag, or `{option}` in the configuration file"
         ));
@@ -79,20 +80,10 @@ pub(crate) fn warning(name: &str, definition: &Command) -> Option<String> {
     Some(format!("{ignored}: the closest known one is {near}"))
 }
 
-fn add(command: &Command, found: &mut BTreeSet<String>) {
-    let names = command.get_arguments().filter_map(clap::Arg::get_env);
-    found.extend(names.map(|name| name.to_string_lossy().into_owned()));
-    command
-        .get_subcommands()
-        .for_each(|command| add(command, found));
-}
-
-/// The long names of all options.
-fn options(command: &Command) -> BTreeSet<String> {
-    let own = command.get_arguments().filter_map(clap::Arg::get_long);
-    let mut found: BTreeSet<String> = own.map(str::to_owned).collect();
-    found.extend(command.get_subcommands().flat_map(options));
-    found
+/// Those of the command and of all below it.
+pub(crate) fn arguments(command: &Command) -> Vec<&Arg> {
+    let below = command.get_subcommands().flat_map(arguments);
+    command.get_arguments().chain(below).collect()
 }
 
 fn is_blank(value: &OsStr) -> bool {
@@ -101,7 +92,6 @@ fn is_blank(value: &OsStr) -> bool {
 
 const PREFIX: &str = "HEYGEN_WEBHOOKS_";
 
-/// Variables that the parser does not read.
 const READ_ELSEWHERE: [&str; 5] = [
     "HEYGEN_API_KEY",
     "HEYGEN_OAUTH_TOKEN",

@@ -13,7 +13,7 @@ use jiff::{Span, Timestamp, ZonedDateTime};
 use crate::output::notice;
 
 /// A moment as people give it: a time, a day, or how long ago.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct When(Timestamp);
 
 impl When {

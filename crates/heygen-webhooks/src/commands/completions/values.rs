@@ -20,7 +20,6 @@ use crate::store;
 use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
 
-/// The command line with values to choose from.
 pub(super) fn completed(command: Command) -> Command {
     command
         .mut_subcommand("inbox", |inbox| {
@@ -88,7 +87,6 @@ fn event_names(is_schema: bool) -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// How a rule of `--on` begins.
 fn rules() -> Vec<CompletionCandidate> {
     let names = EventType::KNOWN.iter();
     names

@@ -10,7 +10,6 @@ use tokio::time::timeout;
 use super::finding::{Finding, Level};
 use crate::failure::error_chain;
 
-/// HeyGen's three answers.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) v3: Result<Vec<Endpoint>, Why>,
@@ -68,7 +67,6 @@ impl Account {
         all
     }
 
-    /// The secret that v1 shows of an endpoint.
     pub(super) fn shown_secret(&self, endpoint: &Endpoint) -> Option<&str> {
         let same = self
             .v1

@@ -9,7 +9,7 @@ use reqwest::Url;
 use tokio::task::JoinSet;
 
 use super::account::Account;
-use super::finding::{Finding, Level, all_skipped};
+use super::finding::{Finding, all_skipped};
 use super::inputs::Inputs;
 use super::sample::describe;
 use crate::failure::error_chain;
@@ -32,24 +32,25 @@ pub(super) async fn findings(inputs: &Inputs, account: &Account) -> Vec<Finding>
         registered(inputs, &all, &ours).await,
         duplicates(&all),
         disabled(&all, &ours),
-        plain_http(inputs, &all, &ours),
-        private(inputs, &all, &ours),
+        PLAIN_HTTP.finding(inputs, &all, &ours),
+        PRIVATE.finding(inputs, &all, &ours),
         foreign(inputs, &all),
     ]
 }
 
 /// Our endpoints: those of the public address, else those whose secret is stored beside the inbox.
 pub(super) fn ours<'a>(inputs: &Inputs, all: &[&'a Endpoint]) -> Vec<&'a Endpoint> {
-    all.iter()
-        .filter(|endpoint| match &inputs.address {
-            Some(address) => same_address(&endpoint.url, address.as_str()),
-            None => inputs
-                .store
-                .knows(endpoint.endpoint_id.as_str())
-                .unwrap_or(false),
-        })
-        .copied()
-        .collect()
+    let is_ours = |endpoint: &&Endpoint| match &inputs.address {
+        Some(address) => same_address(&endpoint.url, address.as_str()),
+        None => knows(inputs, endpoint),
+    };
+    all.iter().copied().filter(is_ours).collect()
+}
+
+/// Whether its secret is stored beside the inbox.
+pub(super) fn knows(inputs: &Inputs, endpoint: &Endpoint) -> bool {
+    let known = inputs.store.knows(endpoint.endpoint_id.as_str());
+    known.unwrap_or(false)
 }
 
 /// An endpoint as it is named in findings; a token in its query stays hidden.
@@ -70,16 +71,11 @@ fn count(inputs: &Inputs, account: &Account, all: &[&Endpoint]) -> Finding {
         };
         return Finding::ok(ID, what).items(items);
     }
-    let level = match inputs.address {
-        Some(_) => Level::Problem,
-        None => Level::Warn,
-    };
-    let fix = "register one with `serve --public-url URL` or `endpoints create URL`";
-    Finding::new(
+    Finding::bad(
         ID,
-        level,
+        inputs.address.is_some(),
         "no endpoint is registered: HeyGen sends nothing",
-        Some(fix.to_owned()),
+        "register one with `serve --public-url URL` or `endpoints create URL`",
     )
 }
 
@@ -142,7 +138,6 @@ async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> F
     .items(items)
 }
 
-/// A probe of an address as HeyGen has it.
 struct ProbedEndpoint {
     text: String,
     passed: bool,
@@ -230,7 +225,7 @@ fn disabled(all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     // A word that is not documented may mean anything.
     let is_disabled = |endpoint: &&Endpoint| endpoint.status == Some(EndpointStatus::Disabled);
     let nothing_left = all.iter().all(is_disabled) || ours.iter().any(is_disabled);
-    judged(
+    Finding::bad(
         ID,
         nothing_left,
         "disabled endpoints: HeyGen sends them nothing",
@@ -239,49 +234,48 @@ fn disabled(all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     .items(items)
 }
 
-fn plain_http(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
-    const ID: &str = "endpoints.plain-http";
-    let is_plain = |endpoint: &&Endpoint| scheme(&endpoint.url) == Some("http".to_owned());
-    let plain: Vec<_> = all.iter().copied().filter(is_plain).collect();
-    if plain.is_empty() {
-        return Finding::ok(ID, "none is plain http");
-    }
-    if inputs.is_sandbox {
-        return Finding::ok(ID, format!("{} plain http, as with a sandbox", plain.len()));
-    }
-    judged(
-        ID,
-        ours.iter().any(is_plain),
-        "plain http: anyone on the network path can read events and links, and v3 does not accept such an address",
-        "serve the address with https, behind a proxy or a tunnel, and register that",
-    )
-    .items(plain.into_iter().map(name))
+/// What may be wrong with an address, and is as it should be with a sandbox.
+struct AddressFault {
+    id: &'static str,
+    is_there: fn(&Url) -> bool,
+    none: &'static str,
+    in_sandbox: &'static str,
+    what: &'static str,
+    fix: &'static str,
 }
 
-fn private(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
-    const ID: &str = "endpoints.private";
-    let is_hidden =
-        |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| is_private(&url));
-    let hidden: Vec<_> = all.iter().copied().filter(is_hidden).collect();
-    if hidden.is_empty() {
-        return Finding::ok(ID, "none is on a private address");
+const PLAIN_HTTP: AddressFault = AddressFault {
+    id: "endpoints.plain-http",
+    is_there: |url| url.scheme() == "http",
+    none: "none is plain http",
+    in_sandbox: "plain http, as with a sandbox",
+    what: "plain http: anyone on the network path can read events and links, and v3 does not accept such an address",
+    fix: "serve the address with https, behind a proxy or a tunnel, and register that",
+};
+
+const PRIVATE: AddressFault = AddressFault {
+    id: "endpoints.private",
+    is_there: is_private,
+    none: "none is on a private address",
+    in_sandbox: "private, which a sandbox on this machine can reach",
+    what: "addresses that HeyGen cannot reach: localhost or a private network",
+    fix: "register the public name, or that of a tunnel if the machine has none",
+};
+
+impl AddressFault {
+    fn finding(&self, inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
+        let has =
+            |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| (self.is_there)(&url));
+        let found: Vec<_> = all.iter().copied().filter(has).collect();
+        match found.len() {
+            0 => Finding::ok(self.id, self.none),
+            count if inputs.is_sandbox => {
+                Finding::ok(self.id, format!("{count} {}", self.in_sandbox))
+            }
+            _ => Finding::bad(self.id, ours.iter().any(has), self.what, self.fix)
+                .items(found.into_iter().map(name)),
+        }
     }
-    if inputs.is_sandbox {
-        return Finding::ok(
-            ID,
-            format!(
-                "{} private, which a sandbox on this machine can reach",
-                hidden.len()
-            ),
-        );
-    }
-    judged(
-        ID,
-        ours.iter().any(is_hidden),
-        "addresses that HeyGen cannot reach: localhost or a private network",
-        "register the public name, or that of a tunnel if the machine has none",
-    )
-    .items(hidden.into_iter().map(name))
 }
 
 fn foreign(inputs: &Inputs, all: &[&Endpoint]) -> Finding {
@@ -301,18 +295,6 @@ fn foreign(inputs: &Inputs, all: &[&Endpoint]) -> Finding {
         )
         .items(items),
     }
-}
-
-/// What is bad for the endpoint in question is a problem; for others it is good to know.
-fn judged(id: &'static str, is_problem: bool, what: &str, fix: &str) -> Finding {
-    match is_problem {
-        true => Finding::problem(id, what, fix),
-        false => Finding::warn(id, what, fix),
-    }
-}
-
-fn scheme(url: &str) -> Option<String> {
-    Some(Url::parse(url).ok()?.scheme().to_owned())
 }
 
 /// Those that can be skipped; `endpoints.v1` stands for itself.

@@ -16,11 +16,9 @@ pub(super) struct Finding {
     pub(super) message: String,
     /// The endpoints, names or files that are meant, where there are several.
     pub(super) items: Vec<String>,
-    /// What to do about it.
     pub(super) fix: Option<String>,
 }
 
-/// How bad it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Level {
@@ -56,6 +54,19 @@ impl Finding {
         fix: impl Into<String>,
     ) -> Self {
         Self::new(id, Level::Problem, message, Some(fix.into()))
+    }
+
+    /// A problem, or only good to know.
+    pub(super) fn bad(
+        id: &'static str,
+        is_problem: bool,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        match is_problem {
+            true => Self::problem(id, message, fix),
+            false => Self::warn(id, message, fix),
+        }
     }
 
     pub(super) fn new(
@@ -120,23 +131,18 @@ impl fmt::Display for Level {
 /// For people: what was not looked at, together where it has one reason.
 pub(super) fn skipped_text(findings: &[Finding], width: Option<usize>) -> String {
     const INDENT: usize = 8 + 1;
-    let mut groups: Vec<(&Finding, Vec<&str>)> = Vec::new();
-    for finding in findings.iter().filter(|it| it.level == Level::Skipped) {
-        match groups
-            .iter_mut()
-            .find(|(first, _)| first.message == finding.message)
-        {
-            Some((_, ids)) => ids.push(finding.id),
-            None => groups.push((finding, vec![finding.id])),
-        }
-    }
+    let skipped: Vec<_> = findings
+        .iter()
+        .filter(|it| it.level == Level::Skipped)
+        .collect();
     let mut text = String::new();
-    for (first, ids) in groups {
-        let line = format!("{}: {}", ids.join(", "), tame(&first.message));
+    for (reason, ids) in prose::grouped(skipped.iter().map(|it| (it.id, it.message.as_str()))) {
+        let line = format!("{}: {}", ids.join(", "), tame(reason));
         let line = prose::broken(&line, INDENT, width);
-        let level = format!("{:<8} ", first.level);
+        let level = format!("{:<8} ", Level::Skipped);
         text.extend([&level, &*line, "\n"]);
-        if let Some(fix) = &first.fix {
+        let first = skipped.iter().find(|it| it.message == reason);
+        if let Some(fix) = first.and_then(|first| first.fix.as_ref()) {
             let line = prose::broken(&format!("→ {}", tame(fix)), INDENT, width);
             text.extend([" ".repeat(INDENT).as_str(), &line, "\n"]);
         }

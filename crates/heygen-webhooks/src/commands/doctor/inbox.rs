@@ -209,7 +209,6 @@ fn at_least(found: &[DeliverySummary]) -> String {
 /// How many are read whole for their attempts.
 const LOOKED_INTO: usize = 20;
 
-/// What is found here, in its order.
 pub(super) const IDS: [&str; 4] = [
     "inbox",
     filesystem::ID,

@@ -19,7 +19,6 @@ use crate::settings::web_address::http_url;
 use crate::store::location::InboxLocation;
 use crate::store::nats::Nats;
 
-/// What is to be looked at.
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub(super) client: Result<Client, Why>,

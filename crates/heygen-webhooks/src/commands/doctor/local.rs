@@ -6,7 +6,7 @@ use heygen_testkit::Sender;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::finding::{Finding, Level};
+use super::finding::Finding;
 use super::inputs::Inputs;
 use super::sample::describe;
 use crate::api::web;
@@ -15,7 +15,6 @@ use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::{Local, from_here};
 use crate::settings::socket::Socket;
 
-/// What was seen at the two addresses.
 pub(super) struct LocalReceiver {
     receiver: Receiver,
     admin: Finding,
@@ -24,7 +23,6 @@ pub(super) struct LocalReceiver {
 enum Receiver {
     /// Something there answers as a receiver does, or speaks TLS, which is not looked into.
     Listens(String),
-    /// Something else is there.
     Other(String),
     Nothing(String),
     /// Where it listens is not known, and why.
@@ -57,10 +55,7 @@ impl LocalReceiver {
             }
             Receiver::Other(what) | Receiver::Nothing(what) => {
                 // One that was started with another --listen may be anywhere else.
-                let level = match local.is_named && !is_reached {
-                    true => Level::Problem,
-                    false => Level::Warn,
-                };
+                let is_problem = local.is_named && !is_reached;
                 let fix = match local.is_named {
                     true => {
                         "start `serve`, or correct `listen` (--listen, HEYGEN_WEBHOOKS_LISTEN or the configuration file)"
@@ -69,7 +64,7 @@ impl LocalReceiver {
                         "start `serve`; if it runs elsewhere or with another --listen, name that address with --listen"
                     }
                 };
-                Finding::new(ID, level, what, Some(fix.to_owned()))
+                Finding::bad(ID, is_problem, what, fix)
             }
         };
         vec![receiver, self.admin]

@@ -82,7 +82,6 @@ async fn unsigned(sender: &Sender) -> Finding {
     }
 }
 
-/// What came back.
 struct SampleResult {
     status: Option<u16>,
     text: String,

@@ -9,7 +9,7 @@ use heygen_inbox::private_file::is_open_to_others;
 use heygen_signature::Secret;
 
 use super::account::Account;
-use super::endpoints::{name, ours};
+use super::endpoints::{knows, name, ours};
 use super::finding::Finding;
 use super::inputs::Inputs;
 use crate::failure::error_chain;
@@ -23,7 +23,6 @@ pub(super) struct Known {
     errors: Vec<String>,
 }
 
-/// How well the secret of an endpoint is known.
 enum Standing {
     /// v1 shows the same one.
     Proven,
@@ -105,9 +104,8 @@ fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
     let count = known.all().count();
     let ours = ours(inputs, &account.endpoints());
     if ours.is_empty() {
-        return match (count, &inputs.address) {
-            (0, Some(_)) => Finding::problem(ID, NONE, GET_ONE),
-            (0, None) => Finding::warn(ID, NONE, GET_ONE),
+        return match count {
+            0 => Finding::bad(ID, inputs.address.is_some(), NONE, GET_ONE),
             _ => Finding::ok(
                 ID,
                 format!("{count} known; cannot tell which endpoint they belong to"),
@@ -166,13 +164,6 @@ fn files(inputs: &Inputs) -> Finding {
         )
         .items(open),
     }
-}
-
-fn knows(inputs: &Inputs, endpoint: &Endpoint) -> bool {
-    inputs
-        .store
-        .knows(endpoint.endpoint_id.as_str())
-        .unwrap_or(false)
 }
 
 const NONE: &str =

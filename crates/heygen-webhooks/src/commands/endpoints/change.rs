@@ -36,14 +36,14 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
                 if let Some(entity_id) = &options.entity_id {
                     new = new.with_entity_id(entity_id);
                 }
-                api.ask(api.client().v1().add_endpoint(&new)).await
+                api.ask(api.client.v1().add_endpoint(&new)).await
             }
             ApiVersion::V3 => {
                 let mut new = v3::NewEndpoint::new(&options.url).with_events(events);
                 if let Some(entity_id) = &options.entity_id {
                     new = new.with_entity_id(entity_id);
                 }
-                api.ask(api.client().v3().create_endpoint(&new)).await
+                api.ask(api.client.v3().create_endpoint(&new)).await
             }
         }
     })?;
@@ -134,7 +134,7 @@ async fn change(
     url: Option<&str>,
     events: Option<Subscription>,
 ) -> Result<Endpoint, Failure> {
-    match (api.version(), url, events) {
+    match (api.version, url, events) {
         (ApiVersion::V1, url, events) => {
             // v1 is printed everything that is to be there afterwards, so what stays has to be known.
             let (url, events) = match (url, events) {
@@ -148,7 +148,7 @@ async fn change(
                 }
             };
             let update = v1::EndpointUpdate::new(id.clone(), url, events);
-            api.ask(api.client().v1().update_endpoint(&update)).await
+            api.ask(api.client.v1().update_endpoint(&update)).await
         }
         (ApiVersion::V3, url, events) => {
             let update = match (url, events) {
@@ -159,8 +159,7 @@ async fn change(
                     return Err(Failure::usage("nothing to change: give --url or --events"));
                 }
             };
-            api.ask(api.client().v3().update_endpoint(id, &update))
-                .await
+            api.ask(api.client.v3().update_endpoint(id, &update)).await
         }
     }
 }
@@ -184,9 +183,9 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
                 tame(&without_query(&endpoint.url))
             ))?;
         }
-        match api.version() {
-            ApiVersion::V1 => api.ask(api.client().v1().delete_endpoint(&id)).await?,
-            ApiVersion::V3 => api.ask(api.client().v3().delete_endpoint(&id)).await?,
+        match api.version {
+            ApiVersion::V1 => api.ask(api.client.v1().delete_endpoint(&id)).await?,
+            ApiVersion::V3 => api.ask(api.client.v3().delete_endpoint(&id)).await?,
         }
         Ok(endpoint.url)
     })?;
@@ -198,19 +197,17 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
             "deleted": true,
             "secret_forgotten": had_secret,
         });
-        output::json(&value)?;
-        return Ok(());
+        return Ok(output::json(&value)?);
     }
     let secret = match had_secret {
         true => " and its secret",
         false => "",
     };
-    output::write(format!(
+    Ok(output::write(format!(
         "deleted endpoint {} ({}){secret}\n",
         tame(id.as_str()),
         tame(&without_query(&url))
-    ))?;
-    Ok(())
+    ))?)
 }
 
 /// Whether a secret of the endpoint was kept beside the inbox and is no more. The endpoint is gone in any case.
@@ -226,7 +223,7 @@ fn forget(inbox: &Path, id: &EndpointId) -> bool {
 }
 
 fn no_such(api: &Api, id: &EndpointId) -> Failure {
-    let list = match api.version() {
+    let list = match api.version {
         ApiVersion::V1 => "endpoints list --api v1",
         ApiVersion::V3 => "endpoints list",
     };

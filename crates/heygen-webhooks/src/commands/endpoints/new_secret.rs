@@ -11,7 +11,6 @@ use heygen_events::id::EndpointId;
 use crate::failure::Failure;
 use crate::output::{self, tame};
 
-/// A secret that HeyGen gives this once.
 #[derive(Debug)]
 pub(super) struct NewSecret {
     pub(super) endpoint_id: EndpointId,
@@ -51,7 +50,6 @@ impl NewSecret {
         })
     }
 
-    /// For people: the secret, and what it is.
     pub(super) fn text(&self) -> String {
         format!(
             "\nSigning secret, shown only once; HeyGen signs every delivery to this endpoint with it:\n\n  {}\n",

@@ -48,7 +48,7 @@ async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret
         true => api.endpoint(id).await?.map(|endpoint| endpoint.url),
         false => None,
     };
-    let rotated = api.ask(api.client().v3().rotate_secret(id)).await?;
+    let rotated = api.ask(api.client.v3().rotate_secret(id)).await?;
     Ok(NewSecret {
         endpoint_id: rotated.endpoint_id,
         url: url.unwrap_or_default(),
@@ -72,13 +72,12 @@ fn applied(
         .filter(|_| knew_old);
     let file = store.path().display().to_string();
     if options.json {
-        output::json(&json!({
+        return Ok(output::json(&json!({
             "endpoint_id": secret.endpoint_id.as_str(),
             "secret": options.show.then(|| secret.secret.expose()),
             "kept_in": file,
             "old_accepted_until": until.map(when::exact),
-        }))?;
-        return Ok(());
+        }))?);
     }
     let id = tame(secret.endpoint_id.as_str());
     let shown = match options.show {
@@ -91,11 +90,10 @@ fn applied(
         None if overlap.is_zero() => OLD_STILL_ACCEPTED.to_owned(),
         None => OLD_NOT_KEPT.to_owned(),
     };
-    output::write(format!(
+    Ok(output::write(format!(
         "rotated the secret of endpoint {id}\n{shown}
 The new one is stored in {file}; a `serve` that runs with this inbox uses it now.\n{old}\n"
-    ))?;
-    Ok(())
+    ))?)
 }
 
 fn shown(options: &RotateSecret, secret: &NewSecret) -> Result<(), Failure> {

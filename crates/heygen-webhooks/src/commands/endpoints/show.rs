@@ -16,15 +16,14 @@ pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
     let endpoints = management::run(api.endpoints())?;
     if options.json {
         let values = endpoints.iter().map(json).collect::<Result<Vec<_>, _>>()?;
-        output::json_array(values.into_iter())?;
-        return Ok(());
+        return Ok(output::json_array(values.into_iter())?);
     }
     if endpoints.is_empty() {
         note("no endpoints: `serve --public-url URL` or `endpoints create URL` registers one");
         return Ok(());
     }
     // v3 gives no secret after the first time, so there is nothing to say of it.
-    let shows_secrets = api.version() == ApiVersion::V1;
+    let shows_secrets = api.version == ApiVersion::V1;
     let mut columns = vec![
         Column::new("ID"),
         Column::new("URL").cut_middle(20),
@@ -45,8 +44,7 @@ pub(super) fn list(options: &ListEndpoints) -> Result<(), Failure> {
             row
         })
         .collect();
-    output::write_table(&columns, &rows)?;
-    Ok(())
+    Ok(output::write_table(&columns, &rows)?)
 }
 
 /// What the wire says, under the names of the wire, and always the fields that both versions have. `secret` is null.
@@ -62,7 +60,6 @@ pub(super) fn json(endpoint: &Endpoint) -> Result<Value, Failure> {
     Ok(fields.into())
 }
 
-/// For people: a line a fact.
 pub(super) fn text(endpoint: &Endpoint) -> String {
     let events = match endpoint.events.only() {
         None => ALL.to_owned(),

@@ -6,8 +6,9 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{InboxAdmin as _, Query, private_file};
 use serde_json::json;
 
-use super::{is_same_file, progress, size};
+use super::{is_same_file, size};
 use crate::cli::Backup;
+use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
@@ -39,21 +40,19 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     drop(copy);
     file.keep()?;
     if options.json {
-        output::json(&json!({
+        return Ok(output::json(&json!({
             "file": options.to,
             "deliveries": deliveries,
             "bytes": bytes,
-        }))?;
-        return Ok(());
+        }))?);
     }
-    output::write(format!(
+    Ok(output::write(format!(
         "{} in {}, {}\nTo restore: stop `serve`, move {inbox} and {inbox}-wal away (the second holds the latest deliveries), move the copy to {inbox}, and start `serve`.\n",
         size::deliveries(deliveries),
         options.to.display(),
         size::bytes(bytes),
         inbox = path.display(),
-    ))?;
-    Ok(())
+    ))?)
 }
 
 fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {

@@ -2,25 +2,24 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{BoxInbox, DeadLetterReport, DeleteReport, DeliveryId, InboxAdmin as _};
+use heygen_inbox::{DeliveryId, InboxAdmin as _};
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::chosen::Chosen;
-use super::{open_beside, progress, size};
+use super::{open_beside, size};
 use crate::cli::ChangeByHand;
 use crate::commands::confirm::confirm;
+use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 
-/// What is done with the chosen deliveries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Change {
     DeadLetter,
     Delete,
 }
 
-/// What became of them.
 #[derive(Debug, Default)]
 struct Outcome {
     changed: usize,
@@ -91,80 +90,53 @@ impl Change {
                 // What waits at a server gets its turn.
                 sleep(PAUSE).await;
             }
-            outcome.add(&self.of_some(&inbox, chunk.to_vec()).await?);
+            let ids = chunk.to_vec();
+            match self {
+                Self::DeadLetter => {
+                    let report = inbox.dead_letter(ids, SystemTime::now()).await?;
+                    outcome.changed += report.dead_lettered;
+                    outcome.acknowledged += report.acknowledged;
+                    outcome.claimed += report.claimed;
+                    outcome.missing += report.missing;
+                }
+                Self::Delete => {
+                    let report = inbox.delete(ids).await?;
+                    outcome.changed += report.deleted;
+                    outcome.claimed += report.claimed;
+                    outcome.missing += report.missing;
+                }
+            }
             progress.inc(chunk.len() as u64);
         }
         progress.finish_and_clear();
         Ok(outcome)
     }
-
-    async fn of_some(self, inbox: &BoxInbox, ids: Vec<DeliveryId>) -> Result<Outcome, Failure> {
-        Ok(match self {
-            Self::DeadLetter => inbox.dead_letter(ids, SystemTime::now()).await?.into(),
-            Self::Delete => inbox.delete(ids).await?.into(),
-        })
-    }
 }
 
 impl Outcome {
-    fn add(&mut self, other: &Self) {
-        self.changed += other.changed;
-        self.acknowledged += other.acknowledged;
-        self.claimed += other.claimed;
-        self.missing += other.missing;
-    }
-
     fn text(&self, change: Change, is_dry_run: bool) -> String {
-        let deliveries = |count: usize| size::deliveries(count as u64);
-        let mut lines = vec![match (is_dry_run, change) {
+        let changed = size::deliveries(self.changed as u64);
+        let first = match (is_dry_run, change) {
             (true, _) => "nothing was changed (dry run)".to_owned(),
-            (false, Change::DeadLetter) => {
-                format!("{} dead-lettered", deliveries(self.changed))
-            }
-            (false, Change::Delete) => format!("{} deleted", deliveries(self.changed)),
-        }];
-        if self.acknowledged > 0 {
-            let count = deliveries(self.acknowledged);
-            lines.push(format!("{count} acknowledged already, and left unchanged"));
-        }
-        if self.claimed > 0 {
-            let count = deliveries(self.claimed);
-            lines.push(format!(
-                "{count} claimed by a handler, and left unchanged: try again when the attempt has ended; `inbox pause` prevents another"
-            ));
-        }
-        if self.missing > 0 {
-            lines.push(format!("{} not in this inbox", deliveries(self.missing)));
-        }
-        lines.push(String::new());
-        lines.join("\n")
-    }
-}
-
-impl From<DeadLetterReport> for Outcome {
-    fn from(report: DeadLetterReport) -> Self {
-        Self {
-            changed: report.dead_lettered,
-            acknowledged: report.acknowledged,
-            claimed: report.claimed,
-            missing: report.missing,
-        }
-    }
-}
-
-impl From<DeleteReport> for Outcome {
-    fn from(report: DeleteReport) -> Self {
-        Self {
-            changed: report.deleted,
-            acknowledged: 0,
-            claimed: report.claimed,
-            missing: report.missing,
-        }
+            (false, Change::DeadLetter) => format!("{changed} dead-lettered"),
+            (false, Change::Delete) => format!("{changed} deleted"),
+        };
+        let others = [
+            (
+                self.acknowledged,
+                "acknowledged already, and left unchanged",
+            ),
+            (
+                self.claimed,
+                "claimed by a handler, and left unchanged: try again when the attempt has ended; `inbox pause` prevents another",
+            ),
+            (self.missing, "not in this inbox"),
+        ];
+        size::outcome(first, &others)
     }
 }
 
 /// Of one transaction, so that a running server waits only shortly.
 const AT_A_TIME: usize = 200;
 
-/// Between two of them.
 const PAUSE: Duration = Duration::from_millis(20);

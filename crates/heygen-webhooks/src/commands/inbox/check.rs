@@ -6,14 +6,14 @@ use heygen_inbox::sqlite::{CheckLevel, IntegrityIssue, SqliteInbox, is_damaged};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{progress, size};
+use super::size;
 use crate::cli::Check;
+use crate::commands::progress;
 use crate::failure::{Failure, error_chain};
 use crate::output::{self, tame};
 use crate::store::cannot_open;
 use crate::store::location::InboxLocation;
 
-/// Something that is damage, as it is printed.
 #[derive(Debug, Serialize)]
 struct Damage {
     what: String,
@@ -60,7 +60,7 @@ async fn find_damage(
         }
         Err(error) => return Err(cannot_open(location, error)),
     };
-    let progress = progress::spinner("reading the inbox")?;
+    let progress = progress::spinner("{spinner} reading the inbox, {elapsed}")?;
     let flaws = reader.check(depth).await;
     progress.finish_and_clear();
     Ok(flaws?.into_iter().map(Damage::from).collect())

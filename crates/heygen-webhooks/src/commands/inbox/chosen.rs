@@ -14,13 +14,11 @@ use crate::output::screen::{Screen, of_word};
 use crate::output::table::{Column, table};
 use crate::settings::location::InboxFile;
 
-/// What was asked for, and what it is.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) ids: Vec<DeliveryId>,
     /// The subjects of the first [`NAMED`] ids.
     subjects: Vec<Option<String>>,
-    /// How many of each event and state.
     kinds: BTreeMap<(Option<String>, &'static str), u64>,
     /// Ids that were named and are not there.
     pub(super) missing: Vec<DeliveryId>,

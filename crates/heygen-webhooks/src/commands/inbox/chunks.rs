@@ -34,7 +34,6 @@ impl<'a> Chunks<'a> {
     }
 }
 
-/// The delivery that was kept last.
 pub(super) async fn newest(inbox: &BoxInbox) -> Result<Option<DeliveryId>, InboxError> {
     let newest = inbox.list(Query::default().limit(1)).await?;
     Ok(newest.first().map(|newest| newest.id))
@@ -45,5 +44,4 @@ pub(super) fn next_id(id: DeliveryId) -> DeliveryId {
     DeliveryId::new(id.key() + 1, id.tag())
 }
 
-/// How many are looked at, or changed, in one step.
 pub(super) const CHUNK: usize = 500;

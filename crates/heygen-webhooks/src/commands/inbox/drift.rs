@@ -2,8 +2,7 @@
 
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _};
 
-use super::json::to_json;
-use super::open_existing;
+use super::{open_existing, to_json};
 use crate::cli::Drift;
 use crate::commands::management::note;
 use crate::failure::Failure;
@@ -14,8 +13,7 @@ pub(super) async fn run(options: &Drift) -> Result<(), Failure> {
     let inbox = open_existing(&options.file).await?;
     let found = inbox.drift().await?;
     if options.json {
-        output::json_array(found.iter().map(to_json))?;
-        return Ok(());
+        return Ok(output::json_array(found.iter().map(to_json))?);
     }
     let Some(newest) = found.first() else {
         note("no drift: this version knows every event received so far");

@@ -10,10 +10,10 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::json::to_json;
-use super::{is_same_file, open_existing, progress, size};
+use super::{is_same_file, open_existing, size, to_json};
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
+use crate::commands::progress;
 use crate::failure::{Failure, error_chain};
 use crate::output;
 use crate::secrets::new_file::NewFile;
@@ -21,7 +21,6 @@ use crate::store::location::InboxLocation;
 
 pub(super) mod csv;
 
-/// How many were written, and how many could not be read.
 #[derive(Debug, Default)]
 struct Written {
     deliveries: u64,

@@ -13,13 +13,13 @@ use serde_json::json;
 
 use super::chunks::CHUNK;
 use super::export::csv;
-use super::{open_beside, progress, size};
+use super::{open_beside, size};
 use crate::cli::Import;
 use crate::commands::management::note;
+use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 
-/// What became of the lines.
 #[derive(Debug, Default)]
 struct Tally {
     new: u64,

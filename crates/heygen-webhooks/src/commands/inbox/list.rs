@@ -2,8 +2,7 @@
 
 use heygen_inbox::{DeliverySummary, InboxAdmin as _};
 
-use super::json::to_json;
-use super::open_existing;
+use super::{open_existing, to_json};
 use crate::cli::List;
 use crate::commands::management::note;
 use crate::failure::Failure;

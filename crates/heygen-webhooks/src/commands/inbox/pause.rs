@@ -23,8 +23,9 @@ pub(super) async fn pause(file: &InboxFile, is_json: bool) -> Result<(), Failure
         Some(_) => format!("dispatch was paused already, since {}", when::short(since)),
         None => "dispatch is paused: deliveries are received and stored, and wait".to_owned(),
     };
-    output::write(format!("{text}; `inbox resume` resumes it\n"))?;
-    Ok(())
+    Ok(output::write(format!(
+        "{text}; `inbox resume` resumes it\n"
+    ))?)
 }
 
 pub(super) async fn resume(file: &InboxFile, is_json: bool) -> Result<(), Failure> {
@@ -43,8 +44,7 @@ pub(super) async fn resume(file: &InboxFile, is_json: bool) -> Result<(), Failur
         }
         None => "dispatch is not paused; nothing was changed\n".to_owned(),
     };
-    output::write(text)?;
-    Ok(())
+    Ok(output::write(text)?)
 }
 
 /// None is made: an inbox of a mistyped name would be paused, and no other.
@@ -54,10 +54,9 @@ async fn open(file: &InboxFile) -> Result<BoxInbox, Failure> {
 }
 
 fn tell_json(since: Option<SystemTime>, is_changed: bool) -> Result<(), Failure> {
-    output::json(&json!({
+    Ok(output::json(&json!({
         "paused": since.is_some(),
         "since": since.map(when::exact),
         "changed": is_changed,
-    }))?;
-    Ok(())
+    }))?)
 }

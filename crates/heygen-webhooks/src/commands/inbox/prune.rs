@@ -6,9 +6,10 @@ use heygen_inbox::{InboxAdmin as _, PruneStep};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::{open_beside, open_existing, progress, size};
+use super::{open_beside, open_existing, size};
 use crate::cli;
 use crate::commands::confirm::confirm;
+use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::when;
@@ -32,17 +33,16 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
         (deleted, bytes_after) = prune(options, before, found).await?;
     }
     if options.json {
-        output::json(&json!({
+        return Ok(output::json(&json!({
             "before": when::exact(before),
             "found": found,
             "deleted": deleted,
             "bytes_in_use_before": bytes_before,
             "bytes_in_use_after": bytes_after,
             "dry_run": options.dry_run,
-        }))?;
-        return Ok(());
+        }))?);
     }
-    output::write(match options.dry_run {
+    Ok(output::write(match options.dry_run {
         true => format!(
             "{} older than {} would be deleted; nothing was changed (dry run)\n",
             size::deliveries(found),
@@ -54,8 +54,7 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
             size::bytes(bytes_before),
             size::bytes(bytes_after)
         ),
-    })?;
-    Ok(())
+    })?)
 }
 
 /// How many were deleted, and how many bytes are in use afterwards.
@@ -82,5 +81,4 @@ async fn prune(
     }
 }
 
-/// Between two steps.
 const PAUSE: Duration = Duration::from_millis(20);

@@ -4,12 +4,10 @@ use crate::cli::Rejected;
 use crate::failure::Failure;
 
 mod file;
-mod json;
 mod list;
 mod outcome;
 mod reverify;
 mod show;
-mod text;
 
 pub(super) async fn run(options: &Rejected) -> Result<(), Failure> {
     match options {

@@ -1,6 +1,6 @@
 //! From options to a query.
 
-use heygen_inbox::{Query, State};
+use heygen_inbox::Query;
 
 use crate::cli::Selection;
 use crate::failure::Failure;
@@ -13,7 +13,7 @@ impl Selection {
         event_name::choose(&mut query, self.event_type.as_deref());
         query.subject_id.clone_from(&self.subject);
         query.callback_id.clone_from(&self.callback_id);
-        query.state = self.state.map(State::from);
+        query.state = self.state;
         query.since = self.since.map(|since| since.system_time());
         query.until = self.until.map(|until| until.system_time());
         match (query.since, query.until) {
@@ -35,19 +35,6 @@ impl Selection {
 
     /// Whether it leaves nothing out.
     pub(super) fn is_everything(&self) -> bool {
-        let Self {
-            event_type,
-            state,
-            subject,
-            callback_id,
-            since,
-            until,
-        } = self;
-        event_type.is_none()
-            && state.is_none()
-            && subject.is_none()
-            && callback_id.is_none()
-            && since.is_none()
-            && until.is_none()
+        *self == Self::default()
     }
 }

@@ -18,18 +18,23 @@ pub(super) fn count(count: u64) -> String {
 
 /// `3 deliveries`, `1 delivery`
 pub(super) fn deliveries(number: u64) -> String {
-    match number {
-        1 => "1 delivery".to_owned(),
-        _ => format!("{} deliveries", count(number)),
-    }
+    counted(number, "delivery", "deliveries")
 }
 
-/// `3 posts`, `1 post`
+/// `3 requests`, `1 request`
 pub(super) fn requests(number: u64) -> String {
-    match number {
-        1 => "1 request".to_owned(),
-        _ => format!("{} requests", count(number)),
-    }
+    counted(number, "request", "requests")
+}
+
+/// A line for each of these numbers of deliveries that is not 0, below the first.
+pub(super) fn outcome(first: String, others: &[(usize, &str)]) -> String {
+    let others = others.iter().filter(|(number, _)| *number > 0);
+    let others = others.map(|(number, what)| format!("\n{} {what}", deliveries(*number as u64)));
+    format!("{first}{}\n", others.collect::<String>())
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
 /// The file and its write-ahead log.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{BoxInbox, Counts, InboxAdmin as _, InboxError, Query, Source, State, Stats};
+use heygen_inbox::{
+    BoxInbox, Counts, InboxAdmin as _, InboxError, Query, Source, State, Stats, StatsGroup,
+};
 use serde_json::{Map, Value, json};
 
 use super::open_existing;
@@ -16,7 +18,6 @@ use crate::output::{self, tame};
 use crate::settings::when;
 use crate::store::location::InboxLocation;
 
-/// Everything that is report.
 struct Report {
     stats: Stats,
     counts: Counts,
@@ -60,23 +61,20 @@ impl Report {
     }
 
     fn total(&self) -> u64 {
-        self.stats.groups.iter().map(|group| group.count).sum()
+        self.of(|_| true)
     }
 
     fn of_state(&self, state: State) -> u64 {
-        let groups = self.stats.groups.iter();
-        groups
-            .filter(|group| group.state == state)
-            .map(|group| group.count)
-            .sum()
+        self.of(|group| group.state == state)
     }
 
     fn of_source(&self, source: Source) -> u64 {
-        let groups = self.stats.groups.iter();
-        groups
-            .filter(|group| group.source == source)
-            .map(|group| group.count)
-            .sum()
+        self.of(|group| group.source == source)
+    }
+
+    fn of(&self, is_meant: impl Fn(&StatsGroup) -> bool) -> u64 {
+        let groups = self.stats.groups.iter().filter(|group| is_meant(group));
+        groups.map(|group| group.count).sum()
     }
 
     /// The most frequent first.

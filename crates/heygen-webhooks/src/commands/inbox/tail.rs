@@ -7,8 +7,7 @@ use heygen_inbox::{BoxInbox, DeliveryId, DeliverySummary, InboxAdmin as _, Inbox
 use tokio::time::sleep;
 
 use super::chunks::{CHUNK, newest, next_id};
-use super::json::to_json;
-use super::open_existing;
+use super::{open_existing, to_json};
 use crate::cli::Tail;
 use crate::failure::Failure;
 use crate::output;
@@ -109,5 +108,4 @@ const COLUMNS: [Column; 5] = [
     Column::new("").cut_middle(20).optional(2),
 ];
 
-/// How long to wait before looking again.
 const PAUSE: Duration = Duration::from_millis(250);

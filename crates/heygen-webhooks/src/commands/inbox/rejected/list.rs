@@ -7,8 +7,7 @@ use heygen_signature::VerifyErrorKind::{self, Ambiguous, Malformed, Mismatch, Mi
 use heygen_signature::{Secret, Secrets, diagnose};
 
 use super::file::{NOTHING, open, secrets};
-use super::json::summary_json;
-use super::show::pairs;
+use super::show::{pairs, summary_json};
 use crate::cli::ListRejected;
 use crate::commands::inbox::size;
 use crate::commands::prose;
@@ -28,23 +27,20 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
         diagnose_all(&file, secrets, &mut found)?;
     }
     if options.json {
-        output::json_array(found.iter().map(summary_json))?;
-        return Ok(());
+        return Ok(output::json_array(found.iter().map(summary_json))?);
     }
     if found.is_empty() {
-        output::write(NOTHING)?;
-        return Ok(());
+        return Ok(output::write(NOTHING)?);
     }
     let rows: Vec<_> = found.iter().map(row).collect();
     // Where it is no terminal, an explanation stays one line.
     let width = prose::width();
-    output::write_bytes(format!(
+    Ok(output::write_bytes(format!(
         "{}\n{}\n{}\n",
         table(&COLUMNS, &rows, Screen::stdout()),
         tame_lines(&reasons(&found, width)),
         prose::broken(ADVICE, 0, width.or(Some(80)))
-    ))?;
-    Ok(())
+    ))?)
 }
 
 /// A running server diagnoses only some of those that come in a flood: the others are told apart here.

@@ -8,11 +8,9 @@ use serde_json::{Value, json};
 use super::file::NOTHING;
 use crate::commands::inbox::size;
 
-/// What became of the posts.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) checked: u64,
-    /// How many verify.
     pub(super) verified: u64,
     /// Accepted requests: the number of each, and what the inbox answered.
     pub(super) appended: Vec<(u64, Appended)>,

@@ -1,14 +1,17 @@
 //! `inbox rejected show`: one rejected request, and whether it verifies with today's secrets.
 
-use heygen_inbox::sqlite::Rejected;
-use heygen_signature::{Secrets, diagnose};
+use heygen_inbox::sqlite::{Rejected, RejectedSummary};
+use heygen_signature::{Diagnosis, Secrets, diagnose};
+use serde_json::Value;
 
 use super::file::{NOTHING, missing, open, secrets};
-use super::json::rejected_json;
-use super::text::{Verification, rejected_text};
 use crate::cli::{RejectedId, ShowRejected};
+use crate::commands::body::diagnosis_json;
+use crate::commands::inbox::text::body_text;
+use crate::commands::inbox::to_json;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, rejected, tame};
+use crate::settings::when;
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     let inbox = options.file.location()?;
@@ -34,8 +37,7 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
                 post.summary.id
             )
         })?;
-        output::write_bytes(body)?;
-        return Ok(());
+        return Ok(output::write_bytes(body)?);
     }
     // To look at it takes no secret: one that cannot be read is told with the rest.
     let now = now(&post, secrets(&options.file, &options.secrets));
@@ -70,3 +72,76 @@ pub(super) fn pairs(post: &Rejected) -> impl Iterator<Item = (&str, &[u8])> {
         .iter()
         .map(|header| (header.name.as_str(), header.value.as_bytes()))
 }
+
+pub(super) fn summary_json(summary: &RejectedSummary) -> Value {
+    let mut value = to_json(summary);
+    value["explanation"] = rejected::explanation(summary).into();
+    value
+}
+
+/// The keys of the list, and what only one post has: `body` is null where it was not read or is not UTF-8 (`--raw` has the
+/// bytes), `now` where there is no secret or no body to check.
+fn rejected_json(post: &Rejected, now: Option<&Diagnosis>) -> Value {
+    let mut value = to_json(post);
+    value["explanation"] = rejected::explanation(&post.summary).into();
+    value["now"] = now.map(diagnosis_json).into();
+    value
+}
+
+/// What the present secrets make of a post.
+enum Verification {
+    Checked(Diagnosis),
+    /// Why it cannot be verified.
+    Unknown(String),
+}
+
+fn rejected_text(post: &Rejected, now: &Verification) -> String {
+    let summary = &post.summary;
+    let times = match summary.count {
+        1 => when::short(summary.first_at),
+        count => format!(
+            "{}, {count} times until {}",
+            when::short(summary.first_at),
+            when::short(summary.last_at)
+        ),
+    };
+    let now = match now {
+        Verification::Checked(diagnosis) if diagnosis.is_verified() => {
+            format!("verified, {diagnosis}: `inbox rejected reverify` accepts it")
+        }
+        Verification::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
+        Verification::Unknown(why) => why.clone(),
+    };
+    let mut parts = vec![format!(
+        "request         {}\nreceived        {times}\nrejected        {}: {}\nsecrets today   {}\nheaders         {}\n",
+        summary.id,
+        tame(&summary.reason),
+        tame(rejected::explanation(summary)),
+        tame(&now),
+        tame(&post.header_names.join(", ")),
+    )];
+    let signatures = post.signatures.iter().map(|header| {
+        let value = shortened(&header.value);
+        format!("{:<16}{}\n", tame(&header.name), tame(&value))
+    });
+    parts.extend(signatures);
+    if let Some(body) = &post.body {
+        parts.push(format!(
+            "\nBody, {} bytes (sender not verified)\n",
+            body.len()
+        ));
+        let lines = body_text(body, false);
+        parts.extend(lines.lines().map(|line| format!("{}\n", tame(line))));
+    }
+    parts.concat()
+}
+
+/// Enough to tell one from another.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
+const SHOWN: usize = 8;

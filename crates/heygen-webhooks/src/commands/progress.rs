@@ -6,7 +6,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::failure::Failure;
 
-/// A bar towards a known number of deliveries.
 pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
     bar(
         number,
@@ -14,7 +13,6 @@ pub(super) fn deliveries(number: u64) -> Result<ProgressBar, Failure> {
     )
 }
 
-/// A progress bar over a known number of rejected requests.
 pub(super) fn posts(number: u64) -> Result<ProgressBar, Failure> {
     bar(
         number,
@@ -22,7 +20,6 @@ pub(super) fn posts(number: u64) -> Result<ProgressBar, Failure> {
     )
 }
 
-/// A bar towards the end of a file.
 pub(super) fn bytes(len: u64) -> Result<ProgressBar, Failure> {
     bar(len, "{wide_bar} {bytes} of {total_bytes}, {eta} left")
 }
@@ -32,12 +29,10 @@ pub(super) fn pages() -> Result<ProgressBar, Failure> {
     bar(0, "{wide_bar} {percent} %, {eta} left")
 }
 
-/// Something of which no one knows how long it takes.
-pub(super) fn spinner(what: &'static str) -> Result<ProgressBar, Failure> {
-    let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}")?;
-    let spinner = ProgressBar::new_spinner()
-        .with_style(style)
-        .with_message(what);
+/// Something of which no one knows how long it takes, or how much there is.
+pub(super) fn spinner(template: &str) -> Result<ProgressBar, Failure> {
+    let style = ProgressStyle::with_template(template)?;
+    let spinner = ProgressBar::new_spinner().with_style(style);
     spinner.enable_steady_tick(Duration::from_millis(100));
     Ok(spinner)
 }
