@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
 use heygen_api::{Client, Credentials, Subscription};
 use heygen_events::EventType;
 
@@ -24,7 +23,6 @@ pub(crate) fn connect(options: &ApiOptions) -> Result<Client, Failure> {
     client(options, credentials(options)?)
 }
 
-/// A client with these credentials.
 pub(crate) fn client(options: &ApiOptions, credentials: Credentials) -> Result<Client, Failure> {
     let builder = Client::builder(credentials)
         .user_agent(concat!("heygen-webhooks/", env!("CARGO_PKG_VERSION")));
@@ -96,8 +94,7 @@ fn credentials(options: &ApiOptions) -> Result<Credentials, Failure> {
 /// The one key that stands in a file.
 fn key_of_file(file: &Path) -> Result<String, Failure> {
     let option = origin::name("api-key-file");
-    let text = written::read(file)
-        .with_context(|| format!("{option}: cannot read API key file {}", file.display()))?;
+    let text = written::read_of("api-key-file", "API key file", file)?;
     let mut lines = written::lines(&text);
     let place = format!("API key file {}", file.display());
     match (lines.next(), lines.next()) {
@@ -111,10 +108,8 @@ fn key_of_file(file: &Path) -> Result<String, Failure> {
     }
 }
 
-/// An environment variable that is set and not empty.
 fn variable(name: &str) -> Result<Option<String>, Failure> {
-    let text = written::variable(name).map_err(|error| Failure::usage(format!("{error:#}")))?;
-    Ok(text.map(|text| key(&text, name)))
+    Ok(written::variable(name)?.map(|text| key(&text, name)))
 }
 
 fn key(written: &str, place: &str) -> String {

@@ -28,18 +28,14 @@ use crate::settings::event_name;
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::origin;
 use crate::settings::rule::{Action, Rule};
-use crate::settings::span::Span;
+use crate::settings::span::{self, Span};
 use crate::settings::web_address::{destination, http_url};
 use crate::store::location::InboxLocation;
 
-mod counted;
 mod forwarding;
-
-pub(crate) use counted::{Count, Counted};
 
 use self::forwarding::Forwarding;
 
-/// What is done with deliveries.
 #[derive(Debug)]
 pub(crate) struct DispatchConfig {
     pub(crate) options: DispatchOptions,
@@ -54,14 +50,12 @@ pub(crate) struct DispatchConfig {
     handler_timeout: Option<Duration>,
 }
 
-/// Announces what is dead-lettered.
 pub(crate) type Hook = DeadLetterHook<BoxHandler>;
 
 /// The handler, and the programs it may have running when it is let go.
 pub(crate) struct BuiltHandler {
-    pub(crate) handler: Counted,
+    pub(crate) handler: BoxHandler,
     programs: Vec<Command>,
-    /// Called when a delivery is dead-lettered.
     pub(crate) hook: Option<Hook>,
     /// What is forwarded is signed with this; `None` where nothing is.
     forward_secret: Option<ForwardSecret>,
@@ -261,7 +255,6 @@ impl DispatchConfig {
             )),
             None => None,
         };
-        let handler = Counted::new(handler);
         Ok(BuiltHandler {
             handler,
             programs,
@@ -328,7 +321,7 @@ impl BuiltHandler {
     #[cfg(test)]
     pub(crate) fn ignoring() -> Self {
         Self {
-            handler: Counted::new(BoxHandler::new(async |_: Delivery| {})),
+            handler: BoxHandler::new(async |_: Delivery| {}),
             programs: Vec::new(),
             hook: None,
             forward_secret: None,
@@ -340,15 +333,14 @@ impl BuiltHandler {
 
     /// Sends a delivery to an address that someone names, signed as forwards are, or not at all.
     pub(crate) fn sender(&self) -> SendOnce {
-        let secrets = self.forward_secret.as_ref().map(ForwardSecret::active);
+        let secret = self.forward_secret.as_ref();
         SendOnce {
             forwarding: self.forwarding.clone(),
-            secrets: secrets.cloned(),
+            secrets: secret.map(|secret| secret.active.clone()),
             receivers: self.receivers.clone(),
         }
     }
 
-    /// The programs it may have running.
     pub(crate) fn programs(&self) -> Vec<Command> {
         self.programs.clone()
     }
@@ -439,7 +431,7 @@ fn forward(
 ) -> Result<Forward, Failure> {
     options.receiver_secrets = Some(receivers.clone());
     options.secret_hint = secret.map(ForwardSecret::hint);
-    let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active().clone());
+    let secrets = secret.map_or_else(ActiveSecrets::none, |secret| secret.active.clone());
     let url = &destination("forward", url)?;
     Forward::with(url, secrets, options)
         .with_context(|| format!("cannot forward to {}", without_query(url)))
@@ -472,12 +464,7 @@ fn program(command: &[String], timeout: Duration) -> Result<Command, Failure> {
 }
 
 fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
-    let time = Duration::try_from_secs_f64(given).ok();
-    time.filter(|time| !time.is_zero()).ok_or_else(|| {
-        Failure::usage(format!(
-            "{name} `{given}` is not a number of seconds: give more than 0"
-        ))
-    })
+    span::seconds(name, given, None).map_err(Failure::usage)
 }
 
 /// What is to be done with what no rule takes.
@@ -492,7 +479,6 @@ fn action(forward: Option<String>, exec: Vec<String>, print: bool) -> Result<Act
     }
 }
 
-/// What is done when a delivery is dead-lettered.
 fn announcement(text: &str) -> Result<Action, Failure> {
     match text.parse() {
         Ok(action @ (Action::Forward(_) | Action::Exec(_))) => Ok(action),
@@ -504,7 +490,6 @@ fn announcement(text: &str) -> Result<Action, Failure> {
     }
 }
 
-/// How long a call of the hook for dead letters may take.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -63,14 +63,6 @@ pub(crate) fn json_array(values: impl ExactSizeIterator<Item = Value>) -> io::Re
     stdout.flush()
 }
 
-/// A JSON object with the fields of another.
-pub(crate) fn extended(mut value: Value, more: Value) -> Value {
-    if let (Value::Object(value), Value::Object(more)) = (&mut value, more) {
-        value.extend(more);
-    }
-    value
-}
-
 /// One JSON document on a line of its own.
 pub(crate) fn json_line(value: &Value) -> String {
     escaped(&format!("{value}\n"))

@@ -10,7 +10,7 @@ use heygen_receiver::{
 use tokio::runtime::Builder;
 use tokio::sync::watch;
 
-use crate::dispatch::{BuiltHandler, Count};
+use crate::dispatch::BuiltHandler;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::printer::Printer;
@@ -50,9 +50,9 @@ pub(crate) struct RunningServer {
     inbox: BoxInbox,
     pages: AdminPages<BoxInbox>,
     receiving: Tasks,
-    /// How long the receiver may take to stop.
     receive_stop_time: Duration,
-    working: Tasks,
+    /// Whatever else runs, beside the dispatcher.
+    pub(crate) working: Tasks,
     /// Announce what the dispatcher gave up, until a little after it has ended.
     announcing: Tasks,
     built: BuiltHandler,
@@ -95,7 +95,6 @@ impl RunningServer {
         self.receiving.spawn("receiver", receiving);
     }
 
-    /// Dispatches what is stored.
     pub(crate) fn dispatch(&mut self, mut options: DispatchOptions) {
         match self.built.activity.clone() {
             // One terminal shows it once.
@@ -122,7 +121,6 @@ impl RunningServer {
         self.working.spawn("dispatcher", dispatching);
     }
 
-    /// Prunes what is finished.
     pub(crate) fn prune(&mut self, retention: Retention) {
         let pruning = retention.run(self.inbox.clone(), self.working.stopped());
         self.working.spawn("retention", pruning);
@@ -155,34 +153,6 @@ impl RunningServer {
 
     #[cfg(not(unix))]
     pub(crate) fn announce(&mut self, _: &str, _: watch::Receiver<u64>, _: watch::Receiver<u64>) {}
-
-    /// What is dispatched, counted.
-    pub(crate) fn count(&self) -> Count {
-        self.built.handler.count()
-    }
-
-    /// Resolves when its tasks are to stop.
-    pub(crate) fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
-        self.working.stopped()
-    }
-
-    /// A further task, which ends by itself once it is to stop.
-    pub(crate) fn spawn(
-        &mut self,
-        name: &'static str,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
-        self.working.spawn(name, task);
-    }
-
-    /// A further task, which may be dropped at any moment, such as one that reloads a file.
-    pub(crate) fn spawn_endless(
-        &mut self,
-        name: &'static str,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
-        self.working.spawn_endless(name, task);
-    }
 
     /// Returns when it is time to stop: when that was asked for, or a part ended by itself.
     pub(crate) async fn wait(

@@ -1,5 +1,10 @@
 //! Settings: the options of every command, where each comes from, and the values people type.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these comments are printed as help, where a backtick would only be in the way"
+)]
+
 pub(crate) mod address;
 pub(crate) mod admin;
 pub(crate) mod api;
@@ -7,7 +12,6 @@ pub(crate) mod backfill;
 pub(crate) mod config;
 pub(crate) mod event_name;
 pub(crate) mod file;
-pub(crate) mod group;
 pub(crate) mod handlers;
 pub(crate) mod inbox;
 pub(crate) mod local;

@@ -24,7 +24,6 @@ pub(crate) fn failure(version: ApiVersion, error: &ApiError) -> Failure {
     anyhow::Error::msg(text).into()
 }
 
-/// What can be done about a refusal.
 pub(crate) fn advice(version: ApiVersion, error: &ApiError) -> Option<String> {
     let advice = match error.kind() {
         ApiErrorKind::Authentication => {

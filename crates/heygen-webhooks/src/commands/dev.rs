@@ -21,6 +21,7 @@ use crate::secrets::secret;
 use crate::server::dashboard::facts;
 use crate::server::{RunningServer, admin, block_on, dashboard};
 use crate::settings::location;
+use crate::settings::span::seconds;
 use crate::store::location::InboxLocation;
 use crate::store::warn_of_open_files;
 
@@ -34,16 +35,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         "dev",
         "leave out --inbox, and `dev` stores events in a file in the current folder",
     )?;
-    let interval = Duration::try_from_secs_f64(options.interval)
-        .ok()
-        .filter(|interval| *interval >= SHORTEST)
-        .ok_or_else(|| {
-            Failure::usage(format!(
-                "interval `{}` is not a number of seconds: give {} or more",
-                options.interval,
-                SHORTEST.as_secs_f64()
-            ))
-        })?;
+    let interval = seconds("interval", options.interval, Some(0.1)).map_err(Failure::usage)?;
     let api_options = options.api.over(&file)?.whole()?;
     let secret_files = options.secrets.over(&file)?.files();
     let dispatch = DispatchConfig::of(
@@ -90,8 +82,8 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         server.dispatch(dispatch.options.clone());
         server.prune(Retention::default());
         let (refuse, refused) = oneshot::channel();
-        let (stopped, told_to_stop) = (server.stopped(), server.stopped());
-        server.spawn("backfill", async move {
+        let (stopped, told_to_stop) = (server.working.stopped(), server.working.stopped());
+        server.working.spawn("backfill", async move {
             let watched = backfill::watch_until_refused(backfill, interval, stopped).await;
             if let Err(error) = watched {
                 // No receiver means that it ends anyway.
@@ -107,8 +99,6 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         server.stop(ended).await
     })
 }
-
-const SHORTEST: Duration = Duration::from_millis(100);
 
 /// HeyGen's clock tells when an event was made, and ours when we began: neither may be trusted to the second.
 const LATE_CLOCK: Duration = Duration::from_secs(2);

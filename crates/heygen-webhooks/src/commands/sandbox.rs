@@ -195,7 +195,7 @@ fn address(option: &str, text: &str) -> Result<SocketAddr, Failure> {
 }
 
 fn key() -> Result<Option<String>, Failure> {
-    let key = written::variable(KEY).map_err(|error| Failure::usage(format!("{error:#}")))?;
+    let key = written::variable(KEY)?;
     Ok(key.map(|key| written::value(&key, written::nothing_is_certain, "the key", KEY).to_owned()))
 }
 

@@ -26,14 +26,14 @@ fn forward(options: &cli::ForwardSecret) -> Result<(), Failure> {
     let Some(found) = found else {
         return Err(anyhow::anyhow!(
             "no secret at {} yet: start with --forward or give --create to create it, or name another inbox with --inbox",
-            secret.file().display()
+            secret.file.display()
         )
         .into());
     };
     match options.json {
         true => output::json(&json!({
             "secret": found.expose(),
-            "file": secret.file(),
+            "file": secret.file,
         }))?,
         false => output::write(format!("{}\n", found.expose()))?,
     }

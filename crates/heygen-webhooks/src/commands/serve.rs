@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 use crate::backfill;
 use crate::cli::Serve;
-use crate::dispatch::Count;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::printer::Printer;
@@ -34,7 +33,7 @@ mod prepared;
 mod registration;
 mod tls;
 
-use demo::{Demo, Stored};
+use demo::{Demo, Tally};
 use prepared::Prepared;
 use registration::Registration;
 
@@ -85,7 +84,7 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     let scheme = certificate.as_ref().map_or("http", |_| "https");
     let url = listen::url(scheme, &address, &config.path);
     tracing::info!(url, inbox = %config.inbox, "listening");
-    tell_secrets(config, sources.active(), is_exposed);
+    tell_secrets(config, &sources.active, is_exposed);
     admin.tell()?;
     built.tell();
     // Programs find the address in the log.
@@ -94,10 +93,10 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     let rejected = rejected_path(&config.inbox.beside());
     let mut metrics = metrics::of_process(printer);
     if let Some(certificate) = &certificate {
-        metrics = metrics::with_certificate(metrics, certificate.in_force().clone());
+        metrics = metrics::with_certificate(metrics, certificate.tls.clone());
     }
     if let Some(registration) = &registration {
-        metrics = registration.registered().add_to(metrics);
+        metrics = registration.registered.add_to(metrics);
     }
     let backfill_counts = BackfillCounts::default();
     if config.backfill.is_some() {
@@ -116,15 +115,15 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         metrics = metrics.dead_letter_hook(hook);
     }
     receiving.observers.add(metrics.clone());
-    let stored = Stored::default();
+    let tally = Tally::default();
     if config.sandbox {
-        receiving.observers.add(stored.clone());
+        receiving.observers.add(tally.clone());
     }
     receiving.path = Some(config.path.clone());
     receiving.limits = limits(config, &inbox, built.handler.destinations());
-    receiving.callback_tokens = callbacks.tokens().clone();
+    receiving.callback_tokens = callbacks.tokens.clone();
     let pages = AdminPages::new(inbox.clone()).hosts(&config.admin_hosts);
-    let active = sources.active();
+    let active = &sources.active;
     let mut shown = Dashboard::new(inbox.clone())
         .facts(facts(
             &config.inbox,
@@ -152,38 +151,35 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     });
 
     let mut server = RunningServer::new(inbox, built, pages);
-    server.receive(listener, sources.active(), receiving);
+    server.receive(listener, &sources.active, receiving);
     if config.is_working {
         let mut dispatching = config.dispatch.options.clone();
         dispatching.observers.add(metrics);
+        if config.sandbox {
+            dispatching.observers.add(tally.clone());
+        }
         server.dispatch(dispatching);
     }
     server.prune(config.retention.clone());
+    let working = &mut server.working;
     if let Some((backfill, interval)) = backfill {
-        let watching = backfill::watch(backfill, interval, backfill_counts, server.stopped());
-        server.spawn("backfill", watching);
+        let watching = backfill::watch(backfill, interval, backfill_counts, working.stopped());
+        working.spawn("backfill", watching);
     }
     let refresh = sources.keep_fresh(hangups.clone(), rejected, is_exposed, reloaded);
-    server.spawn_endless("refresh of secrets", refresh);
-    server.spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
+    working.spawn_endless("refresh of secrets", refresh);
+    working.spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
     if let Some(certificate) = certificate {
         let refresh = certificate.keep_fresh(hangups.clone());
-        server.spawn_endless("refresh of the certificate", refresh);
+        working.spawn_endless("refresh of the certificate", refresh);
     }
     let refresh = callbacks.keep_fresh(hangups.clone());
-    server.spawn_endless("refresh of callback tokens", refresh);
+    working.spawn_endless("refresh of callback tokens", refresh);
     server.administer(admin);
     server.announce(&format!("listening on {url}"), hangups, reloads);
 
-    let count = server.count();
-    let registered = register_and_wait(
-        config,
-        show,
-        registration,
-        (count, &stored),
-        printer,
-        server.wait(asked),
-    );
+    let asked = server.wait(asked);
+    let registered = register_and_wait(config, show, registration, &tally, printer, asked);
     let ended = Box::pin(registered).await;
     server.stop(ended).await
 }
@@ -193,7 +189,7 @@ async fn register_and_wait(
     config: &Config,
     show: Option<Demo>,
     registration: Option<Registration>,
-    (count, stored): (Count, &Stored),
+    tally: &Tally,
     printer: &Printer,
     asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
@@ -203,7 +199,7 @@ async fn register_and_wait(
             registration.persist().await?;
         }
         if let Some(show) = &show {
-            let report = show.play(count, stored).await;
+            let report = show.play(tally).await;
             report.tell();
             is_failed.set(!report.is_good());
             printer.say(show.suggestions(&report, &config.inbox));

@@ -85,7 +85,9 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         server.dispatch(dispatching);
         // Receivers prune, each by its own options.
         server.prune(Retention::default());
-        server.spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
+        server
+            .working
+            .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
         server.administer(admin);
         server.announce(
             &format!("dispatching from {location}"),

@@ -15,7 +15,6 @@ use crate::output::{tame, view};
 use crate::settings::output::Printing;
 use crate::settings::when;
 
-/// Where lines about deliveries and attempts go.
 #[derive(Clone, Debug)]
 pub(crate) struct Activity {
     lines: LineSink,
@@ -198,7 +197,6 @@ fn answer(detail: &str) -> String {
     }
 }
 
-/// The digits that it begins with.
 fn code(answer: &str) -> &str {
     let end = answer.find(|c: char| !c.is_ascii_digit());
     &answer[..end.unwrap_or(answer.len())]

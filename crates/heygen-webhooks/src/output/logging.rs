@@ -65,7 +65,6 @@ pub(crate) fn is_on_screen() -> bool {
 
 static IS_ON_SCREEN: AtomicBool = AtomicBool::new(false);
 
-/// What a line of the log begins with.
 #[derive(Clone, Copy)]
 enum Clock {
     /// As all that is shown on a terminal.

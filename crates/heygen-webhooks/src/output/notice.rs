@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::output::screen::WARN;
 use crate::output::stderr;
 
-/// Where warnings go.
 #[derive(Clone, Copy, PartialEq)]
 enum Destination {
     /// The command may still begin a log.

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use heygen_receiver::handlers::LineSink;
 use heygen_receiver::{Delivery, Disposition, Handler};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::output;
 use crate::output::activity::{Activity, delivery_line};
@@ -110,14 +110,14 @@ impl Handler for Printer {
 /// The typed view, and around it what is known of the delivery; `event` is the body.
 fn line_json(delivery: &Delivery) -> Value {
     let event = delivery.event();
-    let around = json!({
-        "id": delivery.id().to_string(),
-        "received_at": when::exact(delivery.received_at()),
-        "attempt": delivery.attempt(),
-        "source": delivery.source().as_str(),
-        // What no value can hold is not shown as JSON; its facts are.
-        "event": event.as_ref().ok().map(|event| serde_json::to_value(event).unwrap_or_default()),
-        "error": event.as_ref().err().map(view::explain),
-    });
-    output::extended(view::json(event.ok()), around)
+    let mut line = view::json(event.as_ref().ok().copied());
+    line["id"] = delivery.id().to_string().into();
+    line["received_at"] = when::exact(delivery.received_at()).into();
+    line["attempt"] = delivery.attempt().into();
+    line["source"] = delivery.source().as_str().into();
+    // What no value can hold is not shown as JSON; its facts are.
+    let value = |event| serde_json::to_value(event).unwrap_or_default();
+    line["event"] = event.as_ref().ok().map(value).into();
+    line["error"] = event.err().map(|error| view::explain(&error)).into();
+    line
 }

@@ -7,7 +7,6 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-/// What standard output is shown on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Screen {
     /// In columns; `None` where everything is shown whole.
@@ -27,7 +26,6 @@ impl Screen {
         }
     }
 
-    /// The text in this style, where there is colour.
     pub(crate) fn paint(self, style: Style, text: &str) -> String {
         match self.has_color && !text.is_empty() {
             true => format!("{style}{text}{style:#}"),

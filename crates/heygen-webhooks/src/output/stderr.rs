@@ -33,7 +33,6 @@ pub(crate) fn flush() {
     }
 }
 
-/// How many of its lines were dropped.
 pub(crate) fn dropped() -> u64 {
     STDERR.get().map_or(0, LineSink::dropped)
 }

@@ -28,7 +28,6 @@ enum Fit {
     End(usize),
 }
 
-/// What stands in a column.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
@@ -102,20 +101,22 @@ impl<T: Into<String>> From<T> for Cell {
 /// Rows under their heads. Cells may hold anything: it is shown, and obeyed by no terminal.
 pub(crate) fn table(columns: &[Column], rows: &[Vec<Cell>], screen: Screen) -> String {
     let layout = Layout::of(columns, rows, true, screen.width);
-    let heads = columns.iter().map(|column| column.head);
-    let heads = layout.line(heads.map(|head| (head.to_owned(), PLAIN)));
+    let heads: Vec<_> = columns
+        .iter()
+        .map(|column| Cell::from(column.head))
+        .collect();
+    let plain = columns.iter().map(|column| column.styled(|_| PLAIN));
+    let heads = layout.row(&plain.collect::<Vec<_>>(), &heads, screen);
     let rows = rows.iter().map(|row| layout.row(columns, row, screen));
     iter::once(heads).chain(rows).collect()
 }
 
-/// One row without heads.
 pub(crate) fn line(columns: &[Column], row: Vec<Cell>, screen: Screen) -> String {
     let rows = [row];
     let layout = Layout::of(columns, &rows, false, screen.width);
     layout.row(columns, &rows[0], screen)
 }
 
-/// How wide each column is; `None` for one that is left out.
 #[derive(Debug)]
 struct Layout {
     widths: Vec<Option<usize>>,
@@ -157,13 +158,6 @@ impl Layout {
             )
         });
         joined(cells)
-    }
-
-    fn line(&self, cells: impl Iterator<Item = (String, Style)>) -> String {
-        joined(cells.zip(&self.widths).map(|((text, _), width)| {
-            let shown = text.width();
-            (text, (shown, *width))
-        }))
     }
 }
 
@@ -246,7 +240,6 @@ pub(crate) fn middle(text: &str, width: usize) -> String {
     format!("{head}…{tail}")
 }
 
-/// Its beginning, where it is wider.
 pub(crate) fn end(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -262,7 +255,6 @@ fn taken(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Ite
     })
 }
 
-/// Blanks between two columns.
 const GAP: usize = 2;
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use heygen_receiver::Listener;
 use listenfd::ListenFd;
 
-/// What was passed and not taken yet.
 static PASSED: Mutex<Vec<Passed>> = Mutex::new(Vec::new());
 
 struct Passed {

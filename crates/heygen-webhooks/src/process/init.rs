@@ -63,7 +63,6 @@ fn start_and_reap() -> io::Result<ExitCode> {
     })
 }
 
-/// The first of the signals that comes.
 async fn any(signals: &mut [(Received, Signal)]) -> Signal {
     std::future::poll_fn(|context| {
         for (received, passed) in signals.iter_mut() {

@@ -148,7 +148,6 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     Ok(counted)
 }
 
-/// Whether a second signal is ending the process.
 static IS_ENDING: AtomicBool = AtomicBool::new(false);
 
 /// What comes within this time counts as one request to stop: a terminal sends Ctrl-C to us and to what
@@ -156,7 +155,6 @@ static IS_ENDING: AtomicBool = AtomicBool::new(false);
 #[cfg(unix)]
 const REPEATED: Duration = Duration::from_millis(500);
 
-/// Between asking programs to end and killing them.
 #[cfg(unix)]
 const TO_END: Duration = Duration::from_millis(500);
 

@@ -11,7 +11,6 @@ use tokio::task::{Id, JoinError, JoinSet};
 use crate::failure::Failure;
 use crate::process::signals::until_true;
 
-/// Tasks that are stopped together.
 #[derive(Debug)]
 pub(crate) struct Tasks {
     set: JoinSet<()>,
@@ -19,7 +18,6 @@ pub(crate) struct Tasks {
     stop: watch::Sender<bool>,
 }
 
-/// A part of the process ended unexpectedly.
 #[derive(Debug)]
 pub(crate) struct EndedEarly {
     pub(crate) name: &'static str,
@@ -70,12 +68,8 @@ impl Tasks {
         let Some(ended) = self.set.join_next_with_id().await else {
             return pending().await;
         };
-        let (id, why) = match ended {
-            Ok((id, ())) => (id, String::new()),
-            Err(error) => (error.id(), format!(": {error}")),
-        };
-        // It has ended: it is not waited for again.
-        let name = self.names.remove(&id).unwrap_or("task");
+        let (name, failed) = self.ended(ended);
+        let why = failed.map_or_else(String::new, |error| format!(": {error}"));
         tracing::error!("the {name} ended unexpectedly{why}");
         EndedEarly { name, why }
     }
@@ -91,15 +85,11 @@ impl Tasks {
         let mut panicked = None;
         let all_ended = async {
             while let Some(ended) = self.set.join_next_with_id().await {
-                let id = match ended {
-                    Ok((id, ())) => id,
-                    Err(error) => {
-                        let id = error.id();
-                        panicked.get_or_insert(self.report(&error));
-                        id
-                    }
-                };
-                self.names.remove(&id);
+                if let (name, Some(error)) = self.ended(ended) {
+                    tracing::error!(%error, "the {name} failed at the end");
+                    let failure = anyhow::anyhow!("the {name} failed at the end: {error}");
+                    panicked.get_or_insert(Failure::from(failure));
+                }
             }
         };
         if tokio::time::timeout(within, all_ended).await.is_err() {
@@ -111,14 +101,13 @@ impl Tasks {
         panicked.map_or(Ok(()), Err)
     }
 
-    fn name(&self, id: Id) -> &'static str {
-        self.names.get(&id).copied().unwrap_or("task")
-    }
-
-    fn report(&self, error: &JoinError) -> Failure {
-        let name = self.name(error.id());
-        tracing::error!(%error, "the {name} failed at the end");
-        anyhow::anyhow!("the {name} failed at the end: {error}").into()
+    /// The name of one that has ended, which is not waited for again, and why it failed.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) -> (&'static str, Option<JoinError>) {
+        let (id, failed) = match ended {
+            Ok((id, ())) => (id, None),
+            Err(error) => (error.id(), Some(error)),
+        };
+        (self.names.remove(&id).unwrap_or("task"), failed)
     }
 }
 

@@ -20,10 +20,11 @@ use crate::store::location::InboxLocation;
 /// The file with the secret for forwarding, and the secret once it is in force. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct ForwardSecret {
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Of a file beside the inbox, which is ours to make; one that was named is there or is an error.
     inbox: Option<PathBuf>,
-    active: ActiveSecrets,
+    /// In force once it was [begun](Self::begin) with.
+    pub(crate) active: ActiveSecrets,
 }
 
 impl ForwardSecret {
@@ -43,15 +44,6 @@ impl ForwardSecret {
             inbox,
             active: ActiveSecrets::none(),
         })
-    }
-
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
-    }
-
-    /// In force once it was [begun](Self::begin) with.
-    pub(crate) fn active(&self) -> &ActiveSecrets {
-        &self.active
     }
 
     /// Where the user finds it.
@@ -167,65 +159,25 @@ const NAME_ONE: &str = "forwarding from an inbox on NATS needs --forward-secret-
 mod tests {
     use super::*;
 
-    fn beside(folder: &tempfile::TempDir) -> ForwardSecret {
-        let inbox = InboxLocation::File(folder.path().join("inbox.db"));
-        ForwardSecret::of(None, &inbox).expect("a file")
-    }
-
-    fn text(secrets: &Secrets) -> String {
-        secrets.iter().map(|one| one.expose().to_owned()).collect()
-    }
-
-    #[test]
-    fn it_is_made_once_and_stays() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        assert!(beside(&folder).read().expect("readable").is_none());
-        let (first, is_new) = beside(&folder).read_or_make().expect("made");
-        assert!(is_new);
-        let first = text(&first);
-        assert!(
-            first.starts_with("whsec_") && first.len() == 6 + 64,
-            "its form"
-        );
-        let (again, is_new) = beside(&folder).read_or_make().expect("read");
-        assert_eq!((text(&again), is_new), (first.clone(), false));
-        assert!(!private_file::is_open_to_others(beside(&folder).file()));
-        let other = tempfile::tempdir().expect("a temporary folder");
-        let (other, _) = beside(&other).read_or_make().expect("made");
-        assert_ne!(text(&other), first);
-    }
-
     #[test]
     fn many_at_a_time_make_one() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let secret = beside(&folder);
-        let made = std::thread::scope(|scope| {
-            let all: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| secret.read_or_make().expect("made")))
-                .collect();
-            all.into_iter()
-                .map(|one| one.join().expect("no panic"))
-                .collect::<Vec<_>>()
+        let inbox = InboxLocation::File(folder.path().join("inbox.db"));
+        let secret = ForwardSecret::of(None, &inbox).expect("a file");
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let make = || secret.read_or_make().expect("made");
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            let made = all.into_iter().map(|one| one.join().expect("no panic"));
+            made.collect()
         });
         assert_eq!(made.iter().filter(|(_, is_new)| *is_new).count(), 1);
-        assert!(
-            made.iter()
-                .all(|(secrets, _)| text(secrets) == text(&made[0].0))
-        );
-    }
-
-    #[test]
-    fn one_that_was_named_is_never_made() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("named");
-        let streams = InboxLocation::read("nats://a/HEYGEN".into()).expect("an address");
-        let named = ForwardSecret::of(Some(&file), &streams).expect("named");
-        assert!(named.read_or_make().is_err());
-        assert!(!file.exists());
-        let error = ForwardSecret::of(None, &streams).expect_err("nothing named");
-        assert!(
-            error.to_string().contains("--forward-secret-file"),
-            "{error}"
-        );
+        let text = |secrets: &Secrets| -> String {
+            secrets
+                .iter()
+                .map(heygen_signature::Secret::expose)
+                .collect()
+        };
+        let first = text(&made[0].0);
+        assert!(made.iter().all(|(secrets, _)| text(secrets) == first));
     }
 }

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
 use heygen_connect::{SecretStore, SecretStoreStamp, StoredSecrets};
 use heygen_inbox::private_file::is_open_to_others;
 use heygen_inbox::sqlite::{RejectedFile, RejectedSummary};
@@ -46,7 +45,6 @@ pub(crate) fn of_receivers(
     Ok(known.map_or_else(ActiveSecrets::none, ActiveSecrets::from))
 }
 
-/// Whether a secret is among these.
 fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
     others.iter().any(|other| other.expose() == secret.expose())
 }
@@ -90,10 +88,8 @@ pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
     secrets.ok_or_else(|| Failure::usage(format!("secret file {} is empty", file.display())))
 }
 
-/// Every secret of `HEYGEN_WEBHOOK_SECRET`.
 pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
-    let text = written::variable(VARIABLE).map_err(|error| Failure::usage(format!("{error:#}")))?;
-    let Some(text) = text else {
+    let Some(text) = written::variable(VARIABLE)? else {
         return Ok(Vec::new());
     };
     // A name may stand before all of them.
@@ -137,8 +133,7 @@ fn of_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
 
 fn all_of(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
     let place = format!("secret file {}", file.display());
-    let text = written::read(file)
-        .with_context(|| format!("{}: cannot read {place}", origin::name(option)))?;
+    let text = written::read_of(option, "secret file", file)?;
     let values =
         written::lines(&text).map(|(line, number)| value(line, &format!("{place}, line {number}")));
     Ok(values.filter_map(|text| Secret::new(text).ok()).collect())
@@ -153,8 +148,8 @@ fn value<'a>(written: &'a str, place: &str) -> &'a str {
 #[derive(Clone, Debug)]
 pub(crate) struct SecretSources {
     files: Vec<PathBuf>,
-    store: SecretStore,
-    active: ActiveSecrets,
+    pub(crate) store: SecretStore,
+    pub(crate) active: ActiveSecrets,
     last: Arc<Mutex<Last>>,
 }
 
@@ -196,14 +191,6 @@ impl SecretSources {
         };
         sources.enforce(&mut sources.last());
         Ok(sources)
-    }
-
-    pub(crate) fn active(&self) -> &ActiveSecrets {
-        &self.active
-    }
-
-    pub(crate) fn store(&self) -> &SecretStore {
-        &self.store
     }
 
     /// Whether the user gave a secret, by the environment or a file.
@@ -350,7 +337,6 @@ impl SecretSources {
         }
     }
 
-    /// Whether the store has changed since it was last asked.
     fn has_changed(&self) -> bool {
         let now = self.store.stamp();
         let before = std::mem::replace(&mut self.last().stamp, now.clone());

@@ -35,7 +35,6 @@ impl From<Admin> for Bound {
 }
 
 impl Bound {
-    /// Where it listens, if it does.
     pub(super) fn address(&self) -> Option<SocketAddr> {
         self.0.as_ref().ok()?.as_ref()?.local_addr().ok()
     }
@@ -46,7 +45,6 @@ impl Bound {
         Some(listen::url("http", &address, "/"))
     }
 
-    /// Whether it listens.
     pub(crate) fn is_there(&self) -> bool {
         matches!(self.0, Ok(Some(_)))
     }

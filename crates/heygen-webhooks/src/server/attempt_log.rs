@@ -6,7 +6,6 @@ use heygen_receiver::{ObservedAttempt, Observer};
 use crate::output::activity::when_again;
 use crate::output::{joined_lines, tame};
 
-/// Writes to the log which attempts did not end well.
 pub(super) struct AttemptLog;
 
 impl Observer for AttemptLog {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::Context as _;
 use heygen_connect::SecretStore;
 use heygen_dashboard::{Dashboard, Fact, Token};
 use heygen_inbox::BoxInbox;
@@ -112,8 +111,7 @@ impl Access {
 /// The token of a file: its one line.
 fn token(file: &Path) -> Result<Token, Failure> {
     let option = origin::name("admin-token-file");
-    let text = written::read(file)
-        .with_context(|| format!("{option}: cannot read token file {}", file.display()))?;
+    let text = written::read_of("admin-token-file", "token file", file)?;
     let mut lines = written::lines(&text).map(|(line, _)| line);
     let (Some(line), None) = (lines.next(), lines.next()) else {
         return Err(Failure::usage(format!(

@@ -18,7 +18,6 @@ pub(crate) fn of_process(printer: &Printer) -> Metrics {
         .log_lines_dropped(move || printer.dropped())
 }
 
-/// When the certificate in force expires.
 pub(crate) fn with_certificate(metrics: Metrics, tls: ServerTls) -> Metrics {
     metrics.gauge(
         "tls_certificate_expiry_timestamp_seconds",

@@ -8,7 +8,6 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
-/// The sandbox, as the dashboard drives it.
 pub(crate) struct Control {
     /// The one who started it stops it, whatever pages are open.
     sandbox: Weak<Sandbox>,
@@ -95,5 +94,4 @@ impl SandboxControl for Control {
     }
 }
 
-/// The newest.
 const SHOWN_ATTEMPTS: usize = 50;

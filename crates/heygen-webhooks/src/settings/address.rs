@@ -17,7 +17,6 @@ pub(crate) fn is_private(url: &Url) -> bool {
     }
 }
 
-/// Whether a URL leads to this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');

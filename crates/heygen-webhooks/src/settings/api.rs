@@ -1,10 +1,5 @@
 //! How HeyGen's API is reached.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are printed as help, where a backtick would only be in the way"
-)]
-
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};

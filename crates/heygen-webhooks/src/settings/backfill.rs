@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::failure::Failure;
+use crate::settings::span::seconds;
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
@@ -29,13 +30,8 @@ impl BackfillOptions {
         if !self.backfill {
             return Ok(None);
         }
-        let seconds = self.backfill_interval.unwrap_or(3600.0);
-        let interval = Duration::try_from_secs_f64(seconds).ok();
-        let interval = interval.filter(|interval| *interval >= Duration::from_secs(1));
-        interval.map(Some).ok_or_else(|| {
-            Failure::usage(format!(
-                "backfill-interval `{seconds}` is not a number of seconds: give 1 or more"
-            ))
-        })
+        let given = self.backfill_interval.unwrap_or(3600.0);
+        let interval = seconds("backfill-interval", given, Some(1.0));
+        interval.map(Some).map_err(Failure::usage)
     }
 }

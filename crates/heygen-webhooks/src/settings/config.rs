@@ -18,10 +18,8 @@ use crate::settings::socket::Socket;
 use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
 
-/// How `serve` is to work.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where some of it stood.
     pub(crate) file: File,
     pub(crate) listen: String,
     /// `None` for plain HTTP.
@@ -30,7 +28,6 @@ pub(crate) struct Config {
     pub(crate) inbox: InboxLocation,
     pub(crate) nats: Nats,
     pub(crate) promise: Promise,
-    /// Whether this process dispatches deliveries too.
     pub(crate) is_working: bool,
     pub(crate) secret_files: Vec<PathBuf>,
     pub(crate) log: Log,

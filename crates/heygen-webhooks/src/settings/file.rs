@@ -5,7 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Args;
+use clap::{Arg, Args, Command};
+use serde::de::DeserializeOwned;
 use toml::Table;
 use toml::de::DeTable;
 
@@ -13,7 +14,6 @@ use crate::failure::Failure;
 use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::backfill::BackfillOptions;
-use crate::settings::group::{Checked, check};
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::inbox::InboxOption;
 use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
@@ -81,7 +81,6 @@ impl File {
         })
     }
 
-    /// Where it was read.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -165,6 +164,28 @@ const GROUPS: [fn(&str) -> Checked; 21] = [
     check::<NatsStreams>,
     check::<NatsPromise>,
 ];
+
+/// What is in a configuration file for one group.
+struct Checked {
+    keys: Vec<String>,
+    /// What is wrong with their values.
+    error: Option<toml::de::Error>,
+}
+
+/// Looks at the text of a file for the group `T`, and passes over what belongs to others.
+fn check<T: Args + DeserializeOwned>(text: &str) -> Checked {
+    let group = definition::<T>();
+    let keys = group.get_arguments().filter_map(Arg::get_long);
+    Checked {
+        keys: keys.map(str::to_owned).collect(),
+        error: toml::from_str::<T>(text).err(),
+    }
+}
+
+/// The options of a group, and nothing else.
+pub(crate) fn definition<T: Args>() -> Command {
+    T::augment_args(Command::new("group"))
+}
 
 /// Every key that can stand in the file.
 #[cfg(test)]

@@ -1,10 +1,5 @@
 //! [`Handlers`]: where deliveries go and how often they are tried; shared by `serve`, `work` and `dev`.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are printed as help, where a backtick would only be in the way"
-)]
-
 use std::path::PathBuf;
 
 use clap::Args;

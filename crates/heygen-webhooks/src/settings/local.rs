@@ -6,7 +6,6 @@ use crate::settings::socket::Socket;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Local {
-    /// Whether it speaks TLS.
     pub(crate) is_tls: bool,
     /// Host and port; port 0 where each start takes another. Or a [`Socket`].
     pub(crate) address: String,

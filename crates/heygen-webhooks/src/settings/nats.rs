@@ -1,11 +1,6 @@
 //! The options of an inbox on NATS JetStream. They are hidden from every help but `help nats`, so that no one else
 //! reads past them.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are printed as help, where a backtick would only be in the way"
-)]
-
 use std::path::PathBuf;
 
 use clap::Args;

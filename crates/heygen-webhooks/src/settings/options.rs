@@ -9,8 +9,7 @@ use toml::Table;
 
 use crate::failure::Failure;
 use crate::process::environment;
-use crate::settings::file::File;
-use crate::settings::group::definition;
+use crate::settings::file::{File, definition};
 use crate::settings::setting::{Setting, Source, written};
 
 /// The options of a group `T` as flags and environment give them. A field of `T` is an option, with

@@ -74,7 +74,6 @@ pub(crate) fn remember(definition: &clap::Command, matches: &ArgMatches) {
     let _ = GIVEN.set(given);
 }
 
-/// Remembers which configuration file was read.
 pub(crate) fn remember_file(path: &Path) {
     let _ = FILE.set(path.to_owned());
 }

@@ -1,10 +1,5 @@
 //! The options of the receiver: where it listens, TLS, callbacks and limits.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "these comments are printed as help, where a backtick would only be in the way"
-)]
-
 use std::path::PathBuf;
 use std::time::Duration;
 

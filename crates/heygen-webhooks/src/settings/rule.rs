@@ -15,14 +15,10 @@ pub(crate) struct Rule {
     pub(crate) action: Action,
 }
 
-/// What is done with an event.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) enum Action {
-    /// A line on standard output.
     Print,
-    /// A POST to this address.
     Forward(String),
-    /// This program with these arguments.
     Exec(Vec<String>),
     /// Nothing: it is done as it is.
     Ignore,

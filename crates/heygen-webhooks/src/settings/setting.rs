@@ -7,7 +7,6 @@ use crate::output::without_query;
 
 #[derive(Debug)]
 pub(crate) struct Setting {
-    /// The long name of the option.
     pub(crate) name: String,
     /// As it was written, without what gives access; `null` where the default is no value.
     pub(crate) value: Value,
@@ -16,7 +15,6 @@ pub(crate) struct Setting {
     pub(crate) default: Option<String>,
 }
 
-/// Where a value stands.
 #[derive(Debug)]
 pub(crate) enum Source {
     Flag,
@@ -128,7 +126,6 @@ fn address_without_access(address: &str) -> String {
     }
 }
 
-/// The settings that are addresses.
 const ADDRESSES: [&str; 4] = ["forward", "base-url", "public-url", "nats-monitor"];
 
 /// What the help calls values that are numbers.

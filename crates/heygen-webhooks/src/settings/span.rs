@@ -50,6 +50,20 @@ impl FromStr for Rate {
     }
 }
 
+/// The seconds that an option has, `least` of them or more; without it, any that are more than none.
+pub(crate) fn seconds(option: &str, given: f64, least: Option<f64>) -> Result<Duration, String> {
+    let is_enough = match least {
+        Some(least) => given >= least,
+        None => given > 0.0,
+    };
+    let time = Duration::try_from_secs_f64(given).ok();
+    time.filter(|time| is_enough && !time.is_zero())
+        .ok_or_else(|| {
+            let least = least.map_or("more than 0".to_owned(), |least| format!("{least} or more"));
+            format!("{option} `{given}` is not a number of seconds: give {least}")
+        })
+}
+
 /// Reads how long something lasts, from nothing on: `30d`, `12h`, `0s`, `1d 6h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read = || {

@@ -151,7 +151,6 @@ fn is_ipv6(address: &str) -> bool {
     address.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
-/// The address that was probably meant.
 fn meant_listen(written: &str) -> Option<String> {
     let written = written.trim();
     let bare = written.split_once("://").map_or(written, |(_, rest)| rest);

@@ -1,16 +1,26 @@
 //! What people write into files and variables: secrets, tokens, keys. Editors and shells leave marks around them that cannot be
 //! meant, and those are cut; what may be meant is kept, and warned of.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::failure::Failure;
 use crate::output::notice;
+use crate::process::environment;
+use crate::settings::origin;
 
 /// The text of a file, without a byte order mark.
 pub(crate) fn read(path: &Path) -> anyhow::Result<String> {
     text(fs::read(path)?)
+}
+
+/// As [`read`], of the file that an option names: `what` it is, for who has to correct it.
+pub(crate) fn read_of(option: &str, what: &str, path: &Path) -> anyhow::Result<String> {
+    let option = origin::name(option);
+    read(path).with_context(|| format!("{option}: cannot read {what} {}", path.display()))
 }
 
 /// Whether a file gives what it holds only once: a pipe, such as the shell makes of `<(…)`, is empty the second time, or has its
@@ -42,12 +52,10 @@ pub(crate) fn stays_as_read(path: &Path) -> bool {
 }
 
 /// The text of a variable that is set to something.
-pub(crate) fn variable(name: &str) -> anyhow::Result<Option<String>> {
-    let text = crate::process::environment::variable(name).map(|value| {
-        let text = value.into_string();
-        text.map_err(|_| anyhow::anyhow!("is not UTF-8"))
-    });
-    let text = text.transpose().with_context(|| name.to_owned())?;
+pub(crate) fn variable(name: &str) -> Result<Option<String>, Failure> {
+    let text = environment::variable(name).map(OsString::into_string);
+    let text = text.transpose();
+    let text = text.map_err(|_| Failure::usage(format!("{name}: is not UTF-8")))?;
     Ok(text.filter(|text| !trimmed(text).is_empty()))
 }
 
@@ -137,7 +145,6 @@ fn oddity(value: &str) -> Option<&'static str> {
     })
 }
 
-/// What stands between two quotes of a kind.
 fn unquoted(text: &str) -> Option<&str> {
     let (first, last) = (text.chars().next()?, text.chars().next_back()?);
     let is_pair = QUOTES.contains(&(first, last));

@@ -10,7 +10,6 @@ use heygen_inbox::jetstream::Address;
 use crate::failure::Failure;
 use crate::settings::origin;
 
-/// Where an inbox is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum InboxLocation {
     /// In a SQLite file.

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
@@ -10,6 +9,7 @@ use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use crate::failure::Failure;
 use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
 use crate::settings::origin;
+use crate::settings::span::seconds;
 use crate::settings::web_address::http_url;
 use crate::settings::written;
 
@@ -72,15 +72,8 @@ impl Nats {
         if let Some(window) = streams.duplicate_window {
             to.duplicate_window = window.0;
         }
-        if let Some(seconds) = streams.ack_wait {
-            options.ack_wait = Duration::try_from_secs_f64(seconds)
-                .ok()
-                .filter(|wait| *wait >= SHORTEST_ACK_WAIT)
-                .ok_or_else(|| {
-                    Failure::usage(format!(
-                        "ack-wait `{seconds}` is not a number of seconds: give 1 or more"
-                    ))
-                })?;
+        if let Some(given) = streams.ack_wait {
+            options.ack_wait = seconds("ack-wait", given, Some(1.0)).map_err(Failure::usage)?;
         }
         Ok(Self { options })
     }
@@ -137,9 +130,8 @@ impl Promise {
 
 /// A secret alone in a file.
 fn secret(option: &str, file: &Path, what: &str) -> Result<String, Failure> {
+    let text = written::read_of(option, &format!("{what} from"), file)?;
     let option = origin::name(option);
-    let text = written::read(file)
-        .with_context(|| format!("{option}: cannot read {what} from {}", file.display()))?;
     let place = file.display().to_string();
     let text = written::value(&text, written::nothing_is_certain, what, &place);
     if text.is_empty() {
@@ -192,5 +184,3 @@ fn subject_prefix(prefix: &str) -> Result<String, Failure> {
 
 /// What marks the parts of a file of credentials.
 const CREDENTIALS: &str = "BEGIN";
-
-const SHORTEST_ACK_WAIT: Duration = Duration::from_secs(1);

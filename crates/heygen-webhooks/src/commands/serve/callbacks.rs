@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use heygen_receiver::CallbackTokens;
 use tokio::sync::watch;
 
@@ -13,7 +12,7 @@ use crate::settings::written;
 
 /// The tokens in force, and the file they are read from; none without a file.
 pub(super) struct Callbacks {
-    tokens: CallbackTokens,
+    pub(super) tokens: CallbackTokens,
     file: Option<PathBuf>,
 }
 
@@ -35,10 +34,6 @@ impl Callbacks {
         }
         let file = file.map(Path::to_owned);
         Ok(Self { tokens, file })
-    }
-
-    pub(super) fn tokens(&self) -> &CallbackTokens {
-        &self.tokens
     }
 
     /// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or
@@ -81,12 +76,7 @@ fn read_again(tokens: &CallbackTokens, file: &Path) {
 /// How many it holds now.
 fn read_into(tokens: &CallbackTokens, file: &Path) -> Result<usize, Failure> {
     let option = origin::name("callback-token-file");
-    let text = written::read(file).with_context(|| {
-        format!(
-            "{option}: cannot read callback token file {}",
-            file.display()
-        )
-    })?;
+    let text = written::read_of("callback-token-file", "callback token file", file)?;
     // No token has a character that stands around one, so what does cannot be meant.
     let is_token = |text: &str| CallbackTokens::new([text]).is_ok();
     let lines = written::lines(&text).map(|(line, number)| (written::bare(line, is_token), number));

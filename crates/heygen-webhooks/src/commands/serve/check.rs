@@ -13,64 +13,50 @@ use crate::store;
 /// Reports what a start has found to be right, once nothing was found to be wrong.
 pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failure> {
     let inbox = store::check(&config.inbox, &config.nats, &config.promise).await?;
-    let secrets = prepared.sources.active().get();
+    let secrets = prepared.sources.active.get();
     let secrets = match secrets.map_or(0, |secrets| secrets.len()) {
         0 => "none: deliveries would be answered with 503".to_owned(),
         count => format!("{count} known"),
     };
-    let tls = config.tls.as_ref();
+    let configuration = match config.file.path() {
+        Some(path) => path.display().to_string(),
+        None => "no file".to_owned(),
+    };
+    let tls = match &config.tls {
+        Some(files) => format!("{} matches its key", files.certificate.display()),
+        None => "plain http".to_owned(),
+    };
+    let admin = match &config.admin {
+        AdminAddress::Off => "off".to_owned(),
+        AdminAddress::Default if prepared.admin.is_there() => format!("{ADMIN} is free"),
+        AdminAddress::Default => {
+            prepared.admin.tell()?;
+            format!("none: {ADMIN} is taken")
+        }
+        AdminAddress::At(address) => listen::checked(address),
+    };
+    let callbacks = match prepared.callbacks.tokens.len() {
+        0 => "none".to_owned(),
+        1 => "1 token".to_owned(),
+        count => format!("{count} tokens"),
+    };
+    let handlers = match config.is_working {
+        true => config.dispatch.described()?,
+        false => "none: `work` dispatches".to_owned(),
+    };
+    let heygen = match prepared.client {
+        Some(_) => "a key is set; HeyGen was not called",
+        None => "not needed",
+    };
     let checked = [
-        (
-            "configuration",
-            config
-                .file
-                .path()
-                .map_or_else(|| "no file".to_owned(), |path| path.display().to_string()),
-        ),
+        ("configuration", configuration),
         ("listen", listen::checked(&config.listen)),
-        (
-            "tls",
-            tls.map_or_else(
-                || "plain http".to_owned(),
-                |files| format!("{} matches its key", files.certificate.display()),
-            ),
-        ),
-        (
-            "admin",
-            match &config.admin {
-                AdminAddress::Off => "off".to_owned(),
-                AdminAddress::Default if prepared.admin.is_there() => format!("{ADMIN} is free"),
-                AdminAddress::Default => {
-                    prepared.admin.tell()?;
-                    format!("none: {ADMIN} is taken")
-                }
-                AdminAddress::At(address) => listen::checked(address),
-            },
-        ),
+        ("tls", tls),
+        ("admin", admin),
         ("secrets", secrets),
-        (
-            "callbacks",
-            match prepared.callbacks.tokens().len() {
-                0 => "none".to_owned(),
-                1 => "1 token".to_owned(),
-                count => format!("{count} tokens"),
-            },
-        ),
-        (
-            "handlers",
-            match config.is_working {
-                true => config.dispatch.described()?,
-                false => "none: `work` dispatches".to_owned(),
-            },
-        ),
-        (
-            "HeyGen",
-            match prepared.client {
-                Some(_) => "a key is set; HeyGen was not called",
-                None => "not needed",
-            }
-            .to_owned(),
-        ),
+        ("callbacks", callbacks),
+        ("handlers", handlers),
+        ("HeyGen", heygen.to_owned()),
         ("inbox", format!("{} {inbox}", config.inbox)),
     ];
     if config.printing.json {

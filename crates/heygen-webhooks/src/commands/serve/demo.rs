@@ -1,37 +1,68 @@
 //! [`Demo`]: `serve --sandbox`, the whole product in one command, offline.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use heygen_api::Credentials;
 use heygen_events::EventType;
-use heygen_inbox::Appended;
-use heygen_receiver::{ObservedDelivery, Observer};
+use heygen_inbox::{Appended, AttemptOutcome, DeliveryId};
+use heygen_receiver::{ObservedAttempt, ObservedDelivery, Observer};
 use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::Sandbox;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::dispatch::Count;
 use crate::failure::Failure;
 use crate::output::tame;
 use crate::server::sandbox::Control;
 use crate::store::location::InboxLocation;
 
-/// Counts what is stored while the show is played.
+/// What is stored and attempted while the show is played.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stored(Arc<AtomicUsize>);
+pub(super) struct Tally(watch::Sender<Seen>);
 
-impl Observer for Stored {
+#[derive(Debug, Default)]
+struct Seen {
+    stored: HashSet<DeliveryId>,
+    /// Attempts that ended, and why they failed. The inbox may hold deliveries of an earlier run.
+    ended: Vec<(DeliveryId, Option<String>)>,
+}
+
+impl Observer for Tally {
     fn stored(&self, stored: &ObservedDelivery<'_>) {
-        if matches!(stored.appended, Appended::New(_)) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        if let Appended::New(id) = stored.appended {
+            self.see(|seen| {
+                seen.stored.insert(id);
+            });
+        }
+    }
+
+    fn attempted(&self, attempt: &ObservedAttempt<'_>) {
+        let failed = attempt.result != AttemptOutcome::Acknowledged;
+        let why = failed.then(|| attempt.detail.unwrap_or_default().to_owned());
+        self.see(|seen| seen.ended.push((attempt.id, why)));
+    }
+}
+
+impl Tally {
+    /// Nothing is kept once the show is over.
+    fn see(&self, see: impl FnOnce(&mut Seen)) {
+        if !self.0.is_closed() {
+            self.0.send_modify(see);
         }
     }
 }
 
-/// What became of the samples.
+impl Seen {
+    /// Of what was stored: an attempt may be seen before its delivery is.
+    fn ended(&self) -> impl Iterator<Item = Option<&String>> {
+        let ended = self.ended.iter();
+        let ended = ended.filter(|(id, _)| self.stored.contains(id));
+        ended.map(|(_, why)| why.as_ref())
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Report {
     samples: usize,
@@ -94,7 +125,6 @@ impl Demo {
         Ok(Self { sandbox })
     }
 
-    /// For the dashboard.
     pub(super) fn control(&self) -> Control {
         Control::new(&self.sandbox)
     }
@@ -109,15 +139,17 @@ impl Demo {
 
     /// Has one signed sample of every event delivered, each after the one before has been handled. When one is late, the
     /// rest is sent without waiting.
-    pub(super) async fn play(&self, mut handled: Count, stored: &Stored) -> Report {
+    pub(super) async fn play(&self, tally: &Tally) -> Report {
+        let mut seen = tally.0.subscribe();
         let mut is_late = false;
         for event_type in EventType::KNOWN {
-            let before = handled.now().ended;
+            let before = seen.borrow().ended().count();
             self.sandbox.send(EventBuilder::new(event_type.clone()));
             if is_late {
                 continue;
             }
-            if timeout(PATIENCE, handled.reach(before + 1)).await.is_err() {
+            let handled = seen.wait_for(|seen| seen.ended().count() > before);
+            if timeout(PATIENCE, handled).await.is_err() {
                 is_late = true;
                 tracing::warn!(
                     event_type = event_type.as_str(),
@@ -128,14 +160,15 @@ impl Demo {
         }
         if is_late {
             // The rest was sent without waiting.
-            let _ = timeout(PATIENCE, handled.reach(EventType::KNOWN.len())).await;
+            let handled = seen.wait_for(|seen| seen.ended().count() >= EventType::KNOWN.len());
+            let _ = timeout(PATIENCE, handled).await;
         }
-        let tally = handled.now();
+        let seen = seen.borrow();
         Report {
             samples: EventType::KNOWN.len(),
-            stored: stored.0.load(Ordering::Relaxed),
-            acknowledged: tally.acknowledged,
-            reason: tally.last_failure,
+            stored: seen.stored.len(),
+            acknowledged: seen.ended().filter(Option::is_none).count(),
+            reason: seen.ended().flatten().last().cloned(),
         }
     }
 
@@ -164,37 +197,8 @@ Stop with Ctrl-C. For the real HeyGen: HEYGEN_API_KEY=… heygen-webhooks serve 
     }
 }
 
-/// Where the sandbox, which is on this machine, reaches a server that listens at `address`: it takes plain http on loopback
-/// alone.
-pub(super) fn from_here(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        });
-    }
-    address
-}
-
 /// The sandbox is on loopback and forgets everything: its key protects nothing.
 const KEY: &str = "sandbox";
 
 /// Far more than a sample takes from being sent to being printed.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_listens_everywhere_listens_on_loopback() {
-        for (address, expected) in [
-            ("0.0.0.0:80", "127.0.0.1:80"),
-            ("[::]:80", "[::1]:80"),
-            ("127.0.0.2:80", "127.0.0.2:80"),
-        ] {
-            let address = address.parse().expect("an address");
-            assert_eq!(from_here(address).to_string(), expected);
-        }
-    }
-}

@@ -7,7 +7,7 @@ use heygen_connect::SecretStore;
 use heygen_receiver::Server;
 
 use super::callbacks::Callbacks;
-use super::demo::{self, Demo};
+use super::demo::Demo;
 use super::registration::{Registration, Wanted};
 use super::tls::Certificate;
 use crate::api;
@@ -18,6 +18,7 @@ use crate::secrets::secret::SecretSources;
 use crate::server::{admin, dashboard, listen};
 use crate::settings::address::public_url;
 use crate::settings::config::Config;
+use crate::settings::local::from_here;
 use crate::settings::origin;
 use crate::settings::socket::Socket;
 
@@ -53,7 +54,7 @@ impl Prepared {
         };
         let built = config
             .dispatch
-            .build(printer, forward_secret, sources.active())?;
+            .build(printer, forward_secret, &sources.active)?;
         let callbacks = Callbacks::load(config.callback_token_file.as_deref())?;
         let certificate = config.tls.clone().map(Certificate::load).transpose()?;
         let dashboard = dashboard::Access::read(&config.dashboard)?;
@@ -65,7 +66,8 @@ impl Prepared {
         };
         let local_url = match &show {
             Some(_) => {
-                let address = demo::from_here(listener.local_addr()?);
+                // The sandbox takes plain http on loopback alone.
+                let address = from_here(&listener.local_addr()?.to_string());
                 Some(format!("http://{address}{}", config.path))
             }
             None => None,
@@ -109,7 +111,7 @@ async fn bind(config: &Config, certificate: Option<&Certificate>) -> Result<Serv
     })?;
     let server = Server::from(listener);
     Ok(match certificate {
-        Some(certificate) => server.tls(certificate.in_force().clone()),
+        Some(certificate) => server.tls(certificate.tls.clone()),
         None => server,
     })
 }

@@ -17,12 +17,10 @@ use crate::secrets::secret::SecretSources;
 use crate::server::metrics::Registered;
 use crate::settings::api::ApiVersion;
 
-/// What is wanted at HeyGen.
 #[derive(Debug)]
 pub(super) struct Wanted {
     /// Who is asked, for the log.
     pub(super) at: &'static str,
-    /// The address HeyGen is to send to.
     pub(super) url: String,
     /// What to subscribe to; `None` for everything on a new endpoint, and whatever an existing one has.
     pub(super) events: Option<Subscription>,
@@ -30,14 +28,14 @@ pub(super) struct Wanted {
     pub(super) rotate: bool,
 }
 
-/// What is wanted, and how far it has come.
 #[derive(Debug)]
 pub(super) struct Registration {
     inner: heygen_connect::Registration,
     at: &'static str,
     /// Whether HeyGen said so of the endpoint.
     is_disabled: Arc<AtomicBool>,
-    registered: Registered,
+    /// Whether it has succeeded, for the metrics.
+    pub(super) registered: Registered,
     active: ActiveSecrets,
 }
 
@@ -56,7 +54,7 @@ impl Registration {
             (false, true) => UnknownSecret::Assume,
             (false, false) => UnknownSecret::Fail,
         };
-        let (store, active) = (sources.store().clone(), sources.active().clone());
+        let (store, active) = (sources.store.clone(), sources.active.clone());
         let inner = heygen_connect::Registration::new(client, store, &wanted.url);
         let reporter = Reporter {
             sources,
@@ -75,11 +73,6 @@ impl Registration {
             registered: Registered::default(),
             active,
         }
-    }
-
-    /// Whether it has succeeded, for the metrics.
-    pub(super) fn registered(&self) -> &Registered {
-        &self.registered
     }
 
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
@@ -140,10 +133,10 @@ impl Reporter {
     fn report(&self, event: RegistrationEvent<'_>) {
         use RegistrationEvent as Event;
         let (at, url) = (self.at, self.url.as_str());
-        let secrets_file = self.sources.store().path().display();
+        let secrets_file = self.sources.store.path().display();
         match event {
             Event::Delayed(error) => {
-                let meanwhile = meanwhile(self.sources.active());
+                let meanwhile = meanwhile(&self.sources.active);
                 let failure = failure(error).map_or_else(
                     || error_chain(error),
                     |failure| failure.to_string().replace("\n  ", "; "),

@@ -18,11 +18,10 @@ use crate::settings::written;
 
 /// The certificate in force, and the files it is read from.
 pub(super) struct Certificate {
-    tls: ServerTls,
+    pub(super) tls: ServerTls,
     files: TlsFiles,
     /// Of the files when the certificate in force was read.
     seen: Stamps,
-    /// The last reload, if it failed.
     failed: Option<FailedReload>,
     /// When the log last had the chance to warn of the certificate.
     warned_at: Instant,
@@ -75,10 +74,6 @@ impl Certificate {
             failed: None,
             warned_at: Instant::now(),
         })
-    }
-
-    pub(super) fn in_force(&self) -> &ServerTls {
-        &self.tls
     }
 
     /// Reads the files again on every SIGHUP, and looks once a minute whether they have changed, because not every renewal
