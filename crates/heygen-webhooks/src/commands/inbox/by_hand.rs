@@ -132,7 +132,7 @@ impl Outcome {
             ),
             (self.missing, "not in this inbox"),
         ];
-        size::outcome(first, &others)
+        size::outcome(&first, &others)
     }
 }
 

@@ -112,7 +112,7 @@ fn outcome_text(options: &Replay, outcome: &Outcome, missing: usize) -> String {
         (replayed.claimed, "claimed by a handler, and left unchanged"),
         (missing, "not in this inbox"),
     ];
-    size::outcome(first, &others)
+    size::outcome(&first, &others)
 }
 
 /// Up to this many are replayed without a question.

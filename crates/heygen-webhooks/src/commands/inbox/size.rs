@@ -27,7 +27,7 @@ pub(super) fn requests(number: u64) -> String {
 }
 
 /// A line for each of these numbers of deliveries that is not 0, below the first.
-pub(super) fn outcome(first: String, others: &[(usize, &str)]) -> String {
+pub(super) fn outcome(first: &str, others: &[(usize, &str)]) -> String {
     let others = others.iter().filter(|(number, _)| *number > 0);
     let others = others.map(|(number, what)| format!("\n{} {what}", deliveries(*number as u64)));
     format!("{first}{}\n", others.collect::<String>())
