@@ -87,10 +87,7 @@ impl World {
 
     /// How often each subject is in the inbox.
     fn kept(&self) -> BTreeMap<String, usize> {
-        let list = self
-            .workdir
-            .json(&["inbox", "list", "--json", "--limit", "0"]);
-        count(list.as_array().expect("an array").iter())
+        self.workdir.by_subject()
     }
 
     fn fault(&self, faults: impl IntoIterator<Item = Fault>) {

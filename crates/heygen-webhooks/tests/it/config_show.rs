@@ -33,10 +33,10 @@ fn every_setting_says_where_it_comes_from() {
         ("HEYGEN_WEBHOOKS_SECRET_FILE", "a,b"),
     ];
     // Name, value, source and origin.
-    let cases: [(&[&str], &[(&str, &str)], &[&str]); 4] = [
+    let cases = [
         (
-            &[],
-            &[],
+            &[][..],
+            &[][..],
             &[
                 r#"["path", "/file", "file", "heygen-webhooks.toml"]"#,
                 r#"["listen", "127.0.0.1:8080", "default", null]"#,
@@ -46,7 +46,7 @@ fn every_setting_says_where_it_comes_from() {
                 r#"["ordered", true, "file", "heygen-webhooks.toml"]"#,
                 r#"["json", true, "file", "heygen-webhooks.toml"]"#,
                 r#"["inbox", "./heygen-inbox.db", "default", null]"#,
-            ],
+            ][..],
         ),
         (
             &[],

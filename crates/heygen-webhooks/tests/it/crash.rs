@@ -1,6 +1,6 @@
 //! A 2xx means stored, also when the process is killed at work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,7 +31,7 @@ async fn acknowledged_delivery_survives_sigkill_and_is_dispatched() {
         answered.extend(new);
         handed_out.extend(lines.iter().filter_map(|line| subject(line)));
 
-        let kept = count_by_subject(&workdir);
+        let kept = workdir.by_subject();
         let lost: Vec<_> = answered
             .iter()
             .filter(|id| !kept.contains_key(*id))
@@ -127,16 +127,6 @@ async fn load_then_kill(
     }
     let answered = std::mem::take(&mut *answered.lock().expect("no panic"));
     (answered, lines)
-}
-
-fn count_by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
-    let list = workdir.json(&["inbox", "list", "--json", "--limit", "0"]);
-    let mut counts = BTreeMap::new();
-    for line in list.as_array().expect("an array") {
-        let subject = line["subject_id"].as_str().expect("a subject").to_owned();
-        *counts.entry(subject).or_default() += 1;
-    }
-    counts
 }
 
 /// `None` for the line that was being written when the process died.

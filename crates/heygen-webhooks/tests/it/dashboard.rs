@@ -8,11 +8,11 @@ use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
 use crate::support::{SECRET, Serve, Workdir, words};
-use crate::{endpoint, promises};
+use crate::{endpoint, http};
 
 /// Status and text of a page.
 fn get(url: &str) -> (u16, String) {
-    let answer = promises::get(url);
+    let answer = http::get(url);
     (answer.status, answer.body)
 }
 
@@ -145,7 +145,7 @@ fn sandbox_command_has_its_page_alone() {
     let to = listening["url"].as_str().expect("an address");
     let register = serde_json::json!({"url": to}).to_string();
     let registered = format!("{api}/sandbox/endpoints");
-    let answer = promises::ask(&registered, "POST", &[], register.as_bytes());
+    let answer = http::ask(&registered, "POST", &[], register.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.body);
     let form = [
         ("Origin", page),
@@ -153,7 +153,7 @@ fn sandbox_command_has_its_page_alone() {
     ];
     let send = |body: &str| {
         let body = format!("body={body}");
-        promises::ask(
+        http::ask(
             &format!("{page}/sandbox/send"),
             "POST",
             &form,
@@ -214,7 +214,7 @@ fn address_that_others_reach_needs_a_token() {
     let metrics = format!("{}/metrics", serve.admin());
     assert_eq!(get(&metrics).0, 303);
     let bearer = format!("Bearer {token}");
-    let answer = promises::ask(&metrics, "GET", &[("Authorization", &bearer)], b"");
+    let answer = http::ask(&metrics, "GET", &[("Authorization", &bearer)], b"");
     assert_eq!(answer.status, 200);
     assert!(answer.body.contains("heygen_webhooks_"), "{}", answer.body);
     let refused = workdir.run(&words("serve --admin-protect-metrics --listen 127.0.0.1:0"));

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::inbox::post;
+use crate::http::post;
 use crate::support::Workdir;
 
 /// Pairs of signed bodies that differ: each was once answered `duplicate`, and its bytes were nowhere.
@@ -55,12 +55,12 @@ fn signed_body_that_differs_anywhere_is_stored() {
     let serve = workdir.serve(&["--json"]);
     let mut bodies = Vec::new();
     for body in PAIRS.as_flattened() {
-        let answer = post(&serve.url, body.as_bytes());
+        let answer = post(&serve, body);
         assert_eq!(answer["status"], "accepted", "{body}");
         bodies.push((answer["id"].clone(), *body));
     }
     for (id, body) in &bodies {
-        let again = post(&serve.url, format!(" {body} ").as_bytes());
+        let again = post(&serve, format!(" {body} "));
         match body.contains("\"a\":1,\"a\":2") {
             // Compared byte for byte, since readers take it differently.
             true => assert_eq!(again["status"], "accepted", "{body}"),
@@ -88,11 +88,6 @@ fn import(workdir: &Workdir, options: &[&str], lines: &str) -> Value {
         .json()
 }
 
-fn list(workdir: &Workdir) -> Vec<Value> {
-    let list = workdir.json(&["inbox", "list", "--json"]);
-    list.as_array().expect("an array").clone()
-}
-
 const VIDEO: &str = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a"}}"#;
 
 #[test]
@@ -109,17 +104,17 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
             json!({"new": 3 - duplicate, "duplicate": duplicate, "bad": 0})
         );
     }
-    let imported = list(&workdir);
+    let imported = workdir.list();
     assert!(
         imported.iter().all(|one| one["source"] == "import"),
         "{imported:?}"
     );
     let serve = workdir.serve(&["--json"]);
-    let signed = post(&serve.url, VIDEO.as_bytes());
+    let signed = post(&serve, VIDEO);
     assert_eq!(signed["status"], "accepted");
-    assert_eq!(post(&serve.url, VIDEO.as_bytes())["status"], "duplicate");
-    assert_eq!(list(&workdir)[0]["id"], signed["id"]);
-    assert_eq!(list(&workdir)[0]["source"], "webhook");
+    assert_eq!(post(&serve, VIDEO)["status"], "duplicate");
+    assert_eq!(workdir.list()[0]["id"], signed["id"]);
+    assert_eq!(workdir.list()[0]["source"], "webhook");
     let stats = workdir.json(&["inbox", "stats", "--json"]);
     assert_eq!(
         stats["sources"],
@@ -135,14 +130,15 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
 
     let other = Workdir::new();
     assert_eq!(import(&other, &["--trust"], &lines)["new"], 3);
-    let mut sources: Vec<_> = list(&other)
+    let mut sources: Vec<_> = other
+        .list()
         .iter()
         .map(|one| one["source"].clone())
         .collect();
     sources.sort_by_key(Value::to_string);
     assert_eq!(sources, ["backfill", "callback", "webhook"]);
     let serve = other.serve(&["--json"]);
-    assert_eq!(post(&serve.url, VIDEO.as_bytes())["status"], "duplicate");
+    assert_eq!(post(&serve, VIDEO)["status"], "duplicate");
 }
 
 /// Two lines of equal words, hours apart, are two events, however often they are imported.
@@ -178,11 +174,11 @@ fn a_record_and_its_post_are_shown_as_one() {
     };
     let first = import(&workdir, &["--trust"], &record("e1", "a"));
     assert_eq!(first["new"], 1);
-    let id = list(&workdir)[0]["id"].clone();
+    let id = workdir.list()[0]["id"].clone();
     let serve = workdir.serve(&["--json"]);
     let odd = format!("{VIDEO}\n");
     for _ in 0..2 {
-        let answer = post(&serve.url, odd.as_bytes());
+        let answer = post(&serve, &odd);
         assert_eq!(answer, json!({"status": "duplicate", "id": id}));
     }
     let show = |id: &Value| {
@@ -203,7 +199,7 @@ fn a_record_and_its_post_are_shown_as_one() {
     );
     assert!(people.contains("\nSigned POST, received "), "{people}");
 
-    let posted = post(&serve.url, VIDEO.replace("\"a\"", "\"b\"").as_bytes());
+    let posted = post(&serve, VIDEO.replace("\"a\"", "\"b\""));
     assert_eq!(posted["status"], "accepted");
     let (shown, _) = show(&posted["id"]);
     assert_eq!(

@@ -10,7 +10,8 @@ use heygen_testkit::EventBuilder;
 use serde_json::{Value, json};
 
 use crate::endpoint;
-use crate::promises::{ask, import, old, post};
+use crate::http::{ask, post};
+use crate::promises::{import, old};
 use crate::support::{SECRET, Serve, Workdir, sandbox};
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
@@ -133,7 +134,7 @@ fn a_callback_gets_no_signature_that_passes_for_heygens() {
             }
         };
         // What HeyGen signed is signed.
-        post(&serve, &event("genuine"));
+        post(&serve, event("genuine"));
         let request = application.next();
         assert_eq!(
             header(&request, "heygen-webhooks-authenticity"),
@@ -316,7 +317,7 @@ fn the_file_is_read_again_on_sighup() {
         "forward",
     ]);
     let is_signed_with = |subject: &str, secret: &str| {
-        post(&serve, &event(subject));
+        post(&serve, event(subject));
         let request = application.next();
         let expected = sign(secret, &request.body);
         assert_eq!(header(&request, "signature"), Some(expected.as_str()));
@@ -325,7 +326,7 @@ fn the_file_is_read_again_on_sighup() {
     fs::remove_file(file).expect("it was there");
     serve.signal("HUP");
     serve.log_line("the secret for forwarding is gone");
-    post(&serve, &event("unsigned"));
+    post(&serve, event("unsigned"));
     serve.log_line("there is no secret to sign with yet");
     workdir.file("forward", "whsec_second\n");
     serve.signal("HUP");
@@ -343,7 +344,7 @@ fn log_hints_at_the_forward_secret_when_the_application_answers_401() {
         let application = Application::start(status);
         let serve = workdir.serve(&["--forward", &application.url]);
         for subject in ["a", "b", "c"] {
-            post(&serve, &event(subject));
+            post(&serve, event(subject));
             application.next();
         }
         let line = serve.log_line("rejects forwarded deliveries");

@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::forward::{Application, event, header};
+use crate::http::post;
 use crate::identity::Identity;
-use crate::promises::post;
 use crate::support::{SECRET, Workdir};
 
 const AWAY: &str = "http://app.invalid:3000/x";
@@ -32,7 +32,7 @@ fn asked_of_proxy(to: &str, arguments: &[&str], variables: &[(&str, &str)]) -> O
         .collect();
     let workdir = Workdir::new();
     let serve = workdir.serve_with(&arguments, &variables);
-    post(&serve, &event("a"));
+    post(&serve, event("a"));
     // Whichever comes first, it has asked or it has failed.
     let line = serve.log_line(r#""attempt":1"#);
     let asked = proxy.requests.try_recv().ok();
@@ -98,7 +98,7 @@ fn password_of_a_proxy_is_refused_on_the_command_line_and_shown_nowhere() {
         shown.stdout
     );
     let serve = workdir.serve_with(&["--forward", AWAY], &variables);
-    post(&serve, &event("a"));
+    post(&serve, event("a"));
     let failed = serve.log_line("attempt failed");
     assert!(
         failed.contains("through") || failed.contains("gave no answer"),
@@ -163,14 +163,14 @@ fn application_with_a_certificate_of_its_own_is_reached_once_that_is_trusted() {
     workdir.file("theirs", SECRET);
     let forward = ["--forward", &to, "--forward-secret-file", "theirs"];
     let serve = workdir.serve(&forward);
-    post(&serve, &event("a"));
+    post(&serve, event("a"));
     let failed = serve.log_line("attempt failed");
     assert!(failed.contains("certificate"), "{failed}");
     drop(serve);
     fs::remove_file(workdir.path().join("heygen-inbox.db")).expect("the inbox");
     let trusting = [&forward[..], &["--forward-ca", "ca.pem", "--log", "debug"]].concat();
     let serve = workdir.serve(&trusting);
-    post(&serve, &event("b"));
+    post(&serve, event("b"));
     let handled = serve.log_line(r#""attempt":1"#);
     assert!(handled.contains("acknowledged"), "{handled}");
 }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::promises::{are_all, get, list, newest_once, results, script, serve_with_program};
+use crate::http::get;
+use crate::promises::{are_all, newest_once, results, script, serve_with_program};
 use crate::support::{Workdir, eventually};
 
 /// What the application verifies with.
@@ -36,8 +37,8 @@ fn an_application_that_verifies_heygen_works_behind_us() {
     assert_eq!(line["event_type"], "avatar_video.success");
     newest_once(&front, "acknowledged");
 
-    let sent = list(&front)[0]["id"].as_str().expect("an id").to_owned();
-    let taken = list(&behind)[0]["id"].as_str().expect("an id").to_owned();
+    let sent = front.list()[0]["id"].as_str().expect("an id").to_owned();
+    let taken = behind.list()[0]["id"].as_str().expect("an id").to_owned();
     let raw = |workdir: &Workdir, id: &str| workdir.run(&["inbox", "show", id, "--raw"]).ok().raw;
     assert_eq!(raw(&front, &sent), raw(&behind, &taken), "byte for byte");
     let headers = behind.json(&["inbox", "show", &taken, "--json"])["headers"].to_string();

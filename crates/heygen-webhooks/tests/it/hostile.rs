@@ -4,7 +4,8 @@ use heygen_events::text::is_unsafe_to_show;
 use heygen_testkit::EventBuilder;
 use serde_json::{Value, json};
 
-use crate::promises::{ask, script};
+use crate::http::ask;
+use crate::promises::script;
 use crate::support::{SECRET, Workdir, eventually, sandbox};
 
 /// One of each kind: ESC, BEL, DEL, C1, bidi, zero-width, line and paragraph separators, a tag.
@@ -69,7 +70,7 @@ fn no_command_prints_control_or_hiding_characters() {
             .find(|part| part.starts_with("http://"))
             .expect("an address");
         let deliver = |body: &str| {
-            let signature = crate::promises::sign(body);
+            let signature = crate::http::sign(body);
             let headers = [("Signature", signature.as_str())];
             assert_eq!(ask(url, "POST", &headers, body.as_bytes()).status, 200);
         };
@@ -84,8 +85,7 @@ fn no_command_prints_control_or_hiding_characters() {
             401
         );
         let finished = || {
-            let list = workdir.json(&["inbox", "list", "--json"]);
-            let all = list.as_array().expect("an array").clone();
+            let all = workdir.list();
             all.len() >= 3
                 && all.iter().all(|one| {
                     ["acknowledged", "dead_lettered"]

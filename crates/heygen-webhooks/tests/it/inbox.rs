@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::http::post;
 use crate::support::{Serve, Workdir, words};
 
 mod attempts;
@@ -148,7 +149,7 @@ fn raw_is_byte_for_byte() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     let body = "{ \"event_type\" : \"x.y\",\n\t\"event_data\":{\"a\":\"\\u00e9é\"} }\r\n";
-    let answer = post(&serve.url, body.as_bytes());
+    let answer = post(&serve, body);
     let id = answer["id"].as_str().expect("an id").to_owned();
     assert_eq!(
         workdir.run(&["inbox", "show", &id, "--raw"]).ok().raw,
@@ -156,7 +157,7 @@ fn raw_is_byte_for_byte() {
     );
 
     let not_an_event = b"\xff\x00 no event";
-    let answer = post(&serve.url, not_an_event);
+    let answer = post(&serve, not_an_event);
     assert_eq!(answer["status"], "accepted");
     let id = answer["id"].as_str().expect("an id").to_owned();
     assert_eq!(
@@ -237,19 +238,6 @@ fn mistakes_are_told() {
             .status,
         2
     );
-}
-
-pub(crate) fn post(url: &str, body: &[u8]) -> Value {
-    let secret = heygen_signature::Secret::new(crate::support::SECRET).expect("a secret");
-    let sender = heygen_testkit::Sender::new(url).secret(secret);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let report = runtime
-        .block_on(sender.deliver(body.to_vec()))
-        .expect("a request");
-    serde_json::from_str(&report.answer().expect("an answer").text()).expect("JSON")
 }
 
 #[test]

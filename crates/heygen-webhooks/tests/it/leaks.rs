@@ -3,7 +3,8 @@
 use std::fs;
 
 use crate::forward::{Application, event, header};
-use crate::promises::{post, script};
+use crate::http::post;
+use crate::promises::script;
 use crate::support::{SECRET, Workdir, eventually};
 
 #[test]
@@ -22,7 +23,7 @@ fn programs_get_none_of_our_settings() {
             ("HTTPS_PROXY", "http://me:hush@127.0.0.1:1"),
         ],
     );
-    post(&serve, &event("a"));
+    post(&serve, event("a"));
     let file = workdir.path().join("environment");
     eventually(|| file.exists());
     let environment = fs::read_to_string(file).expect("what it was given");

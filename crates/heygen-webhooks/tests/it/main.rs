@@ -31,6 +31,7 @@ mod handlers;
 mod health;
 #[cfg(unix)]
 mod hostile;
+mod http;
 mod identity;
 mod inbox;
 #[cfg(unix)]

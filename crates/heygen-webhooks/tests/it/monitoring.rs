@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::http::{get, post};
 use crate::identity::Identity;
-use crate::promises::{get, post};
 use crate::support::{SECRET, Serve, Workdir, eventually, sandbox};
 use crate::tunnel::Tunnel;
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::promises::get;
+use crate::http::get;
 use crate::support::{SECRET, Serve, Workdir, eventually, words};
 
 const INBOX: [&str; 3] = [

@@ -9,7 +9,7 @@ use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use heygen_testkit::{EventBuilder, Sender};
 use serde_json::{Value, json};
 
-use crate::promises::ask;
+use crate::http::ask;
 use crate::support::{Serve, Workdir, eventually};
 use crate::tunnel::{KEY, Tunnel};
 

@@ -1,16 +1,13 @@
 //! What `serve` promises to whoever runs it for months, proved from outside: by requests, signals, limits of the system, and
 //! what stands in the inbox afterwards.
 
-use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use heygen_signature::Secret;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
+use crate::http::{Answer, ask, get, post, sign};
 use crate::support::{SECRET, Serve, Workdir, eventually};
 
 mod admin;
@@ -31,71 +28,6 @@ mod ordered;
 mod rejected;
 mod retention;
 mod under_load;
-
-/// An answer, read to the end of its connection.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) head: String,
-    pub(crate) body: String,
-}
-
-/// One request on a connection of its own.
-pub(crate) fn ask(url: &str, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let rest = url.strip_prefix("http://").expect("an address");
-    let (address, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let fields = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"));
-    let length = match method {
-        "POST" => format!("Content-Length: {}\r\n", body.len()),
-        _ => String::new(),
-    };
-    let head = format!(
-        "{method} /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{}{length}\r\n",
-        fields.collect::<String>()
-    );
-    let mut stream = TcpStream::connect(address).expect("a connection");
-    let patience = Some(Duration::from_secs(60));
-    stream.set_read_timeout(patience).expect("a socket");
-    let request = [head.as_bytes(), body].concat();
-    stream.write_all(&request).expect("it is taken");
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("an answer");
-    let answer = String::from_utf8(answer).expect("text");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("a header");
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
-    Answer {
-        status: status.expect("a status"),
-        head: head.to_owned(),
-        body: body.to_owned(),
-    }
-}
-
-pub(crate) fn get(url: &str) -> Answer {
-    ask(url, "GET", &[], b"")
-}
-
-pub(crate) fn sign(body: &str) -> String {
-    let secret = Secret::new(SECRET).expect("a secret");
-    secret.sign(body.as_bytes()).to_string()
-}
-
-/// Posts a signed body; it is taken.
-#[track_caller]
-pub(crate) fn post(serve: &Serve, body: &str) -> Value {
-    let signature = sign(body);
-    let answer = ask(
-        &serve.url,
-        "POST",
-        &[("Signature", &signature)],
-        body.as_bytes(),
-    );
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    serde_json::from_str(&answer.body).expect("JSON")
-}
 
 /// An event of this name about this subject.
 pub(crate) fn event(name: &str, subject: &str) -> String {
@@ -122,22 +54,6 @@ pub(crate) fn serve_with_program(workdir: &Workdir, options: &[&str], text: &str
     workdir.serve(&[options, &["--exec", program]].concat())
 }
 
-pub(crate) fn list(workdir: &Workdir) -> Vec<Value> {
-    let arguments = ["inbox", "list", "--json", "--limit", "0"];
-    let list = workdir.json(&arguments);
-    list.as_array().expect("an array").clone()
-}
-
-/// How often each subject is in the inbox.
-pub(crate) fn by_subject(workdir: &Workdir) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for delivery in list(workdir) {
-        let subject = delivery["subject_id"].as_str().expect("a subject");
-        *counts.entry(subject.to_owned()).or_default() += 1;
-    }
-    counts
-}
-
 /// All of it, and every attempt.
 pub(crate) fn show(workdir: &Workdir, delivery: &Value) -> Value {
     let id = delivery["id"].as_str().expect("an id");
@@ -148,7 +64,7 @@ pub(crate) fn show(workdir: &Workdir, delivery: &Value) -> Value {
 pub(crate) fn newest_once(workdir: &Workdir, state: &str) -> Value {
     let mut newest = None;
     eventually(|| {
-        newest = list(workdir).into_iter().next();
+        newest = workdir.list().into_iter().next();
         newest
             .as_ref()
             .is_some_and(|newest| newest["state"] == state)
@@ -197,7 +113,8 @@ pub(crate) fn import(workdir: &Workdir, lines: impl IntoIterator<Item = Value>) 
 
 /// Whether every delivery is in this state.
 pub(crate) fn are_all(workdir: &Workdir, state: &str) -> bool {
-    list(workdir)
+    workdir
+        .list()
         .iter()
         .all(|delivery| delivery["state"] == state)
 }

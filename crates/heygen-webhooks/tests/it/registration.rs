@@ -7,7 +7,7 @@ use heygen_testkit::EventBuilder;
 use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox};
 use serde_json::Value;
 
-use crate::promises::ask;
+use crate::http::ask;
 use crate::support::{Serve, Workdir, eventually, sandbox, words};
 use crate::tunnel::{KEY, Tunnel};
 

@@ -3,10 +3,10 @@
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use heygen_testkit::{Answer, Sender};
 use serde_json::{Value, json};
 
 use crate::endpoint;
+use crate::http::{Answer, ask};
 use crate::support::Workdir;
 
 /// A running `sandbox`. Dropped, it is killed.
@@ -64,15 +64,8 @@ impl Drop for Sandbox {
 
 /// One POST to the sandbox, with a key.
 fn post(url: &str, key: &str, body: &Value) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let sender = Sender::new(url).header("x-api-key", key);
-    let report = runtime
-        .block_on(sender.deliver(body.to_string()))
-        .expect("it is sent");
-    report.answer().expect("an answer").clone()
+    let body = body.to_string();
+    ask(url, "POST", &[("x-api-key", key)], body.as_bytes())
 }
 
 /// It may be the secret of an account, which the control routes show.
@@ -107,13 +100,13 @@ fn attempts_are_lines_of_json() {
         "any",
         &json!({"url": to}),
     );
-    assert!(created.status.is_success(), "{}", created.text());
+    assert!(created.is_success(), "{}", created.body);
     let sent = post(
         &format!("{url}/sandbox/events"),
         "any",
         &json!({"event_type": "avatar_video.fail", "event_id": "evt_1"}),
     );
-    assert_eq!(sent.status, 202, "{}", sent.text());
+    assert_eq!(sent.status, 202, "{}", sent.body);
     for number in [1, 2] {
         let line = sandbox.json();
         assert_eq!(line["type"], "attempt", "{line}");
@@ -190,14 +183,14 @@ fn one_key_can_be_made_the_only_one() {
     );
     let new = json!({"url": endpoint::start(|_| 200)});
     assert_eq!(post(&url, "wrong", &new).status, 401);
-    assert!(post(&url, "right", &new).status.is_success());
+    assert!(post(&url, "right", &new).is_success());
 }
 
 /// Registers an address, and gives its secret.
 fn secret_of(url: &str, path: &str, body: &Value) -> String {
     let created = post(&format!("{url}{path}"), "any", body);
-    assert!(created.status.is_success(), "{}", created.text());
-    let created: Value = serde_json::from_slice(&created.body).expect("JSON");
+    assert!(created.is_success(), "{}", created.body);
+    let created: Value = serde_json::from_str(&created.body).expect("JSON");
     let secret = created["data"]["secret"].as_str();
     secret.expect("a secret").to_owned()
 }

@@ -7,8 +7,9 @@ use heygen_testkit::EventBuilder;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, test_kill_process_group, waitpid};
 
 use crate::endpoint;
+use crate::http::post;
 use crate::nats::World;
-use crate::promises::{event, post};
+use crate::promises::event;
 use crate::support::{Serve, Workdir, eventually, sandbox};
 
 /// Says which process group it is, once all of it runs.
@@ -67,7 +68,7 @@ fn second_signal_ends_serve_and_its_handlers() {
         for (second, expected) in [("INT", 130), ("TERM", 143)] {
             let workdir = Workdir::new();
             let serve = workdir.serve(handler);
-            post(&serve, &event("order.new", "a"));
+            post(&serve, event("order.new", "a"));
             check(serve, &workdir, second, expected);
         }
     }
@@ -78,7 +79,7 @@ fn second_signal_ends_serve_and_its_handlers() {
 fn signal_that_is_passed_on_too_lets_handlers_end() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&["--exec", "sh", "-c", "touch runs; sleep 1"]);
-    post(&serve, &event("order.new", "a"));
+    post(&serve, event("order.new", "a"));
     eventually(|| workdir.path().join("runs").exists());
     let process = Pid::from_raw(serve.process_id().cast_signed()).expect("an id");
     kill_process(process, Signal::STOP).expect("it is stopped");
@@ -96,7 +97,7 @@ fn second_signal_ends_work_and_its_handlers() {
     let world = World::new();
     let receiver = world.receive(&[]);
     let work = world.work(&HANDLER);
-    post(&receiver, &event("order.new", "a"));
+    post(&receiver, event("order.new", "a"));
     check(work, &world.workdir, "INT", 130);
 }
 

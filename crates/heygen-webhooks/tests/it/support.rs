@@ -1,5 +1,6 @@
 //! Starts the binary, in a folder of its own, and reads what it says.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -72,6 +73,24 @@ impl Workdir {
     #[track_caller]
     pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
         self.run(arguments).ok().json()
+    }
+
+    /// Every delivery of its inbox, newest first.
+    #[track_caller]
+    pub(crate) fn list(&self) -> Vec<serde_json::Value> {
+        let list = self.json(&["inbox", "list", "--json", "--limit", "0"]);
+        list.as_array().expect("an array").clone()
+    }
+
+    /// How often each subject is in its inbox.
+    #[track_caller]
+    pub(crate) fn by_subject(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for delivery in self.list() {
+            let subject = delivery["subject_id"].as_str().expect("a subject");
+            *counts.entry(subject.to_owned()).or_default() += 1;
+        }
+        counts
     }
 
     pub(crate) fn run_with(

@@ -87,8 +87,7 @@ fn doctor_shows_the_error_of_a_failing_backlog() {
         .trigger(&workdir, &["avatar_video.fail", "--count", "2"])
         .ok();
     eventually(|| {
-        let listed = workdir.json(&["inbox", "list", "--json"]);
-        let listed = listed.as_array().expect("a list");
+        let listed = workdir.list();
         listed.len() == 2
             && listed
                 .iter()

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::history::{delivery, import, of_state};
-use super::post;
+use crate::http::post;
 use crate::support::Workdir;
 
 #[test]
@@ -78,7 +78,7 @@ fn deleted_delivery_is_new_when_it_comes_again() {
     assert_eq!((&told["deleted"], &told["claimed"]), (&json!(1), &json!(0)));
     assert_eq!(super::ids(&workdir, &[]), Vec::<String>::new());
     let body = lines[1]["body"].as_str().expect("a body");
-    let answer = post(&serve.url, body.as_bytes());
+    let answer = post(&serve, body);
     assert_eq!(answer["status"], "accepted", "nothing signed is swallowed");
     let line = serve.line();
     assert!(line.contains("\"v2\""), "it is dispatched: {line}");

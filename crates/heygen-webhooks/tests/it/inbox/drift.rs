@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::post;
+use crate::http::post;
 use crate::support::Workdir;
 
 #[test]
@@ -19,7 +19,7 @@ fn drift_counts_unknown_names_and_fields() {
     ];
     let ids: Vec<_> = bodies
         .iter()
-        .map(|body| post(&serve.url, body.as_bytes())["id"].clone())
+        .map(|body| post(&serve, body)["id"].clone())
         .collect();
     let list = workdir.json(&["inbox", "drift", "--json"]);
     let list = list.as_array().expect("an array");

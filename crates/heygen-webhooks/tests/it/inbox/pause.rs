@@ -1,7 +1,7 @@
 //! `inbox pause` and `inbox resume`.
 
 use super::history::of_state;
-use crate::promises::get;
+use crate::http::get;
 use crate::support::{Workdir, eventually};
 
 #[test]

@@ -1,7 +1,7 @@
 //! `inbox prune`.
 
 use super::history::{delivery, import, of_state};
-use super::post;
+use crate::http::post;
 use crate::support::Workdir;
 
 #[test]
@@ -49,7 +49,7 @@ fn prune_deletes_many_beside_a_running_serve() {
     assert_eq!(told["deleted"], 450);
     assert!(told["bytes_in_use_after"].as_u64() < told["bytes_in_use_before"].as_u64());
     let body = many[0]["body"].as_str().expect("a body");
-    let answer = post(&serve.url, body.as_bytes());
+    let answer = post(&serve, body);
     assert_eq!(answer["status"], "accepted", "no longer a duplicate");
     serve.line();
 }

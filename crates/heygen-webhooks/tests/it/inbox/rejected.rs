@@ -1,9 +1,9 @@
 //! `inbox rejected`: lists rejected requests, and accepts them once the secret is fixed.
 
-use heygen_testkit::Sender;
 use serde_json::{Value, json};
 
-use super::{ids, post};
+use super::ids;
+use crate::http::{ask, ask_signed};
 use crate::support::{SECRET, Serve, Workdir, eventually};
 
 /// Spelled as no JSON library would, so that a body that was written anew shows.
@@ -13,6 +13,12 @@ const BODY: &str = "{ \"event_type\" : \"avatar_video.fail\",\n\t\"event_data\":
 fn misled(workdir: &Workdir) -> Serve {
     workdir.file("secret", "whsec_wrong");
     workdir.serve_with(&["--json", "--secret-file", "secret"], &[])
+}
+
+/// The answer to a signed body, whatever it is.
+fn post(serve: &Serve, body: impl AsRef<[u8]>) -> Value {
+    let answer = ask_signed(&serve.url, body);
+    serde_json::from_str(&answer.body).expect("JSON")
 }
 
 fn mend(workdir: &Workdir, serve: &Serve) {
@@ -46,7 +52,7 @@ fn counts(told: &Value) -> [&Value; 4] {
 fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
     let workdir = Workdir::new();
     let serve = misled(&workdir);
-    post(&serve.url, BODY.as_bytes());
+    post(&serve, BODY);
     serve.trigger(&workdir, &["batch.finished", "--tamper"]);
     serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
     let found = rejected(&workdir, 3);
@@ -95,12 +101,12 @@ fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
 fn reverify_works_without_serve_and_recognises_duplicates() {
     let workdir = Workdir::new();
     let serve = misled(&workdir);
-    post(&serve.url, BODY.as_bytes());
-    post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
+    post(&serve, BODY);
+    post(&serve, BODY.replace("\"a\"", "\"b\""));
     rejected(&workdir, 2);
     mend(&workdir, &serve);
     // HeyGen tries again, and is heard this time.
-    assert_eq!(post(&serve.url, BODY.as_bytes())["status"], "accepted");
+    assert_eq!(post(&serve, BODY)["status"], "accepted");
     serve.line();
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
@@ -112,7 +118,7 @@ fn reverify_works_without_serve_and_recognises_duplicates() {
     let serve = workdir.serve_with(&["--json", "--secret-file", "secret"], &[]);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["subject_id"], "b", "{line}");
-    let again = post(&serve.url, BODY.replace("\"a\"", "\"b\"").as_bytes());
+    let again = post(&serve, BODY.replace("\"a\"", "\"b\""));
     assert_eq!(again["status"], "duplicate");
 }
 
@@ -122,7 +128,7 @@ fn only_named_deliveries_are_reverified() {
     let serve = misled(&workdir);
     for video in ["a", "b"] {
         let body = BODY.replace("\"a\"", &format!("\"{video}\""));
-        post(&serve.url, body.as_bytes());
+        post(&serve, body);
     }
     let newest = rejected(&workdir, 2)[0]["id"].to_string();
     workdir.file("secret", SECRET);
@@ -143,7 +149,7 @@ fn only_named_deliveries_are_reverified() {
 fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
     let workdir = Workdir::new();
     let serve = misled(&workdir);
-    post(&serve.url, BODY.as_bytes());
+    post(&serve, BODY);
     rejected(&workdir, 1);
     let command = ["inbox", "rejected", "reverify", "--json"];
     let none = workdir.run_with(&command, b"", &[]);
@@ -170,8 +176,8 @@ fn lists_and_one_post_for_people_and_programs() {
     assert_eq!(list(&["--json"]), "[\n]\n");
     serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
     rejected(&workdir, 1);
-    post(&serve.url, BODY.as_bytes());
-    post(&serve.url, BODY.as_bytes());
+    post(&serve, BODY);
+    post(&serve, BODY);
     eventually(|| rejected(&workdir, 2)[0]["count"] == 2);
     let newest = &rejected(&workdir, 2)[0];
     assert_eq!(newest["signed"], true);
@@ -217,7 +223,7 @@ fn rejected_count_and_bytes_bound_the_stored_requests() {
     let turn_away = |serve: &Serve, number: usize| {
         for video in 0..number {
             let body = BODY.replace("\"a\"", &format!("\"{video}\""));
-            post(&serve.url, body.as_bytes());
+            post(serve, body);
         }
         serve.signal("TERM");
     };
@@ -250,7 +256,7 @@ fn list_diagnoses_what_serve_did_not() {
         ));
     }
     for body in &bodies {
-        post(&serve.url, body.as_bytes());
+        post(&serve, body);
     }
     let found = rejected(&workdir, 4);
     let reasons = |found: &[Value]| -> Vec<String> {
@@ -282,21 +288,6 @@ fn list_diagnoses_what_serve_did_not() {
     assert!(people.contains("verifies now"), "{people}");
 }
 
-/// Posts something with these headers and no others of a signature.
-fn post_with(url: &str, headers: &[(&str, &str)], body: &'static str) {
-    let sender = headers
-        .iter()
-        .fold(Sender::new(url).unsigned(), |sender, (name, value)| {
-            sender.header(*name, *value)
-        });
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let report = runtime.block_on(sender.deliver(body)).expect("a request");
-    assert_eq!(report.answer().expect("an answer").status.as_u16(), 401);
-}
-
 /// What is wrong with a header is named without a secret, under one name, once.
 #[test]
 fn list_names_each_broken_header_once() {
@@ -305,9 +296,10 @@ fn list_names_each_broken_header_once() {
     let broken = [("Signature", "zz")];
     let twice = [("Signature", "a"), ("Signature", "b")];
     for body in ["1", "2", "3"] {
-        post_with(&serve.url, &broken, body);
-        post_with(&serve.url, &twice, body);
-        post_with(&serve.url, &[], body);
+        for headers in [&broken[..], &twice, &[]] {
+            let answer = ask(&serve.url, "POST", headers, body.as_bytes());
+            assert_eq!(answer.status, 401);
+        }
     }
     let reasons: Vec<_> = rejected(&workdir, 9)
         .iter()

@@ -2,14 +2,15 @@
 
 use serde_json::json;
 
-use super::{post, three_events};
+use super::three_events;
+use crate::http::post;
 use crate::support::Workdir;
 
 #[test]
 fn everything_is_counted() {
     let workdir = Workdir::new();
     let (serve, _) = three_events(&workdir);
-    post(&serve.url, b"no event");
+    post(&serve, "no event");
     serve.line();
     let mut told = workdir.json(&["inbox", "stats", "--json"]);
     // Whether the last one is done already is for the server to know.
@@ -53,7 +54,7 @@ fn the_most_frequent_come_first_and_the_rest_on_demand() {
     for name in 0..22 {
         let event = |n| format!(r#"{{"event_type":"kind{name:02}.x","event_data":{{"n":{n}}}}}"#);
         for n in 0..if name == 7 { 2 } else { 1 } {
-            post(&serve.url, event(n).as_bytes());
+            post(&serve, event(n));
         }
     }
     let people = workdir.run(&["inbox", "stats"]).ok().stdout;

@@ -55,7 +55,7 @@ fn begins_with_the_newest_and_follows_in_order() {
     let mut tail = Tail::start(&workdir, &["--json", "-n", "2"]);
     assert_eq!([tail.id(), tail.id()], [sent[1].as_str(), sent[2].as_str()]);
     for number in 0..5 {
-        let id = post(&serve.url, event("a.b", number).as_bytes())["id"].clone();
+        let id = post(&serve, event("a.b", number))["id"].clone();
         assert_eq!(tail.id(), id);
     }
 }
@@ -66,8 +66,8 @@ fn drill_runs_only_the_chosen_checks() {
     let serve = workdir.serve(&["--json"]);
     let mut tail = Tail::start(&workdir, &["--event-type", "wanted.x"]);
     for number in 0..3 {
-        post(&serve.url, event("other.x", number).as_bytes());
-        let id = post(&serve.url, event("wanted.x", number).as_bytes())["id"].clone();
+        post(&serve, event("other.x", number));
+        let id = post(&serve, event("wanted.x", number))["id"].clone();
         let line = tail.line();
         assert!(
             line.contains(id.as_str().expect("an id")) && line.contains("wanted.x"),
@@ -95,6 +95,6 @@ fn tail_ends_on_a_signal_and_on_a_closed_pipe() {
         .expect("the binary starts");
     drop(child.stdout.take());
     // Something to say, whether it has begun by now or not.
-    post(&serve.url, event("a.b", 1).as_bytes());
+    post(&serve, event("a.b", 1));
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }

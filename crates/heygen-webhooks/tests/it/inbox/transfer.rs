@@ -29,7 +29,7 @@ fn without_ids(mut lines: Vec<Value>) -> Vec<Value> {
 fn exported_inbox_survives_a_round_trip() {
     let workdir = Workdir::new();
     let (serve, sent) = three_events(&workdir);
-    post(&serve.url, b"\xff\x00 no event");
+    post(&serve, b"\xff\x00 no event");
     serve.line();
     serve.signal("TERM");
     serve.wait();

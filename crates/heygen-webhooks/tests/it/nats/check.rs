@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::World;
-use crate::inbox::post;
+use crate::http::post;
 use crate::support::with_free_ports;
 
 #[test]
@@ -30,7 +30,7 @@ fn drift_is_listed_from_streams() {
     let world = World::new();
     let serve = world.receive(&[]);
     let body = br#"{"event_type":"moon.landed","event_data":{"n":1}}"#;
-    let id = post(&serve.url, body)["id"].clone();
+    let id = post(&serve, body)["id"].clone();
     // A receiver writes what it counted every few seconds.
     let deadline = Instant::now() + Duration::from_secs(60);
     let found = loop {

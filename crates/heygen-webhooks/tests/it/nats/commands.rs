@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{World, counts};
-use crate::promises::{event, get, post, sign};
+use crate::http::{get, post, sign};
+use crate::promises::event;
 use crate::support::eventually;
 
 #[test]
@@ -71,7 +72,7 @@ fn inbox_commands_list_show_count_and_follow_streams() {
         .command(&["inbox", "tail", "--json", "-n", "1"]);
     let tail = world.workdir.begin(tail, &[]);
     assert!(tail.line().contains(ids[2].as_str().expect("an id")));
-    post(&serve, &event("order.new", "v4"));
+    post(&serve, event("order.new", "v4"));
     assert!(tail.line().contains("v4"));
 
     world.run(&["inbox", "replay", id]).ok();
@@ -123,12 +124,12 @@ fn workers_notice_a_pause_and_what_was_given_up_meanwhile() {
     let world = World::new();
     let receiver = world.receive(&[]);
     let worker = world.work(&["--json"]);
-    post(&receiver, &event("order.new", "v1"));
+    post(&receiver, event("order.new", "v1"));
     assert!(worker.line().contains("v1"));
     world.run(&["inbox", "pause"]).ok();
     worker.log_line("dispatch is paused");
     for subject in ["v2", "v3", "v4"] {
-        post(&receiver, &event("order.new", subject));
+        post(&receiver, event("order.new", subject));
     }
     let change = |command: &str, subject: &str| {
         let arguments = ["inbox", command, "--subject", subject, "--yes", "--json"];

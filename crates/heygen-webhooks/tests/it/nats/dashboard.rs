@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::dashboard::{address, overview_and_delivery};
-use crate::promises::{ask, get};
+use crate::http::{ask, get};
 
 #[test]
 fn dashboard_shows_and_changes_what_is_on_streams() {

@@ -3,18 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::World;
-use crate::promises::{Answer, are_all, ask, by_subject, event, get, sign};
+use crate::http::{Answer, ask, ask_signed, get};
+use crate::promises::{are_all, event};
 use crate::support::{Serve, eventually};
 
 fn send(serve: &Serve, subject: &str) -> Answer {
-    let body = event("order.new", subject);
-    let signature = sign(&body);
-    ask(
-        &serve.url,
-        "POST",
-        &[("Signature", &signature)],
-        body.as_bytes(),
-    )
+    ask_signed(&serve.url, event("order.new", subject))
 }
 
 fn how_often(log: &[String], text: &str) -> usize {
@@ -59,7 +53,7 @@ fn nats_outage_answers_503_and_recovers() {
         assert_eq!(send(&serve, subject).status, 200);
     }
     assert!(worker.line().contains("meanwhile"));
-    let kept = by_subject(&world.workdir);
+    let kept = world.workdir.by_subject();
     assert_eq!(
         kept.into_iter().collect::<Vec<_>>(),
         [("before".into(), 1), ("meanwhile".into(), 1)]

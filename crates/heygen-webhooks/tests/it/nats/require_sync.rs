@@ -3,7 +3,8 @@
 use xtask_nats::{Cluster, Options, Program};
 
 use super::World;
-use crate::promises::{event, post};
+use crate::http::post;
+use crate::promises::event;
 use crate::support::Workdir;
 
 /// Neither of them starts, and this is why.
@@ -85,10 +86,7 @@ fn three_servers_that_write_first_are_enough() {
     );
     let serve = workdir.serve(&["--receive-only"]);
     let worker = super::work(&workdir, &["--json"]);
-    assert_eq!(
-        post(&serve, &event("order.new", "v1"))["status"],
-        "accepted"
-    );
+    assert_eq!(post(&serve, event("order.new", "v1"))["status"], "accepted");
     assert!(worker.line().contains("v1"));
     for process in [serve, worker] {
         process.signal("TERM");

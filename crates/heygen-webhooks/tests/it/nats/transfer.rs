@@ -68,7 +68,7 @@ fn delivery_moved_to_nats_is_recognised_as_duplicate() {
     let lines = file.run(&["inbox", "export"]).ok().stdout;
     for line in lines.lines() {
         let line: Value = serde_json::from_str(line).expect("JSON");
-        let answer = crate::promises::post(&serve, line["body"].as_str().expect("a body"));
+        let answer = crate::http::post(&serve, line["body"].as_str().expect("a body"));
         assert_eq!(answer["status"], "duplicate", "{line}");
     }
     assert_eq!(counts(&world.workdir, &[]), [4, 0, 5, 3]);

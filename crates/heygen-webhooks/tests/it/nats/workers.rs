@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::{World, counts};
-use crate::promises::{are_all, event, list, post, results, script, show};
+use crate::http::post;
+use crate::promises::{are_all, event, results, script, show};
 use crate::support::{Serve, eventually};
 
 /// A worker whose program is told its name.
@@ -30,7 +31,7 @@ fn two_workers_dispatch_each_event_once() {
     let options = ["--concurrency", "1"];
     let workers = ["a", "b"].map(|name| worker(&world, name, &options, text));
     for number in 0..30 {
-        post(&serve, &event("order.new", &format!("v{number}")));
+        post(&serve, event("order.new", &format!("v{number}")));
     }
     eventually(|| counts(&world.workdir, &[]) == [0, 0, 30, 0]);
     for worker in workers {
@@ -57,7 +58,7 @@ fn delivery_of_a_killed_worker_goes_to_another_but_a_slow_one_stays() {
           fatal) test "$1" = b || kill -KILL $PPID;;
         esac"#;
     let first = worker(&world, "a", &[], text);
-    post(&serve, &event("order.new", "long"));
+    post(&serve, event("order.new", "long"));
     eventually(|| !lines(&world, "begun-a").is_empty());
     // There is another one to take it, and it stays where it is.
     let second = worker(&world, "b", &[], text);
@@ -67,12 +68,12 @@ fn delivery_of_a_killed_worker_goes_to_another_but_a_slow_one_stays() {
 
     second.signal("TERM");
     assert_eq!(second.wait().0, 0);
-    post(&serve, &event("order.new", "fatal"));
+    post(&serve, event("order.new", "fatal"));
     assert_eq!(first.wait().0, -1, "killed");
     let _second = worker(&world, "b", &[], text);
     eventually(|| are_all(&world.workdir, "acknowledged"));
     assert_eq!(lines(&world, "begun-b"), ["fatal 2"]);
-    let delivery = show(&world.workdir, &list(&world.workdir)[0]);
+    let delivery = show(&world.workdir, &world.workdir.list()[0]);
     assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
 }
 
@@ -82,9 +83,9 @@ fn stopped_worker_finishes_its_claimed_deliveries() {
     let serve = world.receive(&[]);
     let text = r#"cat >/dev/null; touch begun; while ! test -e go; do sleep 0.02; done; echo end >> ended"#;
     let worker = worker(&world, "a", &["--concurrency", "1"], text);
-    post(&serve, &event("order.new", "v1"));
+    post(&serve, event("order.new", "v1"));
     eventually(|| world.workdir.path().join("begun").exists());
-    post(&serve, &event("order.new", "v2"));
+    post(&serve, event("order.new", "v2"));
     worker.signal("TERM");
     worker.log_line("stopping");
     world.workdir.file("go", "");
@@ -116,8 +117,8 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
         &rule,
     ];
     let worker = world.work(&options);
-    post(&serve, &event("order.fail", "v1"));
-    post(&serve, &event("order.new", "v2"));
+    post(&serve, event("order.fail", "v1"));
+    post(&serve, event("order.new", "v2"));
     assert!(worker.line().contains("v2"));
     worker.log_line("attempt failed, retry");
     let told = worker.log_line("dead-lettered");

@@ -53,8 +53,8 @@ fn metrics_count_deliveries_and_hold_no_secrets() {
     let known = r#"{"event_type":"avatar_video.success","event_data":{"video_id":"a","url":"https://a.b/c","new_field":1}}"#;
     assert_eq!(post(&serve, known)["status"], "accepted");
     assert_eq!(post(&serve, known)["status"], "duplicate");
-    post(&serve, &event("order.dead", "b"));
-    post(&serve, &event("order.twice", "c"));
+    post(&serve, event("order.dead", "b"));
+    post(&serve, event("order.twice", "c"));
     let wrong = sign("another body");
     let body = event("order.forged", "d");
     for headers in [&[("Signature", wrong.as_str())][..], &[]] {
@@ -106,8 +106,8 @@ fn metrics_count_deliveries_and_hold_no_secrets() {
     assert_eq!(field, Some(1.0), "{text}");
 
     // One hangs, and the other waits behind it.
-    post(&serve, &event("order.hang", "e"));
-    post(&serve, &event("order.waits", "f"));
+    post(&serve, event("order.hang", "e"));
+    post(&serve, event("order.waits", "f"));
     let age = || metric(&metrics(), "oldest_pending_age_seconds").unwrap_or_default();
     eventually(|| metric(&metrics(), "claimed") == Some(1.0));
     eventually(|| metric(&metrics(), "pending") == Some(1.0) && age() > 0.0);
@@ -139,7 +139,7 @@ fn switched_off_there_is_none() {
     let workdir = Workdir::new();
     let command = workdir.command(&arguments(&["--admin", "off"]));
     let serve = workdir.start(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
-    post(&serve, &event("order.new", "a"));
+    post(&serve, event("order.new", "a"));
     #[cfg(target_os = "linux")]
     assert_eq!(listening(serve.process_id()), 1, "HeyGen's alone");
     serve.signal("TERM");
@@ -183,7 +183,7 @@ fn occupied_default_admin_port_is_skipped() {
             && warning.contains("--admin"),
         "{warning}"
     );
-    assert_eq!(post(&serve, &event("order.new", "a"))["status"], "accepted");
+    assert_eq!(post(&serve, event("order.new", "a"))["status"], "accepted");
 }
 
 #[test]

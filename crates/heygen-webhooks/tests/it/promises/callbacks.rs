@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Answer, ask, list, post, script};
+use super::{Answer, ask, post, script};
 use crate::support::{Serve, Workdir, eventually};
 
 const TOKEN: &str = "Zm9vYmFyYmF6cXV4MTIzNDU2";
@@ -48,7 +48,7 @@ fn callback_with_the_token_is_accepted_and_marked_unsigned() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["source"], "callback");
-    assert_eq!(list(&workdir)[0]["source"], "callback");
+    assert_eq!(workdir.list()[0]["source"], "callback");
     assert_eq!(probe(&serve, TOKEN), 204);
 
     let failed = r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"b","msg":"no"}}"#;
@@ -64,7 +64,7 @@ fn callback_with_the_token_is_accepted_and_marked_unsigned() {
     }
     // Without a token in its path it has to be signed.
     assert_eq!(ask(&serve.url, "POST", &[], body.as_bytes()).status, 401);
-    assert_eq!(list(&workdir).len(), 2);
+    assert_eq!(workdir.list().len(), 2);
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn unsigned_delivery_is_no_duplicate_of_a_signed_one() {
     let answer = callback(&serve, TOKEN, &event_with_id("evt_1", "forged"));
     assert!(answer.body.contains("accepted"), "{}", answer.body);
     assert_eq!(source(), ("callback".into(), "forged".into()));
-    let answer = post(&serve, &event_with_id("evt_1", "genuine"));
+    let answer = post(&serve, event_with_id("evt_1", "genuine"));
     assert_eq!(answer["status"], "accepted");
     assert_eq!(source(), ("webhook".into(), "genuine".into()));
     // Nor is a callback kept out by what was signed; the same one again is.
     assert_eq!(
-        post(&serve, &event_with_id("evt_2", "x"))["status"],
+        post(&serve, event_with_id("evt_2", "x"))["status"],
         "accepted"
     );
     assert_eq!(source(), ("webhook".into(), "x".into()));

@@ -6,7 +6,7 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Inbox as _, NewDelivery, Source};
 use serde_json::Value;
 
-use super::{event, list, post};
+use super::{event, post};
 use crate::support::Workdir;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,7 +23,7 @@ async fn delivery_dated_a_year_ahead_is_dispatched_at_once() {
         inbox.close().await.expect("closed");
         let serve = workdir.serve(&[&["--json"], order].concat());
         // What comes now stands behind them, and is not later for it.
-        assert_eq!(post(&serve, &event("order.now", "a"))["status"], "accepted");
+        assert_eq!(post(&serve, event("order.now", "a"))["status"], "accepted");
         let subject = || {
             let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
             line["subject_id"].as_str().expect("a subject").to_owned()
@@ -31,6 +31,6 @@ async fn delivery_dated_a_year_ahead_is_dispatched_at_once() {
         let mut handed_out = [subject(), subject(), subject(), subject()];
         handed_out.sort();
         assert_eq!(handed_out, ["a", "a", "b", "c"], "{order:?}");
-        assert_eq!(list(&workdir).len(), 4);
+        assert_eq!(workdir.list().len(), 4);
     }
 }

@@ -7,10 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
-use super::{
-    are_all, by_subject, event, import, list, old, results, script, sender, serve_with_program,
-    show,
-};
+use super::{are_all, event, import, old, results, script, sender, serve_with_program, show};
 use crate::support::{Serve, Workdir, eventually};
 
 const KILLED: i32 = -1;
@@ -21,10 +18,10 @@ fn delivery_of_a_handler_that_killed_serve_is_dispatched_again() {
     import(&workdir, [old("a", "pending", 0, 0)]);
     let text = r#"cat >/dev/null; echo "$HEYGEN_ATTEMPT" >> begun; test "$HEYGEN_ATTEMPT" -ge 2 || kill -KILL $PPID"#;
     assert_eq!(serve_with_program(&workdir, &[], text).wait().0, KILLED);
-    assert_eq!(list(&workdir)[0]["state"], "interrupted");
+    assert_eq!(workdir.list()[0]["state"], "interrupted");
     let _serve = serve_with_program(&workdir, &[], text);
     eventually(|| are_all(&workdir, "acknowledged"));
-    let delivery = show(&workdir, &list(&workdir)[0]);
+    let delivery = show(&workdir, &workdir.list()[0]);
     assert_eq!(results(&delivery), ["interrupted", "acknowledged"]);
     assert_eq!(delivery["attempts"], 2);
     let begun = fs::read_to_string(workdir.path().join("begun")).expect("what began");
@@ -51,7 +48,8 @@ fn delivery_that_kills_serve_every_time_is_dead_lettered() {
     }
     let serve = serve_with_program(&workdir, &options, text);
     eventually(|| {
-        let states: BTreeSet<_> = list(&workdir)
+        let states: BTreeSet<_> = workdir
+            .list()
             .iter()
             .map(|one| one["state"].to_string())
             .collect();
@@ -62,7 +60,8 @@ fn delivery_that_kills_serve_every_time_is_dead_lettered() {
             ])
     });
     serve.log_line("dead-lettered");
-    let found = list(&workdir)
+    let found = workdir
+        .list()
         .into_iter()
         .find(|one| one["subject_id"] == "a");
     let delivery = show(&workdir, &found.expect("it is kept"));
@@ -82,7 +81,8 @@ async fn programs_get_all_that_was_answered_however_often_we_are_killed() {
     let handler = ["--exec", program.to_str().expect("a path")];
     let answered = kill_under_load(&workdir, &handler).await;
     assert!(
-        list(&workdir)
+        workdir
+            .list()
             .iter()
             .any(|one| one["attempts"].as_u64() > Some(1)),
         "the blow never fell on a handler at work"
@@ -99,7 +99,7 @@ async fn an_application_gets_all_that_was_answered_however_often_we_are_killed()
     let secret = [("HEYGEN_WEBHOOK_SECRET", made.trim_end())];
     let application = behind.serve_with(&["--on", "*=ignore"], &secret);
     let answered = kill_under_load(&workdir, &["--forward", &application.url]).await;
-    let handled: BTreeSet<_> = by_subject(&behind).into_keys().collect();
+    let handled: BTreeSet<_> = behind.by_subject().into_keys().collect();
     assert_eq!(answered.difference(&handled).count(), 0);
 }
 
@@ -119,7 +119,7 @@ async fn kill_under_load(workdir: &Workdir, handler: &[&str]) -> BTreeSet<String
     eventually(|| are_all(workdir, "acknowledged"));
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let kept = by_subject(workdir);
+    let kept = workdir.by_subject();
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     assert!(answered.iter().all(|subject| kept.contains_key(subject)));
     answered

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::{ask, event, post, script, sign};
+use super::{ask, event, post, script};
+use crate::http::ask_signed;
 use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
 
 /// Starts `serve` under limits of the shell's.
@@ -86,13 +87,7 @@ fn answers_beside_slow_clients(limits: &str, expected: (&str, &str)) {
         assert_eq!(ask(&serve.url, "OPTIONS", &[], b"").status, 204);
         times.push(began.elapsed());
         let body = event("order.new", &number.to_string());
-        let signature = sign(&body);
-        let answer = ask(
-            &serve.url,
-            "POST",
-            &[("Signature", &signature)],
-            body.as_bytes(),
-        );
+        let answer = ask_signed(&serve.url, body);
         assert!([200, 503].contains(&answer.status), "{}", answer.status);
         answered += u32::from(answer.status == 200);
     }
@@ -192,7 +187,7 @@ fn programs_have_the_limit_that_was() {
         &["--exec", program],
     );
     serve.url = url(&serve);
-    post(&serve, &event("order.new", "a"));
+    post(&serve, event("order.new", "a"));
     let read = |name| std::fs::read_to_string(workdir.path().join(name)).unwrap_or_default();
     eventually(|| read("hard").ends_with('\n'));
     assert_eq!((read("soft").trim(), read("hard").trim()), ("1000", "4096"));
@@ -201,6 +196,6 @@ fn programs_have_the_limit_that_was() {
     let held: Vec<_> = (0..1100)
         .map(|_| TcpStream::connect(address(&serve.url)))
         .collect();
-    post(&serve, &event("order.new", "b"));
+    post(&serve, event("order.new", "b"));
     drop(held);
 }

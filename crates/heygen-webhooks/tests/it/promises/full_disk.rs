@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use heygen_testkit::Sender;
 
-use super::{are_all, by_subject, get, list, sender};
+use super::{are_all, get, sender};
 use crate::support::{SECRET, Serve, Workdir, eventually, with_free_ports};
 
 /// `serve` whose files may have so many blocks of half a KiB or one, as the shell counts.
@@ -108,7 +108,7 @@ async fn check(blocks: u32) {
         let probe = sender.probe().await.expect("a request");
         assert!(probe.passed(), "{:?}", probe.attempt());
     }
-    let kept = by_subject(&workdir);
+    let kept = workdir.by_subject();
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), answered);
 
@@ -126,7 +126,7 @@ async fn check(blocks: u32) {
     }
     eventually(|| are_all(&workdir, "acknowledged"));
     let all: BTreeSet<_> = answered.union(&refused).cloned().collect();
-    assert_eq!(list(&workdir).len(), all.len());
+    assert_eq!(workdir.list().len(), all.len());
     serve.signal("TERM");
     let (status, lines, _) = serve.wait();
     assert_eq!(status, 0);

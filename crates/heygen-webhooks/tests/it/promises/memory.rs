@@ -100,7 +100,7 @@ fn references_to_headers_over_http2_stay_bounded() {
             .collect();
         stays_bounded(&serve);
         assert_eq!(ask(&serve.url, "OPTIONS", &[], b"").status, 204);
-        post(&serve, &event("order.new", "a"));
+        post(&serve, event("order.new", "a"));
         drop(held);
     }
 }
@@ -156,7 +156,7 @@ fn large_headers_over_http1_stay_bounded() {
         })
         .collect();
     stays_bounded(&serve);
-    post(&serve, &event("order.new", "a"));
+    post(&serve, event("order.new", "a"));
     drop(held);
 }
 
@@ -175,7 +175,7 @@ fn small_deliveries_get_through_while_others_hold_a_megabyte_each() {
         .collect();
     for number in 0..244 {
         let filling = "y".repeat(640);
-        post(&serve, &event("order.new", &format!("{number}{filling}")));
+        post(&serve, event("order.new", &format!("{number}{filling}")));
     }
     assert!(resident(&serve) < MOST_MIB);
     drop(greedy);

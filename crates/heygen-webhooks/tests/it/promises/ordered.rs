@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{event, list, post, serve_with_program};
+use super::{event, post, serve_with_program};
 use crate::support::{Workdir, eventually};
 
 #[test]
@@ -17,11 +17,11 @@ fn a_subject_that_hangs_holds_up_no_other() {
     );
     // Many more than are handed out at a time, before anything of the others.
     for number in 0..20 {
-        post(&serve, &event(&format!("order.{number}"), "hangs"));
+        post(&serve, event(&format!("order.{number}"), "hangs"));
     }
     for number in 0..5 {
         for subject in ["a", "b", "c"] {
-            post(&serve, &event(&format!("order.{number}"), subject));
+            post(&serve, event(&format!("order.{number}"), subject));
         }
     }
     let handled = || fs::read_to_string(workdir.path().join("handled")).unwrap_or_default();
@@ -39,7 +39,8 @@ fn a_subject_that_hangs_holds_up_no_other() {
         assert_eq!(of(subject), in_order(5), "{subject}");
     }
     let states = || {
-        list(&workdir)
+        workdir
+            .list()
             .iter()
             .filter(|one| one["state"] == "claimed")
             .count()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, ask, event, get, list, post, sign};
+use super::{Answer, ask, event, get, post, sign};
 use crate::support::{SECRET, Workdir, eventually, with_free_ports};
 
 /// Names and values, in order.
@@ -129,7 +129,7 @@ fn signed_request_is_recorded_whatever_it_is_rejected_for() {
         (&json!(2), &json!(2)),
         "{again}"
     );
-    assert_eq!(super::list(&workdir).len(), 2);
+    assert_eq!(workdir.list().len(), 2);
 
     // A flood of them has a line now and then, and each reason its own.
     for number in 0..50 {
@@ -209,7 +209,7 @@ fn charsets_are_no_compression() {
         );
         assert_eq!(answer.status, 415, "{encoding}");
     }
-    assert_eq!(list(&workdir).len(), encodings.len());
+    assert_eq!(workdir.list().len(), encodings.len());
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn no_patience_is_too_long_for_the_clock() {
         "true",
     ]);
     for number in 0..3 {
-        post(&serve, &event("order.new", &number.to_string()));
+        post(&serve, event("order.new", &number.to_string()));
     }
     eventually(|| super::are_all(&workdir, "acknowledged"));
     serve.signal("TERM");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{by_subject, event, get, import, list, metric, old, post, serve_with_program};
+use super::{event, get, import, metric, old, post, serve_with_program};
 use crate::support::{Workdir, eventually};
 
 const NOT_NOW: &[&str] = &["--retry-initial-delay", "3600"];
@@ -33,18 +33,19 @@ fn prune_deletes_only_old_finished_deliveries() {
         for _ in 0..10 {
             let subject = format!("new-{sent}");
             assert_eq!(
-                post(&serve, &event("order.new", &subject))["status"],
+                post(&serve, event("order.new", &subject))["status"],
                 "accepted"
             );
             expected.insert(subject);
             sent += 1;
         }
-        by_subject(&workdir)
+        workdir
+            .by_subject()
             .keys()
             .all(|subject| !subject.starts_with("old-"))
     });
     serve.log_line("old deliveries deleted");
-    let kept: BTreeSet<_> = by_subject(&workdir).into_keys().collect();
+    let kept: BTreeSet<_> = workdir.by_subject().into_keys().collect();
     assert_eq!(kept, expected);
 }
 
@@ -62,12 +63,13 @@ fn the_oldest_finished_go_until_the_rest_fits() {
     let bytes = || metric(&get(&metrics).body, "inbox_bytes").unwrap_or(f64::MAX);
     let mut sent = 0;
     eventually(|| {
-        post(&serve, &event("order.new", &format!("new-{sent}")));
+        post(&serve, event("order.new", &format!("new-{sent}")));
         sent += 1;
         bytes() <= f64::from(1 << 20) + 20_000.0
     });
     serve.log_line("old deliveries deleted");
-    let kept: Vec<_> = list(&workdir)
+    let kept: Vec<_> = workdir
+        .list()
         .iter()
         .map(|delivery| {
             delivery["subject_id"]

@@ -4,7 +4,7 @@ use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{are_all, by_subject, event, import, old, sender};
+use super::{are_all, event, import, old, sender};
 use crate::support::{Workdir, eventually};
 
 /// Follows until it is dropped.
@@ -83,7 +83,7 @@ async fn every_command_works_and_every_delivery_is_answered() {
     let ended = tail.0.try_wait().expect("it can be asked");
     assert!(ended.is_none(), "tail goes on: {ended:?}");
     eventually(|| are_all(&workdir, "acknowledged"));
-    let kept = by_subject(&workdir);
+    let kept = workdir.by_subject();
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     let new = kept.keys().filter(|subject| subject.starts_with("new-"));
     assert_eq!(new.count(), sent.load(Ordering::SeqCst));
