@@ -9,8 +9,7 @@ use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::{DurabilityWarning, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, DeliveryId, DispatchOrder, Imported, Inbox, InboxAdmin as _,
-    InboxError,
-    InboxErrorKind, Query, Source, State,
+    InboxError, InboxErrorKind, Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
 

@@ -98,14 +98,13 @@ async fn unknown_secret_of_a_registered_endpoint_is_reported_or_rotated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
-    let (workdir, heygen, tunnel) = (Workdir::new(), sandbox().await, Tunnel::new());
-    let first = start(&workdir, &heygen, &tunnel, &[]);
+    let (workdir, heygen, tunnel) = (Workdir::new(), sandbox(KEY.1).await, Tunnel::new());
+    let first = tunnel.serve(&workdir, heygen.url(), &[]);
     first.log_line("registered at HeyGen");
     first.signal("TERM");
     assert_eq!(first.wait().0, 0);
 
-    let other_key = Sandbox::builder().api_key("another").start().await;
-    let other_key = other_key.expect("a sandbox");
+    let other_key = sandbox("another").await;
     let url = tunnel.url();
     let again = ["--public-url", &url, "--base-url", other_key.url()];
     let serve = workdir.serve_with(&again, &[KEY]);
