@@ -1,9 +1,8 @@
 //! The power goes: what was written after the last fsync is torn.
 
-use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -37,21 +36,23 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         trial.next.store(LONG_POSTS, Ordering::Relaxed);
         let shim = Shim::new(trial.home.inbox())?;
         load_then_kill(&mut trial, &shim, kill % 2 == 1, &mut random)?;
-        let whole = trial.home;
         let notes = shim.notes()?;
-        let [file, log] = unsynced(&notes, &whole.inbox());
-        let bytes = |ranges: &[Range]| ranges.iter().map(|(_, length)| length).sum::<u64>();
-        most_bytes = most_bytes.max(bytes(&log) + bytes(&file));
-        in_file += u64::from(!file.is_empty());
-        trial.home = ground.home(&format!("torn-{kill}-copy"))?;
+        let inbox = Written::read(trial.home.inbox(), &notes)?;
+        let log = Written::read(log_of(&inbox.path), &notes)?;
+        let bytes = [&inbox, &log].map(|file| file.unsynced.iter().map(Range::len).sum::<usize>());
+        most_bytes = most_bytes.max(bytes[0] + bytes[1]);
+        in_file += u64::from(!inbox.unsynced.is_empty());
         for copy in 0..ground.size(COPIES, COPIES / 4) {
             let when = format!("kill {kill}, copy {copy}");
             trial.home.empty()?;
-            for name in [INBOX, LOG] {
-                let [from, to] = [&whole, &trial.home].map(|home| home.folder().join(name));
-                fs::copy(from, to).with_context(|| format!("copy {name}"))?;
+            let torn_log = match random.u8(..3) {
+                0 => log.cut_off(&mut random),
+                _ => log.spoilt(&mut random),
+            };
+            for (file, bytes) in [(&log, torn_log), (&inbox, inbox.spoilt(&mut random))] {
+                let path = &file.path;
+                fs::write(path, bytes).with_context(|| format!("write {}", path.display()))?;
             }
-            tear(trial.home.folder(), &file, &log, &mut random).context(when.clone())?;
             copies += 1;
             if let Some(flaws) = trial.home.flaws()? {
                 row.report.wrong(format!("{when}: {flaws}"));
@@ -99,8 +100,7 @@ fn load_then_kill(
         let inbox = trial.home.inbox();
         wait(LONGEST_WAIT, || {
             let notes = shim.notes().unwrap_or_default();
-            let [file, _] = unsynced(&notes, &inbox);
-            !file.is_empty()
+            !unsynced(&notes, &inbox).is_empty()
         });
         longest = LONGEST_CHECKPOINT_MICROS;
     }
@@ -110,88 +110,83 @@ fn load_then_kill(
     Ok(())
 }
 
-/// Of a file: offset and length.
-type Range = (u64, u64);
+/// A file when the process died, and what of it no fsync had brought to the disk.
+struct Written {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    unsynced: Vec<Range<usize>>,
+}
 
-/// What of the file and of its log no fsync had brought to the disk when the process died, from the notes of the shim.
+impl Written {
+    fn read(path: PathBuf, notes: &str) -> Result<Self> {
+        let unsynced = unsynced(notes, &path);
+        let bytes = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        Ok(Self {
+            path,
+            bytes,
+            unsynced,
+        })
+    }
+
+    /// It ends somewhere in what was not on the disk.
+    fn cut_off(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let begin = self.unsynced.iter().map(|range| range.start).min();
+        let end = self.unsynced.iter().map(|range| range.end).max();
+        if let Some((begin, end)) = begin.zip(end) {
+            bytes.truncate(random.usize(begin..=end));
+        }
+        bytes
+    }
+
+    /// Some sectors reached the disk, some did not, and of some nobody knows what became.
+    fn spoilt(&self, random: &mut fastrand::Rng) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        let worst = random.u8(..4);
+        for range in &self.unsynced {
+            let mut at = range.start;
+            while at < range.end.min(bytes.len()) {
+                let next = ((at / SECTOR + 1) * SECTOR).min(range.end).min(bytes.len());
+                match random.u8(..4) {
+                    kept if kept < worst => {}
+                    0 => bytes[at..next].fill(0),
+                    _ => bytes[at..next].fill_with(|| random.u8(..)),
+                }
+                at = next;
+            }
+        }
+        bytes
+    }
+}
+
+/// What of this file no fsync had brought to the disk, from the notes of the shim.
 ///
-/// A line that was cut off then is of a write that was not made.
-fn unsynced(notes: &str, inbox: &Path) -> [Vec<Range>; 2] {
-    let mut ranges: BTreeMap<&str, Vec<Range>> = BTreeMap::new();
+/// A line that was cut off when the process died is of a write that was not made.
+fn unsynced(notes: &str, path: &Path) -> Vec<Range<usize>> {
+    let path = path.display().to_string();
+    let mut ranges = Vec::new();
     for line in notes.lines() {
-        if let Some(path) = line.strip_prefix("sync ") {
-            ranges.remove(path);
-        } else if let Some((path, range)) = line.strip_prefix("write ").and_then(write) {
-            ranges.entry(path).or_default().push(range);
+        let told = line.split_once(' ');
+        match told.and_then(|(call, rest)| Some((call, rest.strip_prefix(&path)?))) {
+            Some(("sync", "")) => ranges.clear(),
+            Some(("write", rest)) => ranges.extend(range(rest)),
+            _ => {}
         }
     }
-    ["", "-wal"].map(|ending| {
-        let path = format!("{}{ending}", inbox.display());
-        ranges.remove(&*path).unwrap_or_default()
-    })
+    ranges
 }
 
-/// `PATH OFFSET LENGTH`
-fn write(line: &str) -> Option<(&str, Range)> {
-    let mut words = line.rsplitn(3, ' ');
-    let length = words.next()?.parse().ok()?;
-    let offset = words.next()?.parse().ok()?;
-    Some((words.next()?, (offset, length)))
+/// ` OFFSET LENGTH`
+fn range(words: &str) -> Option<Range<usize>> {
+    let (offset, length) = words.strip_prefix(' ')?.split_once(' ')?;
+    let offset = offset.parse().ok()?;
+    Some(offset..offset + length.parse::<usize>().ok()?)
 }
 
-/// Cuts off the log somewhere in what was not on the disk, or spoils that sector by sector; in the file itself always the
-/// latter.
-fn tear(
-    folder: &Path,
-    in_file: &[Range],
-    in_log: &[Range],
-    random: &mut fastrand::Rng,
-) -> Result<()> {
-    let log = folder.join(LOG);
-    let begin = in_log.iter().map(|(offset, _)| *offset).min();
-    let end = in_log.iter().map(|(offset, length)| offset + length).max();
-    match (random.u8(..3), begin.zip(end)) {
-        (0, Some((begin, end))) => {
-            let length = begin + random.u64(..=end - begin);
-            let file = OpenOptions::new().write(true).open(&log)?;
-            if length < file.metadata()?.len() {
-                file.set_len(length)?;
-            }
-        }
-        _ => spoil(&log, in_log, random)?,
-    }
-    spoil(&folder.join(INBOX), in_file, random)
+fn log_of(inbox: &Path) -> PathBuf {
+    inbox.with_extension("db-wal")
 }
 
-/// Some sectors reached the disk, some did not, and of some nobody knows what became.
-fn spoil(path: &Path, ranges: &[(u64, u64)], random: &mut fastrand::Rng) -> Result<()> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    let length = file.metadata()?.len();
-    let worst = random.u8(..4);
-    for &(offset, count) in ranges {
-        let mut at = offset;
-        let end = (offset + count).min(length);
-        while at < end {
-            let next = (at / SECTOR + 1) * SECTOR;
-            let size = usize::try_from(next.min(end) - at).unwrap_or_default();
-            let mut bytes = vec![0; size];
-            file.seek(SeekFrom::Start(at))?;
-            file.read_exact(&mut bytes)?;
-            match random.u8(..4) {
-                kept if kept < worst => {}
-                0 => bytes.fill(0),
-                _ => bytes.fill_with(|| random.u8(..)),
-            }
-            file.seek(SeekFrom::Start(at))?;
-            file.write_all(&bytes)?;
-            at = next;
-        }
-    }
-    Ok(())
-}
-
-const INBOX: &str = "inbox.db";
-const LOG: &str = "inbox.db-wal";
 const CONNECTIONS: usize = 8;
 const COPIES: u64 = 24;
 const LONGEST_LOAD_MICROS: u64 = 700_000;
@@ -204,7 +199,7 @@ const LONGEST_CHECKPOINT_MICROS: u64 = 20_000;
 const LONG_POSTS: u64 = 17;
 const LONG: usize = 900_000;
 
-const SECTOR: u64 = 512;
+const SECTOR: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -217,12 +212,13 @@ mod tests {
             sync /a b/inbox.db-wal\n\
             write /a b/inbox.db-wal 32 24\n\
             write /a b/inbox.db 4096 4096\n\
+            write /a b/inbox.db 0 16\n\
             write /a b/inbox.db-shm 0 1\n\
             write /a b/inbox.db-wal 56 4096\n\
             sync /a b/inbox.db-shm\n\
             write /a b/inb";
-        let [file, log] = unsynced(notes, Path::new("/a b/inbox.db"));
-        assert_eq!(log, [(32, 24), (56, 4096)]);
-        assert_eq!(file, [(4096, 4096)]);
+        let inbox = Path::new("/a b/inbox.db");
+        assert_eq!(unsynced(notes, inbox), [4096..8192, 0..16]);
+        assert_eq!(unsynced(notes, &log_of(inbox)), [32..56, 56..4152]);
     }
 }
