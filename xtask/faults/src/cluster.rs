@@ -80,7 +80,6 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
             kept.altered, state.altered
         ));
     }
-    let handed_again = handed.len() - handed_ids.len();
     let [lost, doubled] = kept.lost_and_doubled(&ledger);
     let came = Came {
         posts,
@@ -92,7 +91,9 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     for step in steps {
         table.row(came.row(step.name, &step.stretch, step.well_after));
     }
-    table.row(came.row("all of it", &all, None));
+    let total = came.row("all of it", &all, None);
+    let handed_again = total.last().cloned().unwrap_or_default();
+    table.row(total);
     report.table(&table);
     let notes = &mut report.notes;
     let first = format!(

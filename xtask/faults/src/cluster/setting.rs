@@ -58,17 +58,13 @@ impl Setting {
             .below(nodes.folder())
             .config(&format!("authorization {{\nusers: [\n{users}]\n}}"));
         let cluster = Cluster::start(ground.nats, 3, &settings)?;
-        let urls = cluster.urls();
-        let hosts: Vec<&str> = urls
-            .iter()
-            .map(|url| url.trim_start_matches("nats://"))
-            .collect();
-        let mut options = vec!["--replicas", "3", "--ack-wait", ACK_WAIT];
-        let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
-        let monitors: Vec<String> = monitors.collect();
+        let urls = cluster.urls().join(",").replace(",nats://", ",");
+        let options = ["--replicas", "3", "--ack-wait", ACK_WAIT];
+        let mut options = options.map(str::to_owned).to_vec();
         if ground.nats == Program::Current {
-            options.push("--require-sync");
-            options.extend(monitors.iter().flat_map(|url| ["--nats-monitor", url]));
+            options.push("--require-sync".to_owned());
+            let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
+            options.extend(monitors.map(|url| format!("--nats-monitor={url}")));
         }
         let [first, second, third, fourth] =
             USERS.map(|user| ground.home(&format!("cluster-{user}")));
@@ -77,8 +73,8 @@ impl Setting {
             senders: Senders::start(connections, events),
             servers: [const { None }; USERS.len()],
             homes: [first?, second?, third?, fourth?],
-            inbox: format!("nats://{}/{STREAM}", hosts.join(",")),
-            options: options.into_iter().map(str::to_owned).collect(),
+            inbox: format!("{urls}/{STREAM}"),
+            options,
             cluster,
             _nodes: nodes,
             kills: 0,
@@ -197,13 +193,8 @@ impl Setting {
     fn node_of(&self, user: &str) -> Result<Option<usize>> {
         for node in 0..self.cluster.size() {
             let told = self.cluster.node(node).monitor("/connz?auth=true")?;
-            let connections = told["connections"]
-                .as_array()
-                .map_or(&[][..], Vec::as_slice);
-            if connections
-                .iter()
-                .any(|connection| connection["authorized_user"] == user)
-            {
+            let mut connections = told["connections"].as_array().into_iter().flatten();
+            if connections.any(|connection| connection["authorized_user"] == user) {
                 return Ok(Some(node));
             }
         }
