@@ -104,7 +104,7 @@ struct Said {
     /// Whether it ended because none was open any more.
     all_cut_off: bool,
     /// How often its own probe found the service gone.
-    times_gone: u64,
+    times_gone: usize,
 }
 
 fn slow(address: SocketAddr, options: &[&str], connections: u64, seconds: &str) -> Result<Said> {
@@ -125,22 +125,14 @@ fn slow(address: SocketAddr, options: &[&str], connections: u64, seconds: &str) 
 impl Said {
     /// `None` when there is no word of connections at all. Its lines are coloured.
     fn read(text: &str) -> Option<Self> {
-        let mut said = Self::default();
-        let mut has_told = false;
-        for (name, value) in text.lines().filter_map(|line| line.split_once(':')) {
-            let digits = value.rsplit('m').next().unwrap_or(value).trim();
-            let number = digits.parse().unwrap_or_default();
-            match name.rsplit('m').next().unwrap_or(name) {
-                "connected" => {
-                    has_told = true;
-                    said.most_connected = said.most_connected.max(number);
-                }
-                "Exit status" => said.all_cut_off |= value.contains("No open connections"),
-                "service available" => said.times_gone += u64::from(value.contains("NO")),
-                _ => {}
-            }
-        }
-        has_told.then_some(said)
+        let lines = |name| text.lines().filter(move |line| line.contains(name));
+        let number = |line: &str| line.rsplit([' ', 'm']).next()?.parse().ok();
+        let gone = lines("service available:").filter(|line| line.contains("NO"));
+        Some(Self {
+            most_connected: lines("connected:").filter_map(number).max()?,
+            all_cut_off: text.contains("No open connections left"),
+            times_gone: gone.count(),
+        })
     }
 }
 
