@@ -12,8 +12,7 @@ async fn clock_set_back_delays_no_delivery_in_memory() {
 #[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn clock_set_back_delays_no_delivery_in_a_file() {
-    let (_folder, path) = crate::support::file();
-    let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
+    let (_folder, _, inbox) = crate::support::opened();
     a_clock_set_back_delays_nothing(inbox).await;
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use heygen_inbox::sqlite::{NewRejected, RejectedFile, RejectedRing, RingOptions, SqliteInbox};
+use heygen_inbox::sqlite::{NewRejected, RejectedFile, RejectedRing, RingOptions};
 use heygen_inbox::{
     AttemptOutcome, Completion, Header, Inbox as _, InboxAdmin as _, PruneStep, Query, TrafficUnit,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::support::{append_new, at, body, claim_one, delivery, file};
+use crate::support::{append_new, at, body, claim_one, delivery, file, opened};
 
 #[track_caller]
 fn check(value: impl Serialize, expected: &Value) {
@@ -18,8 +18,7 @@ fn check(value: impl Serialize, expected: &Value) {
 
 #[tokio::test]
 async fn deliveries_and_counts_are_serialized() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, _, inbox) = opened();
     let body = body("a").replace(r#"{"video_id""#, r#"{"mood":1,"video_id""#);
     let id = append_new(&inbox, 0, &body).await;
     inbox.append(delivery(1, &body)).await.unwrap();
@@ -106,8 +105,7 @@ async fn deliveries_and_counts_are_serialized() {
 
 #[tokio::test]
 async fn counts_and_reports_are_serialized() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, _, inbox) = opened();
     let id = append_new(&inbox, 0, &body("a")).await;
     let mut counts = serde_json::to_value(inbox.counts().await.unwrap()).unwrap();
     for bytes in ["bytes", "log_bytes"] {

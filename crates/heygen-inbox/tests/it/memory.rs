@@ -69,8 +69,7 @@ async fn imported_delivery_is_of_the_backlog() {
     check_imported_is_backlog(MemoryInbox::new()).await;
     #[cfg(feature = "sqlite")]
     {
-        let (_folder, path) = crate::support::file();
-        let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
+        let (_folder, _, inbox) = crate::support::opened();
         check_imported_is_backlog(inbox).await;
     }
 }

@@ -6,13 +6,12 @@ use heygen_inbox::{
     NewDelivery, Source,
 };
 
-use crate::support::{about, append_new, at, claim_ordered, claimed_ids, complete, file};
+use crate::support::{about, append_new, at, claim_ordered, claimed_ids, complete, opened};
 
 /// The older one is replayed while the newer one is claimed, and the newer one is then given back.
 #[tokio::test]
 async fn released_delivery_unblocks_an_older_one() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let older = append_new(&inbox, 0, &about("a", 1)).await;
     let claimed = claim_ordered(&inbox, at(1)).await;
     complete(&inbox, &claimed[0], 1, AttemptOutcome::Acknowledged).await;
@@ -35,8 +34,7 @@ async fn released_delivery_unblocks_an_older_one() {
 #[tokio::test]
 async fn upgrade_unblocks_deliveries_that_waited_for_another_source() {
     for order in [DispatchOrder::PerSubject, DispatchOrder::Unordered] {
-        let (_folder, path) = file();
-        let inbox = SqliteInbox::open(&path).unwrap();
+        let (_folder, path, inbox) = opened();
         let callback = about("a", 0).into();
         let callback = NewDelivery::new(at(0), Source::Callback, Vec::new(), callback);
         inbox.append(callback).await.unwrap();

@@ -5,14 +5,13 @@ use heygen_inbox::{
     AttemptOutcome, ClaimRequest, DispatchOrder, Inbox as _, InboxAdmin as _, Query, State,
 };
 
-use crate::support::{append_duplicate, append_new, at, body, complete, file, fill};
+use crate::support::{append_duplicate, append_new, at, body, complete, fill, opened};
 
 const MILLION: u64 = 1_000_000;
 
 #[tokio::test]
 async fn a_million_pending_events_are_worked_off_like_ten() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let first = append_new(&inbox, 0, &body("first")).await;
     drop(inbox);
     fill(&path, MILLION, "'avatar_video.success'", "'v' || (n / 3)");

@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Appended, Inbox as _, InboxAdmin as _, Query};
 
-use crate::support::{all_ids, body, body_with_id, delivery, file};
+use crate::support::{all_ids, body, body_with_id, delivery, opened};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_appends_of_one_event_store_it_once() {
     const TASKS: u64 = 8;
     const EVENTS: u64 = 200;
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(path).unwrap();
+    let (_folder, _, inbox) = opened();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             let inbox = inbox.clone();
@@ -49,8 +48,7 @@ async fn concurrent_appends_of_one_event_store_it_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_work_while_the_inbox_grows() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = {
         let is_over = Arc::clone(&is_over);

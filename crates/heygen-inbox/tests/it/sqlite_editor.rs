@@ -14,13 +14,12 @@ use rusqlite::Connection;
 use crate::support::{
     about, append_duplicate, append_new, at, attempts, body, body_with_id, claim_due, claim_one,
     claim_ordered, claim_soon, claimed_ids, complete, complete_one, completion, delivery, file,
-    get, new, open_with_short_runs, poll_once_and_drop,
+    get, new, open_with_short_runs, opened, poll_once_and_drop,
 };
 
 #[tokio::test]
 async fn owner_and_editor_recognise_duplicates_of_each_other() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let by_inbox = append_new(&inbox, 0, &body("a")).await;
     let beside = SqliteInbox::open_beside(&path).unwrap();
     assert_eq!(append_duplicate(&beside, 1, body("a")).await, by_inbox);
@@ -144,8 +143,7 @@ async fn pruning_deletes_index_rows() {
 /// Ever new names do not fill the file.
 #[tokio::test]
 async fn drift_of_many_names_is_counted_together() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     for number in 0..1100 {
         let body = format!(r#"{{"event_type":"new.{number}","event_data":{{}}}}"#);
         append_new(&inbox, number, &body).await;
@@ -219,8 +217,7 @@ async fn subject_continues_after_a_crash_of_the_younger() {
 
 #[tokio::test]
 async fn no_id_is_given_below_pruned_ones() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     append_new(&inbox, 1000, &body("a")).await;
     let first = complete_one(&inbox, 1000, AttemptOutcome::Acknowledged).await;
     let pruned = inbox.prune(PruneStep::before(at(2000))).await.unwrap();
@@ -233,8 +230,7 @@ async fn no_id_is_given_below_pruned_ones() {
 
 #[tokio::test]
 async fn unreadable_row_blocks_no_other_delivery() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let damaged = append_new(&inbox, 0, &body("a")).await;
     let lost = append_new(&inbox, 1, &body("b")).await;
     let sound = append_new(&inbox, 2, &body("c")).await;
@@ -256,8 +252,7 @@ async fn unreadable_row_blocks_no_other_delivery() {
 
 #[tokio::test]
 async fn deliveries_of_a_clock_ahead_are_pruned_by_their_time() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, _, inbox) = opened();
     append_new(&inbox, 100_000_000, &body("ahead")).await;
     for seconds in 0..5 {
         append_new(&inbox, seconds, &body(&seconds.to_string())).await;
@@ -274,8 +269,7 @@ async fn deliveries_of_a_clock_ahead_are_pruned_by_their_time() {
 
 #[tokio::test]
 async fn editor_can_do_all_but_claim() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let id = append_new(&inbox, 0, &body("a")).await;
     let refused = beside.claim(ClaimRequest::due(1, at(5))).await.unwrap_err();
@@ -401,8 +395,7 @@ async fn last_close_leaves_no_write_ahead_log() {
 
 #[tokio::test]
 async fn pause_by_another_process_holds_over_restarts() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     beside.pause(at(1)).await.unwrap();
     append_new(&inbox, 1, &body("a")).await;
@@ -421,8 +414,7 @@ async fn pause_by_another_process_holds_over_restarts() {
 /// A delivery that takes its process with it can be given up while none runs, and never before.
 #[tokio::test]
 async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_serves() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
         ids.push(append_new(&inbox, 0, &body(name)).await);
@@ -455,8 +447,7 @@ async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_s
 /// What the server remembers as just received is not dispatched from memory.
 #[tokio::test]
 async fn live_deliveries_given_up_and_deleted_beside_are_not_dispatched() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let given_up = append_new(&inbox, 0, &body("a")).await;
     let deleted = append_new(&inbox, 0, &body("b")).await;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     all_ids, append_duplicate, append_new, at, body, claim_due, claim_one, claimed_ids, delivery,
-    file, get, new, poll_once_and_drop,
+    file, get, new, opened, poll_once_and_drop,
 };
 
 fn open(lock_timeout: Duration) -> (TempDir, PathBuf, SqliteInbox) {
@@ -142,8 +142,7 @@ async fn unreadable_row_is_dead_lettered_and_can_be_replayed() {
 
 #[tokio::test]
 async fn unreadable_row_in_a_batch_is_dead_lettered_alone() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     append_new(&inbox, 0, &body("a")).await;
     let other = Connection::open(&path).unwrap();
     other

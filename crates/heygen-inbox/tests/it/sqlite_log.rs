@@ -7,7 +7,7 @@ use heygen_inbox::sqlite::{CheckLevel, SqliteInbox};
 use heygen_inbox::{AttemptOutcome, InboxAdmin as _, PruneStep};
 use rusqlite::Connection;
 
-use crate::support::{append_new, at, body, claim_due, complete, file, until};
+use crate::support::{append_new, at, body, claim_due, complete, file, opened, until};
 
 fn large(number: u64) -> String {
     let filling = "x".repeat(1_000_000);
@@ -16,8 +16,7 @@ fn large(number: u64) -> String {
 
 #[tokio::test]
 async fn pinned_write_ahead_log_is_counted_and_truncated_afterwards() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let other = Connection::open(&path).unwrap();
     other
         .execute_batch("BEGIN; SELECT count(*) FROM delivery")

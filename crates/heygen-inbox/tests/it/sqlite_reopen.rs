@@ -10,13 +10,12 @@ use rusqlite::Connection;
 
 use crate::support::{
     all_ids, append_duplicate, append_new, at, body, body_with_id, claim_due, claim_one, complete,
-    delivery, duplicate, file, get, new, open_with_short_runs, poll_once_and_drop,
+    delivery, duplicate, file, get, new, open_with_short_runs, opened, poll_once_and_drop,
 };
 
 #[tokio::test]
 async fn stored_deliveries_are_there_after_a_restart() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let done = append_new(&inbox, 0, &body("done")).await;
     let claimed = claim_one(&inbox, 0).await;
     complete(&inbox, &claimed, 0, AttemptOutcome::Acknowledged).await;
@@ -34,8 +33,7 @@ async fn stored_deliveries_are_there_after_a_restart() {
 
 #[tokio::test]
 async fn claimed_deliveries_are_dispatched_again_after_a_restart() {
-    let (_folder, path) = file();
-    let mut inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, mut inbox) = opened();
     let id = append_new(&inbox, 0, &body("a")).await;
     // By the real clock: opening compares with it.
     for attempt in 1..=3 {
@@ -65,8 +63,7 @@ async fn claimed_deliveries_are_dispatched_again_after_a_restart() {
 
 #[tokio::test]
 async fn ids_rise_also_when_the_clock_was_set_back_meanwhile() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let first = append_new(&inbox, 1000, &body("a")).await;
     drop(inbox);
     let inbox = SqliteInbox::open(&path).unwrap();
@@ -181,8 +178,7 @@ async fn duplicates_are_found_through_a_filter_that_cannot_be_read() {
 
 #[tokio::test]
 async fn append_whose_caller_is_gone_is_stored() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     for name in ["a", "b", "c"] {
         poll_once_and_drop(inbox.append(delivery(0, body(name)))).await;
     }
@@ -195,8 +191,7 @@ async fn append_whose_caller_is_gone_is_stored() {
 
 #[tokio::test]
 async fn closing_writes_the_queue_and_accepts_no_more() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let twin = inbox.clone();
     let (appended, closed) = tokio::join!(inbox.append(delivery(0, body("a"))), twin.close());
     let id = new(appended.unwrap());

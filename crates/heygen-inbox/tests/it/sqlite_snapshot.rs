@@ -7,12 +7,11 @@ use std::time::{Duration, SystemTime};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{AttemptOutcome, ClaimRequest, Completion, Inbox as _, State};
 
-use crate::support::{body, delivery, file, get};
+use crate::support::{body, delivery, get, opened};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_and_attempts_are_read_in_one_snapshot() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = SqliteInbox::open_read_only(&path).unwrap();

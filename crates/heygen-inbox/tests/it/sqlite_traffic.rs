@@ -8,7 +8,7 @@ use heygen_inbox::{
     NewDelivery, PruneStep, Source, TrafficCount, TrafficKind, TrafficUnit,
 };
 
-use crate::support::file;
+use crate::support::{file, opened};
 
 fn delivery(video_id: &str, source: Source) -> NewDelivery {
     let body =
@@ -74,8 +74,7 @@ async fn counts_outlive_pruning_and_restarts() {
 
 #[tokio::test]
 async fn file_without_counts_gets_those_of_what_it_holds() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     for video_id in ["a", "b"] {
         inbox
             .append(delivery(video_id, Source::Webhook))
@@ -97,8 +96,7 @@ async fn file_without_counts_gets_those_of_what_it_holds() {
 
 #[tokio::test]
 async fn imports_are_no_traffic() {
-    let (_folder, path) = file();
-    let inbox = SqliteInbox::open(path).unwrap();
+    let (_folder, _, inbox) = opened();
     let since = SystemTime::now() - Duration::from_secs(3600);
     let imported = Imported::new(delivery("a", Source::Webhook));
     let appended = inbox.import(vec![imported]).await.unwrap();

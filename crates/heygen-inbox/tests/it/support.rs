@@ -10,6 +10,18 @@ pub(crate) fn file() -> (tempfile::TempDir, std::path::PathBuf) {
     (folder, path)
 }
 
+/// An inbox in a new file, in a folder of its own.
+#[cfg(feature = "sqlite")]
+pub(crate) fn opened() -> (
+    tempfile::TempDir,
+    std::path::PathBuf,
+    heygen_inbox::sqlite::SqliteInbox,
+) {
+    let (folder, path) = file();
+    let inbox = heygen_inbox::sqlite::SqliteInbox::open(&path).unwrap();
+    (folder, path, inbox)
+}
+
 /// An inbox with runs of so few fingerprints that a test makes many.
 #[cfg(feature = "sqlite")]
 pub(crate) fn open_with_short_runs(path: &std::path::Path) -> heygen_inbox::sqlite::SqliteInbox {
