@@ -45,7 +45,6 @@ mod rejected;
 mod rescue;
 mod row;
 mod shared;
-mod stats;
 mod store;
 mod thread;
 mod traffic;

@@ -21,13 +21,12 @@ use super::order::BLOCKED;
 use super::prune::bytes_in_use;
 use super::rescue::disable_checkpoint_on_close;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
-use super::stats;
 use super::store::{last_id, read_tag};
 use super::traffic;
 use crate::time::{from_micros, to_micros};
 use crate::{
     Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, NewDelivery, Query,
-    Redeliveries, SignedPost, State, Stats, StoredDelivery, TrafficCount, TrafficUnit,
+    Redeliveries, SignedPost, State, Stats, StatsGroup, StoredDelivery, TrafficCount, TrafficUnit,
 };
 
 pub(super) struct Reader {
@@ -183,12 +182,25 @@ impl Reader {
     }
 
     pub(super) fn stats(&self, attempts_since: SystemTime) -> rusqlite::Result<Stats> {
-        let mut stats = stats::stats(&self.connection, attempts_since)?;
         let is_served = is_served(&self.path);
-        for group in &mut stats.groups {
-            group.state = reported_state(group.state, is_served);
-        }
-        Ok(stats)
+        let groups = self.rows(
+            "SELECT event_type, state, source, count(*) FROM delivery GROUP BY 1, 2, 3",
+            Vec::new(),
+            |row| {
+                Ok(StatsGroup {
+                    event_type: row.get(0)?,
+                    state: reported_state(row::named(row, 1)?, is_served),
+                    source: row::named(row, 2)?,
+                    count: row.get::<_, i64>(3)?.cast_unsigned(),
+                })
+            },
+        )?;
+        let attempts = self.rows(
+            "SELECT result, count(*) FROM attempt WHERE started_at >= ? GROUP BY 1",
+            vec![Value::from(to_micros(attempts_since))],
+            |row| Ok((row::named(row, 0)?, row.get::<_, i64>(1)?.cast_unsigned())),
+        )?;
+        Ok(Stats { groups, attempts })
     }
 
     pub(super) fn check(&self, level: CheckLevel) -> Result<Vec<IntegrityIssue>, InboxError> {
