@@ -62,12 +62,7 @@ fn shell(workdir: &Workdir, name: &str, arguments: &[&str]) -> Ended {
         Some(127),
         "{name} is missing: `cargo xtask setup` installs it"
     );
-    Ended {
-        status: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        raw: output.stdout,
-    }
+    Ended::of(output)
 }
 
 /// In each shell the line, whose last word is not finished, is completed to each of these words, and not to the others.

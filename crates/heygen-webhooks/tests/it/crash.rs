@@ -22,7 +22,7 @@ async fn acknowledged_delivery_survives_sigkill_and_is_dispatched() {
         let serve = workdir.serve(&["--json"]);
         // Not a round number, so that the blow falls at another point of the batch every time.
         let enough = 61 + 37 * round;
-        let (new, lines) = load_then_kill(serve, round, enough).await;
+        let (new, lines) = load_then_kill(serve, CLIENTS, round, enough).await;
         assert!(
             new.len() >= enough,
             "round {round} was under load: {} answers",
@@ -86,9 +86,11 @@ fn dispatch_the_rest(
     assert_eq!(status, 0);
 }
 
-/// Delivers distinct events from many connections at once; kills the server once `enough` were answered.
-async fn load_then_kill(
+/// Delivers distinct events from many connections at once; kills the server once `enough` were answered. Gives the subjects of
+/// those, and the lines of the server.
+pub(crate) async fn load_then_kill(
     serve: Serve,
+    clients: usize,
     round: usize,
     enough: usize,
 ) -> (BTreeSet<String>, Vec<String>) {
@@ -96,7 +98,7 @@ async fn load_then_kill(
     let count = Arc::new(AtomicUsize::new(0));
     let is_enough = Arc::new(Notify::new());
     let secret = Secret::new(SECRET).expect("a secret");
-    let clients: Vec<_> = (0..CLIENTS)
+    let clients: Vec<_> = (0..clients)
         .map(|client| {
             let sender = Sender::new(&serve.url).secret(secret.clone());
             let (answered, count, is_enough) = (answered.clone(), count.clone(), is_enough.clone());

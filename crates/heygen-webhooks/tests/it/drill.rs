@@ -6,7 +6,7 @@ use heygen_testkit::drill::Check;
 use serde_json::Value;
 
 use crate::endpoint::{self, naive};
-use crate::support::{Ended, SECRET, Workdir};
+use crate::support::{Ended, SECRET, Workdir, words};
 
 /// The verdict of every check, by its name.
 fn verdicts(ended: &Ended) -> BTreeMap<String, String> {
@@ -248,50 +248,28 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn mistakes_are_told() {
     let workdir = Workdir::new();
-    let url = "http://127.0.0.1:1/";
-    #[track_caller]
-    fn check(ended: &Ended, status: i32, message: &str) {
+    let check = |ended: &Ended, status: i32, message: &str| {
         let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert_eq!(ended.status, status, "{told}");
-        assert!(told.contains(message), "{told}");
+        assert_eq!(ended.status, status, "{message}: {told}");
+        assert!(told.contains(message), "{message}: {told}");
+    };
+    let url = "http://127.0.0.1:1/";
+    let without_secret = workdir.run_with(&["drill", url], b"", &[]);
+    check(&without_secret, 2, "--without-secret");
+    for (arguments, status, message) in [
+        ("nonsense", 2, "is not a URL"),
+        ("ftp://a.example", 2, "neither http nor https"),
+        ("URL --only nothing", 2, "missing-media"),
+        ("URL --only probe --skip probe", 2, "no check"),
+        ("URL", 1, "cannot be reached"),
+        (
+            "URL --only probe --junit no/a.xml",
+            1,
+            "cannot write no/a.xml",
+        ),
+        ("URL --junit -", 2, "name a file"),
+    ] {
+        let line = format!("drill {}", arguments.replace("URL", url));
+        check(&workdir.run(&words(&line)), status, message);
     }
-    check(
-        &workdir.run_with(&["drill", url], b"", &[]),
-        2,
-        "--without-secret",
-    );
-    check(&workdir.run(&["drill", "nonsense"]), 2, "is not a URL");
-    check(
-        &workdir.run(&["drill", "ftp://a.example"]),
-        2,
-        "neither http nor https",
-    );
-    check(
-        &workdir.run(&["drill", url, "--only", "nothing"]),
-        2,
-        "missing-media",
-    );
-    check(
-        &workdir.run(&["drill", url, "--only", "probe", "--skip", "probe"]),
-        2,
-        "no check",
-    );
-    check(&workdir.run(&["drill", url]), 1, "cannot be reached");
-    check(
-        &workdir.run(&[
-            "drill",
-            url,
-            "--only",
-            "probe",
-            "--junit",
-            "no/such/folder.xml",
-        ]),
-        1,
-        "cannot write no/such/folder.xml",
-    );
-    check(
-        &workdir.run(&["drill", url, "--junit", "-"]),
-        2,
-        "name a file",
-    );
 }

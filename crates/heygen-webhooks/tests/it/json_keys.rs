@@ -53,11 +53,7 @@ fn check(command: &str, printed: &str) {
 
 #[test]
 fn page_names_the_keys_of_every_command() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let heygen = runtime.block_on(Sandbox::builder().api_key("key").probe(false).start());
     let heygen = heygen.expect("a sandbox");
     let workdir = Workdir::new();

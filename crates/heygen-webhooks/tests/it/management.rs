@@ -26,11 +26,7 @@ struct Heygen {
 
 impl Heygen {
     fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("a runtime");
+        let runtime = Runtime::new().expect("a runtime");
         let builder = Sandbox::builder().api_key(KEY).probe(false);
         Self {
             workdir: Workdir::new(),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -22,14 +23,7 @@ struct Terminal {
 
 impl Terminal {
     fn new(width: u16) -> Self {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-        let other_side = openpt(flags).expect("a terminal");
-        grantpt(&other_side).expect("a terminal");
-        unlockpt(&other_side).expect("a terminal");
-        let path = ptsname(&other_side, Vec::new()).expect("its name");
-        let path = path.into_string().expect("a name in UTF-8");
-        let side = OpenOptions::new().read(true).write(true).open(path);
-        let side = side.expect("a terminal");
+        let (other_side, side) = open();
         let size = Winsize {
             ws_row: 24,
             ws_col: width,
@@ -72,6 +66,17 @@ impl Terminal {
     fn shows(&self, text: &str) {
         eventually(|| self.text().contains(text));
     }
+}
+
+/// Both sides of a new terminal: that of who shows it, and that of the program.
+pub(crate) fn open() -> (OwnedFd, File) {
+    let other_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&other_side).expect("a terminal");
+    unlockpt(&other_side).expect("a terminal");
+    let path = ptsname(&other_side, Vec::new()).expect("its name");
+    let path = path.into_string().expect("a name in UTF-8");
+    let side = OpenOptions::new().read(true).write(true).open(path);
+    (other_side, side.expect("a terminal"))
 }
 
 /// A process that is killed when it is dropped.

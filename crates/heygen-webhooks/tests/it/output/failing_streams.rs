@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::endpoint;
 use crate::support::{SECRET, eventually};
+use crate::terminal;
 
 /// What is the matter with a stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -93,17 +93,8 @@ pub(super) fn fill(writer: &mut PipeWriter) {
 
 /// A terminal whose other side is gone: what is written fails with EIO.
 pub(super) fn closed_terminal() -> OwnedFd {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
-    let other_side = openpt(flags).expect("a terminal");
-    grantpt(&other_side).expect("a terminal");
-    unlockpt(&other_side).expect("a terminal");
-    let path = ptsname(&other_side, Vec::new()).expect("its name");
-    let terminal = File::options()
-        .read(true)
-        .write(true)
-        .open(path.to_str().expect("a path"))
-        .expect("the terminal");
-    terminal.into()
+    let (_, side) = terminal::open();
+    side.into()
 }
 
 /// An address where nothing listens yet. Each has an IP address of its own: a port of 127.0.0.1 that was

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
-
-use super::{are_all, event, import, old, results, script, sender, serve_with_program, show};
-use crate::support::{Serve, Workdir, eventually};
+use super::{are_all, import, old, results, script, serve_with_program, show};
+use crate::crash::load_then_kill;
+use crate::support::{Workdir, eventually};
 
 const KILLED: i32 = -1;
 
@@ -113,7 +110,8 @@ async fn kill_under_load(workdir: &Workdir, handler: &[&str]) -> BTreeSet<String
     let mut answered = BTreeSet::new();
     for round in 0..4 {
         let serve = workdir.serve(&arguments);
-        answered.extend(load_then_kill(serve, round, 41 + 23 * round).await);
+        let (new, _) = load_then_kill(serve, 4, round, 41 + 23 * round).await;
+        answered.extend(new);
     }
     let serve = workdir.serve(&arguments);
     eventually(|| are_all(workdir, "acknowledged"));
@@ -123,35 +121,4 @@ async fn kill_under_load(workdir: &Workdir, handler: &[&str]) -> BTreeSet<String
     assert!(kept.values().all(|count| *count == 1), "{kept:?}");
     assert!(answered.iter().all(|subject| kept.contains_key(subject)));
     answered
-}
-
-async fn load_then_kill(serve: Serve, round: usize, enough: usize) -> BTreeSet<String> {
-    let answered = Arc::new(Mutex::new(BTreeSet::new()));
-    let (count, is_enough) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
-    let clients: Vec<_> = (0..4)
-        .map(|client| {
-            let sender = sender(&serve);
-            let (answered, count, is_enough) = (answered.clone(), count.clone(), is_enough.clone());
-            tokio::spawn(async move {
-                for number in 0.. {
-                    let subject = format!("{round}-{client}-{number}");
-                    let body = event("order.new", &subject);
-                    if !sender.deliver(body).await.expect("a request").accepted() {
-                        return;
-                    }
-                    answered.lock().expect("no panic").insert(subject);
-                    if count.fetch_add(1, Ordering::SeqCst) + 1 == enough {
-                        is_enough.notify_one();
-                    }
-                }
-            })
-        })
-        .collect();
-    is_enough.notified().await;
-    let killed = tokio::task::spawn_blocking(|| serve.kill()).await;
-    killed.expect("killed");
-    for client in clients {
-        client.await.expect("a client ends when the server is gone");
-    }
-    std::mem::take(&mut *answered.lock().expect("no panic"))
 }
