@@ -131,47 +131,16 @@ impl Json {
         spaced(self)
     }
 
-    /// JSON as a common library writes it.
+    /// JSON in ASCII, as another language writes it.
     #[cfg(feature = "drill")]
-    pub(crate) fn spelled(&self, spelling: Spelling) -> Bytes {
-        match spelling {
-            Spelling::Compact => self.compact(),
-            Spelling::Python => self.spaced(),
-            Spelling::CompactPython => write(self, Ascii::default()),
-            Spelling::Php => write(
-                self,
-                Ascii {
-                    escapes_slashes: true,
-                    ..Ascii::default()
-                },
-            ),
-        }
+    pub(crate) fn ascii(&self, style: Ascii) -> Bytes {
+        write(self, style)
     }
-}
-
-/// How a library writes JSON.
-#[cfg(feature = "drill")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Spelling {
-    /// `JSON.stringify`.
-    Compact,
-    /// `json.dumps`.
-    Python,
-    /// `json.dumps` with `separators=(",", ":")`.
-    CompactPython,
-    /// `json_encode`.
-    Php,
 }
 
 /// As Python's `json.dumps` writes by default: a space after `:` and `,`, only ASCII.
 pub(crate) fn spaced(value: &impl Serialize) -> Bytes {
-    write(
-        value,
-        Ascii {
-            spaced: true,
-            ..Ascii::default()
-        },
-    )
+    write(value, Ascii::PYTHON)
 }
 
 #[expect(
@@ -214,8 +183,8 @@ fn index(items: &[Json], step: &str) -> Option<usize> {
 }
 
 /// Writes only ASCII, as Python and PHP do.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ascii {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ascii {
     /// A space after `:` and `,`.
     spaced: bool,
     /// `/` as `\/`.
@@ -223,6 +192,26 @@ struct Ascii {
 }
 
 impl Ascii {
+    /// `json.dumps`.
+    pub(crate) const PYTHON: Self = Self {
+        spaced: true,
+        escapes_slashes: false,
+    };
+
+    /// `json.dumps` with `separators=(",", ":")`.
+    #[cfg(feature = "drill")]
+    pub(crate) const COMPACT_PYTHON: Self = Self {
+        spaced: false,
+        ..Self::PYTHON
+    };
+
+    /// `json_encode`.
+    #[cfg(feature = "drill")]
+    pub(crate) const PHP: Self = Self {
+        spaced: false,
+        escapes_slashes: true,
+    };
+
     fn separate<W: ?Sized + io::Write>(self, writer: &mut W, first: bool) -> io::Result<()> {
         match (first, self.spaced) {
             (true, _) => Ok(()),

@@ -11,7 +11,7 @@ use heygen_signature::{HEYGEN_SIGNATURE, SIGNATURE, Secret};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::json::{Json, Spelling};
+use crate::json::{Ascii, Json};
 
 /// What a mistake is about. Two mistakes about different parts can meet in one endpoint.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -184,12 +184,12 @@ fn guess(mistakes: Vec<Mistake>, secret: &Secret, body: &Bytes) -> Option<Guess>
 
 fn spelled(mistake: Mistake, body: &Bytes) -> Option<Bytes> {
     let json: Json = serde_json::from_slice(body).ok()?;
-    Some(json.spelled(match mistake {
-        Mistake::PythonJson => Spelling::Python,
-        Mistake::CompactPythonJson => Spelling::CompactPython,
-        Mistake::PhpJson => Spelling::Php,
-        _ => Spelling::Compact,
-    }))
+    Some(match mistake {
+        Mistake::PythonJson => json.ascii(Ascii::PYTHON),
+        Mistake::CompactPythonJson => json.ascii(Ascii::COMPACT_PYTHON),
+        Mistake::PhpJson => json.ascii(Ascii::PHP),
+        _ => json.compact(),
+    })
 }
 
 fn other_key(mistake: Mistake, secret: &str) -> Option<Vec<u8>> {
