@@ -8,7 +8,7 @@ use std::io;
 use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,13 +26,13 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::ForwardOptions;
 use super::error::ForwardError;
-use super::status::{StatusLine, Tap};
+use super::status::StatusLine;
 
 /// An HTTP client with a connection pool.
 pub(super) struct HttpClient {
@@ -238,9 +238,9 @@ struct Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = Stream;
+    type Response = TokioIo<Stream>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<TokioIo<Stream>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.dial.poll_ready(context)
@@ -259,12 +259,16 @@ impl Service<Uri> for Connector {
     }
 }
 
-async fn connect(mut dial: Dial, proxy: Option<Intercept>, uri: Uri) -> Result<Stream, BoxError> {
+async fn connect(
+    mut dial: Dial,
+    proxy: Option<Intercept>,
+    uri: Uri,
+) -> Result<TokioIo<Stream>, BoxError> {
     let Some(proxy) = proxy else {
-        return Ok(Stream::new(dial.call(uri).await?, false));
+        return Ok(Stream::over(dial.call(uri).await?, false));
     };
     if !is_https(&uri) {
-        return Ok(Stream::new(dial.call(proxy.uri().clone()).await?, true));
+        return Ok(Stream::over(dial.call(proxy.uri().clone()).await?, true));
     }
     let tls = Arc::clone(&dial.tls);
     let mut tunnel = Tunnel::new(proxy.uri().clone(), dial);
@@ -272,7 +276,7 @@ async fn connect(mut dial: Dial, proxy: Option<Intercept>, uri: Uri) -> Result<S
         tunnel = tunnel.with_auth(authorization.clone());
     }
     let io = tunnel.call(uri.clone()).await?;
-    Ok(Stream::new(secured(tls, &uri, io).await?, false))
+    Ok(Stream::over(secured(tls, &uri, io).await?, false))
 }
 
 /// Connects to a host, with TLS to one of `https`.
@@ -321,9 +325,9 @@ fn is_https(uri: &Uri) -> bool {
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxIo = TokioIo<Box<dyn Io>>;
 
-/// A connection, plain or TLS.
+/// A connection, plain or TLS, whose responses are observed.
 struct Stream {
-    io: TokioIo<Tap<Box<dyn Io>>>,
+    io: Box<dyn Io>,
     opened: Opened,
     /// Whether the other side is a proxy, which wants the whole address in the request line.
     is_proxied: bool,
@@ -334,16 +338,16 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Stream {
-    fn new(io: BoxIo, is_proxied: bool) -> Self {
+    fn over(io: BoxIo, is_proxied: bool) -> TokioIo<Self> {
         let opened = Opened {
             at: Instant::now(),
             status: Arc::default(),
         };
-        Self {
-            io: TokioIo::new(Tap::new(io.into_inner(), Arc::clone(&opened.status))),
+        TokioIo::new(Self {
+            io: io.into_inner(),
             opened,
             is_proxied,
-        }
+        })
     }
 }
 
@@ -355,22 +359,26 @@ impl Connection for Stream {
     }
 }
 
-impl hyper::rt::Read for Stream {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        buffer: hyper::rt::ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.io).poll_read(context, buffer));
+        self.opened.status.received(&buffer.filled()[before..]);
+        Poll::Ready(read)
     }
 }
 
-impl hyper::rt::Write for Stream {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.opened.status.sent(bytes);
         Pin::new(&mut self.io).poll_write(context, bytes)
     }
 

@@ -1,13 +1,9 @@
 //! [`StatusLine`]: the status that a response begins with, read independently of the client, which
 //! may fail to read the rest.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The status of the response on a connection.
 #[derive(Debug, Default)]
@@ -40,14 +36,16 @@ impl StatusLine {
         *self.reading() = Reading::Read(None);
     }
 
-    fn sent(&self, bytes: &[u8]) {
+    /// Bytes of requests.
+    pub(super) fn sent(&self, bytes: &[u8]) {
         // Every request is a POST, and its head is written before its body.
         if bytes.starts_with(b"POST ") {
             *self.reading() = Reading::default();
         }
     }
 
-    fn received(&self, bytes: &[u8]) {
+    /// Bytes of responses.
+    pub(super) fn received(&self, bytes: &[u8]) {
         let mut reading = self.reading();
         for byte in bytes {
             if let Reading::Read(_) = *reading {
@@ -110,50 +108,6 @@ fn status(line: &[u8]) -> Option<StatusCode> {
 }
 
 const STATUS_BYTES: usize = b"HTTP/1.1 200".len();
-
-/// A connection whose responses are observed.
-pub(super) struct Tap<T> {
-    io: T,
-    status: Arc<StatusLine>,
-}
-
-impl<T> Tap<T> {
-    pub(super) fn new(io: T, status: Arc<StatusLine>) -> Self {
-        Self { io, status }
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Tap<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = ready!(Pin::new(&mut self.io).poll_read(context, buffer));
-        self.status.received(&buffer.filled()[before..]);
-        Poll::Ready(read)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Tap<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.status.sent(bytes);
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
 
 #[cfg(test)]
 mod tests {
