@@ -174,21 +174,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_share_one_budget() {
-        let budget = Budget::new(15, 0);
-        let limits = Limits::default();
-        let body = || http_body_util::Full::new(Bytes::from_static(b"0123456789"));
-        let mut first = budget.share();
-        assert!(read(body(), &limits, &mut first).await.is_ok());
-        assert_eq!(
-            read(body(), &limits, &mut budget.share()).await,
-            Err(Rejection::Overloaded)
-        );
-        drop(first);
-        assert!(read(body(), &limits, &mut budget.share()).await.is_ok());
-    }
-
-    #[tokio::test]
     async fn small_bodies_pass_while_large_ones_use_the_budget() {
         let limits = Limits::default();
         let body = |len| http_body_util::Full::new(Bytes::from(vec![b'x'; len]));
