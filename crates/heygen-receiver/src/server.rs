@@ -20,7 +20,6 @@ mod activity;
 mod connection;
 mod io_guard;
 mod open;
-mod permit;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

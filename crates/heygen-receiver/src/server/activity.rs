@@ -5,12 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
-use super::permit::{Admission, ConnectionPermit};
 use crate::limits::Limits;
 use crate::not_http::NotHttp;
+
+/// How a connection is served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Admission {
+    Full,
+    /// Over the limit: probes pass, deliveries get 503.
+    ProbesOnly,
+}
 
 /// What a connection is doing, and since when.
 ///
@@ -20,7 +27,7 @@ use crate::not_http::NotHttp;
 pub(super) struct Activity {
     admission: Admission,
     /// Released when the connection is to be closed, which may be earlier than its end.
-    permit: Mutex<Option<ConnectionPermit>>,
+    permit: Mutex<Option<OwnedSemaphorePermit>>,
     closing: Notify,
     opened: Instant,
     in_flight: AtomicUsize,
@@ -37,9 +44,9 @@ pub(super) struct Activity {
 
 impl Activity {
     /// A new connection must send headers at once.
-    pub(super) fn new(permit: ConnectionPermit) -> Self {
+    pub(super) fn new(admission: Admission, permit: OwnedSemaphorePermit) -> Self {
         Self {
-            admission: permit.admission(),
+            admission,
             permit: Mutex::new(Some(permit)),
             closing: Notify::new(),
             opened: Instant::now(),
@@ -115,7 +122,7 @@ impl Activity {
         self.closing.notified().await;
     }
 
-    fn permit(&self) -> MutexGuard<'_, Option<ConnectionPermit>> {
+    fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
         self.permit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -19,9 +19,8 @@ use tokio::time::Instant;
 #[cfg(feature = "tls")]
 use tokio_rustls::server::TlsStream;
 
-use super::activity::Activity;
+use super::activity::{Activity, Admission};
 use super::io_guard::IoGuard;
-use super::permit::Admission;
 #[cfg(feature = "tls")]
 use super::tls::ServerTls;
 use super::transport::Transport;

@@ -2,28 +2,34 @@
 
 use std::sync::{Arc, Weak};
 
-use super::activity::Activity;
-use super::permit::{Admission, ConnectionPermit, Counts};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::activity::{Activity, Admission};
 use crate::limits::Limits;
 
 /// The open connections of one server.
 #[derive(Debug)]
 pub(super) struct OpenConnections {
     limits: Limits,
-    counts: Arc<Counts>,
+    full: Arc<Semaphore>,
+    probes_only: Arc<Semaphore>,
     /// The connections that may be closed to make room; `cursor` is the index of the last one
-    /// examined. Ended ones are removed from time to time.
+    /// examined. Ended ones are removed when it has grown to `sweep_at`.
     ring: Vec<Weak<Activity>>,
     cursor: usize,
+    sweep_at: usize,
 }
 
 impl OpenConnections {
     pub(super) fn new(limits: Limits) -> Self {
+        let slots = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         Self {
+            full: slots(limits.max_connections),
+            probes_only: slots(reserve(limits.max_connections)),
             limits,
-            counts: Arc::default(),
             ring: Vec::new(),
             cursor: 0,
+            sweep_at: SLACK,
         }
     }
 
@@ -32,16 +38,17 @@ impl OpenConnections {
     /// At the limit the connection that has been silent longest is closed: slow and idle clients
     /// must not keep out those that send requests.
     pub(super) fn admit(&mut self) -> Option<Arc<Activity>> {
-        let permit = match self.permit() {
+        let (admission, permit) = match self.permit() {
             Some(permit) => permit,
             None => {
                 self.close_slowest();
                 self.permit()?
             }
         };
-        let activity = Arc::new(Activity::new(permit));
-        if self.ring.len() >= 2 * self.counts.open() + SLACK {
+        let activity = Arc::new(Activity::new(admission, permit));
+        if self.ring.len() >= self.sweep_at {
             self.ring.retain(|activity| activity.strong_count() > 0);
+            self.sweep_at = 2 * self.ring.len() + SLACK;
         }
         self.ring.push(Arc::downgrade(&activity));
         Some(activity)
@@ -89,12 +96,12 @@ impl OpenConnections {
         None
     }
 
-    fn permit(&self) -> Option<ConnectionPermit> {
-        let max = self.limits.max_connections;
-        let counts = &self.counts;
-        counts
-            .take(Admission::Full, max)
-            .or_else(|| counts.take(Admission::ProbesOnly, reserve(max)))
+    fn permit(&self) -> Option<(Admission, OwnedSemaphorePermit)> {
+        let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
+        match take(&self.full) {
+            Some(permit) => Some((Admission::Full, permit)),
+            None => Some((Admission::ProbesOnly, take(&self.probes_only)?)),
+        }
     }
 }
 
