@@ -1,5 +1,7 @@
 //! [`ApiError`]: an error answer of the API, in the format of v1 or v3.
 
+use std::fmt;
+
 use axum::response::{IntoResponse, Response};
 use http::{
     HeaderValue, StatusCode,
@@ -63,6 +65,11 @@ pub(super) enum ApiError {
 impl ApiError {
     pub(super) fn invalid(param: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid(Some(param), message.into())
+    }
+
+    /// What is wrong with the body, to follow “The request body”.
+    pub(super) fn body(what: impl fmt::Display) -> Self {
+        Self::Invalid(None, format!("The request body {what}"))
     }
 
     pub(super) fn message(&self) -> String {

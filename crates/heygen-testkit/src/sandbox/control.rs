@@ -174,5 +174,5 @@ const TIMEOUT: &str = "timeout";
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
-        .map_err(|error| ApiError::Invalid(None, format!("The request body is invalid: {error}.")))
+        .map_err(|error| ApiError::body(format_args!("is invalid: {error}.")))
 }

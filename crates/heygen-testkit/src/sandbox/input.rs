@@ -29,13 +29,12 @@ impl Params {
 
 /// Reads a whole body, within limits.
 pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    let invalid = |message: &str| ApiError::Invalid(None, message.to_owned());
     match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge),
         // The client is most likely gone; what matters is that nothing is carried out.
-        Ok(Err(_)) => Err(invalid("The request body is incomplete.")),
-        Err(_) => Err(invalid("The request body timed out.")),
+        Ok(Err(_)) => Err(ApiError::body("is incomplete.")),
+        Err(_) => Err(ApiError::body("timed out.")),
     }
 }
 
@@ -47,14 +46,8 @@ impl Fields {
     pub(super) fn read(body: &[u8]) -> Result<Self, ApiError> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(ApiError::Invalid(
-                None,
-                "The request body is not a JSON object.".to_owned(),
-            )),
-            Err(error) => Err(ApiError::Invalid(
-                None,
-                format!("The request body is not JSON: {error}."),
-            )),
+            Ok(_) => Err(ApiError::body("is not a JSON object.")),
+            Err(error) => Err(ApiError::body(format_args!("is not JSON: {error}."))),
         }
     }
 
@@ -112,24 +105,15 @@ impl Fields {
 
     /// The list of events: `None` when the field is absent, `Some(None)` for `null`.
     pub(super) fn events(&self) -> Result<Option<Option<Vec<String>>>, ApiError> {
-        let items = match self.0.get(EVENTS) {
+        let names = match self.0.get(EVENTS) {
             None => return Ok(None),
             Some(Value::Null) => return Ok(Some(None)),
-            Some(Value::Array(items)) => items,
-            Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
-                return Err(ApiError::invalid(EVENTS, "events must be an array."));
-            }
+            Some(_) => self.texts(EVENTS)?,
         };
-        let names = items.iter().map(|item| match item.as_str() {
-            Some(name) => event_type(EVENTS, name).map(|()| name.to_owned()),
-            None => Err(ApiError::invalid(
-                EVENTS,
-                "events must be an array of strings.",
-            )),
-        });
-        names
-            .collect::<Result<_, _>>()
-            .map(|names| Some(Some(names)))
+        for name in &names {
+            event_type(EVENTS, name)?;
+        }
+        Ok(Some(Some(names)))
     }
 }
 
