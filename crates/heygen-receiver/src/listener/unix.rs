@@ -182,30 +182,20 @@ async fn make_again(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListe
 fn listen(path: &Path, mode: u32) -> io::Result<(SocketFile, UnixListener)> {
     let socket = tokio::net::UnixSocket::new_stream()?;
     socket.bind(path)?;
-    let file = SocketFile::made_at(path, mode)?;
+    let file = SocketFile {
+        path: path.to_owned(),
+        mode,
+        device_and_inode: device_and_inode(path)?,
+    };
     // Before it listens, so that no one connects with the permissions of the umask.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     Ok((file, socket.listen(BACKLOG)?))
 }
 
-impl SocketFile {
-    fn made_at(path: &Path, mode: u32) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            mode,
-            device_and_inode: device_and_inode(path)?,
-        })
-    }
-
-    fn is_in_place(&self) -> bool {
-        device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode)
-    }
-}
-
 impl Drop for SocketFile {
     /// Not what was put in its place since.
     fn drop(&mut self) {
-        if self.is_in_place() {
+        if device_and_inode(&self.path).is_ok_and(|found| found == self.device_and_inode) {
             // A folder that was made read-only keeps it; the next start finds it stale.
             let _ = fs::remove_file(&self.path);
         }
