@@ -160,23 +160,18 @@ impl Acceptor {
                 Err(error) => {
                     let now = Instant::now();
                     self.paused_until = Some(now + ACCEPT_AGAIN);
-                    self.log(&error);
+                    // Not every time: clients decide how often this happens.
+                    if let Some(suppressed) = self.throttle.pass(now.into_std()) {
+                        tracing::error!(
+                            %error,
+                            suppressed,
+                            "cannot accept connections; closing the slowest and retrying"
+                        );
+                    }
                     return None;
                 }
             }
         }
-    }
-
-    /// Logs at most once a minute: clients decide how often this happens.
-    fn log(&mut self, error: &io::Error) {
-        let Some(suppressed) = self.throttle.pass(std::time::Instant::now()) else {
-            return;
-        };
-        tracing::error!(
-            %error,
-            suppressed,
-            "cannot accept connections; closing the slowest and retrying"
-        );
     }
 }
 
