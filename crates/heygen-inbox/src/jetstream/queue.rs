@@ -37,6 +37,8 @@ struct State {
     delivery: u64,
     /// `None` when it has to be looked at again.
     checked_at: Option<Instant>,
+    /// Whether the log says that it is paused.
+    is_paused: bool,
 }
 
 /// A message that a consumer delivered.
@@ -196,6 +198,10 @@ impl Queue {
             return Err(error);
         }
         let mut state = State::of(&info);
+        state.is_paused = info.paused;
+        if state.is_paused != known.is_paused {
+            self.log_pause(info.paused);
+        }
         // A server that was killed may have forgotten its newest deliveries.
         if is_behind && state.created_at == known.created_at {
             state.created_at = SystemTime::now();
@@ -204,6 +210,19 @@ impl Queue {
         }
         *self.state() = state;
         Ok(())
+    }
+
+    /// Not the pause of the inbox: an operator paused the consumer at the servers, where nothing else
+    /// shows it.
+    fn log_pause(&self, is_paused: bool) {
+        let stream = &self.stream.info().config.name;
+        match is_paused {
+            true => tracing::warn!(
+                %stream,
+                "the consumer `{CONSUMER}` is paused at the servers (nats consumer pause): it delivers nothing until it is resumed"
+            ),
+            false => tracing::info!(%stream, "the consumer `{CONSUMER}` is resumed at the servers"),
+        }
     }
 
     /// Creates the consumer again where it is gone.
@@ -242,6 +261,7 @@ impl State {
             ack_wait: info.config.ack_wait,
             delivery: info.delivered.consumer_sequence,
             checked_at: Some(Instant::now()),
+            is_paused: false,
         }
     }
 }

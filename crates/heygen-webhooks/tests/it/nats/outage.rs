@@ -1,5 +1,7 @@
 //! NATS servers go away and come back: nothing is answered 200 that is not stored, and nothing needs a restart.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use super::World;
@@ -78,4 +80,35 @@ fn nats_outage_answers_503_and_recovers() {
         let loud = how_often(&log, r#""level":"WARN""#) + how_often(&log, r#""level":"ERROR""#);
         assert!(loud <= 6, "{log:?}");
     }
+}
+
+/// As `nats consumer pause` does, and `resume` with a time that is over.
+fn pause_consumer(world: &World, until: &str) {
+    let url = world.server.url();
+    let address = url.strip_prefix("nats://").expect("a URL");
+    let mut client = TcpStream::connect(address).expect("it listens");
+    let body = format!(r#"{{"pause_until":"{until}"}}"#);
+    let request = format!(
+        "CONNECT {{\"verbose\":false}}\r\nSUB answers 1\r\nPUB $JS.API.CONSUMER.PAUSE.HEYGEN.workers answers {}\r\n{body}\r\n",
+        body.len()
+    );
+    client.write_all(request.as_bytes()).expect("a connection");
+    let lines = BufReader::new(client).lines();
+    let mut lines = lines.map(|line| line.expect("a line"));
+    let answer = lines.find(|line| line.contains("consumer_pause_response"));
+    assert!(!answer.expect("an answer").contains("error"));
+}
+
+#[test]
+fn consumer_paused_at_the_servers_is_logged() {
+    let world = World::new();
+    let serve = world.receive(&[]);
+    let worker = world.work(&["--json"]);
+    pause_consumer(&world, "2100-01-01T00:00:00Z");
+    let line = worker.log_line("is paused at the servers");
+    assert!(line.contains("HEYGEN"), "{line}");
+    assert_eq!(send(&serve, "while-paused").status, 200);
+    pause_consumer(&world, "2000-01-01T00:00:00Z");
+    assert!(worker.line().contains("while-paused"));
+    worker.log_line("is resumed at the servers");
 }
