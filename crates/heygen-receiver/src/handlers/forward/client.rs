@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http::{Extensions, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{
     CaptureConnection, Connected, Connection, HttpConnector, capture_connection,
@@ -79,9 +80,7 @@ pub(super) fn trusting(pem: &[u8]) -> Result<ClientConfig, ForwardError> {
 
 impl HttpClient {
     pub(super) fn new(tls: ClientConfig, proxy: Option<Matcher>, options: &ForwardOptions) -> Self {
-        let mut http = HttpConnector::new();
-        http.enforce_http(false);
-        http.set_nodelay(true);
+        let http = tcp(GaiResolver::new(), options.connect_timeout);
         let proxy = proxy.map(Arc::new);
         let connector = Connector {
             dial: Dial {
@@ -153,6 +152,16 @@ impl HttpClient {
         };
         (exchange, sending)
     }
+}
+
+/// Tries the addresses of a host in turn, each for its share of the time, so that one that does not
+/// answer leaves some to the next.
+fn tcp<R>(resolver: R, connect_timeout: Duration) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(connect_timeout));
+    tcp
 }
 
 impl Exchange {
@@ -410,3 +419,58 @@ const IDLE: Duration = Duration::from_secs(4);
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 const MAX_HEADERS: usize = 512;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::net::SocketAddr;
+
+    use hyper_util::client::legacy::connect::dns::Name;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Knows two addresses of every host.
+    #[derive(Clone)]
+    struct Two([SocketAddr; 2]);
+
+    impl Service<Name> for Two {
+        type Response = std::array::IntoIter<SocketAddr, 2>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            ready(Ok(self.0.into_iter()))
+        }
+    }
+
+    #[tokio::test]
+    async fn address_that_does_not_answer_leaves_time_for_the_next() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        socket.bind(any).expect("a free port");
+        let full = socket.listen(1).expect("a listener");
+        let silent = full.local_addr().expect("its address");
+        // Nobody accepts: once the queue is full, the system does not answer.
+        let mut waiting = Vec::new();
+        while let Ok(Ok(client)) =
+            timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
+        {
+            waiting.push(client);
+            assert!(waiting.len() < 100, "the queue is never full");
+        }
+        let listener = TcpListener::bind(any).await.expect("a free port");
+        let alive = listener.local_addr().expect("its address");
+        let mut tcp = tcp(Two([silent, alive]), Duration::from_secs(2));
+        let connecting = tcp.call(Uri::from_static("http://app.test/"));
+        let connected = timeout(Duration::from_secs(60), connecting).await;
+        let stream = connected.expect("in time").expect("the second answers");
+        assert_eq!(stream.inner().peer_addr().ok(), Some(alive));
+    }
+}
