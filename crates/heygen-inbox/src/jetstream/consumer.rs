@@ -281,10 +281,23 @@ impl Consumer {
             // It was deleted.
             return self.send_ack(&token.reply, AckKind::Ack).await;
         };
-        let found = self.streams.records.of(&event).await?;
-        // Where the records were lost, what leads to it is all that is known.
-        let found = found.or_else(|| Some(RecordEntry::referred_to(&event, generation)));
+        let found = self.record_of(&event, token.origin).await?;
         self.take(event, token, found, now).await
+    }
+
+    /// Where the records were lost, the reference that leads to an event is all that is known.
+    async fn record_of(
+        &self,
+        event: &Stored,
+        origin: Origin,
+    ) -> Result<Option<RecordEntry>, InboxError> {
+        let found = self.streams.records.of(event).await?;
+        Ok(match origin {
+            Origin::Event => found,
+            Origin::Reference(generation) => {
+                found.or_else(|| Some(RecordEntry::referred_to(event, generation)))
+            }
+        })
     }
 
     /// Holds it if it is to be dispatched, and acknowledges it otherwise.
@@ -384,7 +397,7 @@ impl Consumer {
                 held.is_recorded = true;
                 return Ok(Some(held));
             }
-            let found = records.of(&held.event).await?;
+            let found = self.record_of(&held.event, held.token.origin).await?;
             let record = found.as_ref().map(|found| &found.record);
             let received_at = to_micros(held.event.received_at);
             match held
@@ -412,15 +425,15 @@ impl Consumer {
         let Streams { records, dead, .. } = &*self.streams;
         let sequence = event.sequence;
         let started_at = to_micros(completion.started_at);
+        let origin = out.map_or(Origin::Event, |out| out.token.origin);
         // There is no record before the first attempt: that is tried without reading.
         let mut found = match out {
             Some(out) if !out.is_recorded => None,
-            Some(_) | None => records.of(event).await?,
+            Some(_) | None => self.record_of(event, origin).await?,
         };
         loop {
             let (mut record, revision) = RecordEntry::or_new(found, event);
-            let is_unrecorded = out.is_none_or(|out| !out.is_recorded);
-            if is_unrecorded && record.handed_out < completion.attempt {
+            if record.handed_out < completion.attempt {
                 record.begin(completion.attempt, started_at);
             }
             record.end(completion);
@@ -434,7 +447,7 @@ impl Consumer {
                 dead.remove(obsolete).await;
                 return Ok(record);
             }
-            found = records.of(event).await?;
+            found = self.record_of(event, origin).await?;
         }
     }
 

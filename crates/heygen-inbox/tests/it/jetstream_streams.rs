@@ -453,3 +453,43 @@ async fn a_lost_stream_of_references_or_records_ends_no_retries() {
     check_lost("HEYGEN_AGAIN", 2).await;
     check_lost("HEYGEN_RECORDS", 1).await;
 }
+
+#[tokio::test]
+async fn records_lost_while_a_worker_runs_end_no_retries() {
+    let server = fast_server();
+    let worker = open(&server.url(), options()).await;
+    let streams = Streams::on(&server.url()).await;
+    let lose_records = async || {
+        let records = streams.context.get_stream("HEYGEN_RECORDS").await.unwrap();
+        records.purge().await.unwrap();
+    };
+    let id = append_new(&worker, 0, &body("a")).await;
+    for (lost, expected) in [
+        // During an attempt, and below while it waits for one.
+        (false, 1),
+        (true, 2),
+        (false, 3),
+    ] {
+        let claimed = claim_soon(&worker, 10).await;
+        assert_eq!((claimed.id, claimed.attempt), (id, expected));
+        if lost {
+            lose_records().await;
+        }
+        worker
+            .complete(end(&claimed, AttemptOutcome::Retry))
+            .await
+            .unwrap();
+    }
+    lose_records().await;
+    let claimed = claim_soon(&worker, 10).await;
+    assert_eq!(
+        (claimed.id, claimed.attempt),
+        (id, 1),
+        "what was known is lost"
+    );
+    worker
+        .complete(end(&claimed, AttemptOutcome::Acknowledged))
+        .await
+        .unwrap();
+    streams.nothing_comes(&worker, 10).await;
+}
