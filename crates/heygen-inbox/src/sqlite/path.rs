@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 pub(super) use crate::private_file::{folder_of, with_suffix};
 
-/// The path of a file to SQLite, for which `:memory:` is no file and `file:a.db?mode=memory` is an address.
+/// The path of a file as SQLite has to be given it: to SQLite `:memory:` is no file, and `file:a.db`
+/// an address.
 pub(super) fn literal(path: &Path) -> PathBuf {
     Path::new(".").join(path)
 }

@@ -200,7 +200,7 @@ impl Reporter {
     }
 }
 
-/// Whether HeyGen refuses the key, whatever is asked for.
+/// Whether HeyGen refuses the key or the account, whatever is asked for.
 fn is_refused(error: &ConnectError) -> bool {
     use ApiErrorKind::{Authentication, Forbidden, PaymentRequired};
     let kind = error.api_error().map(ApiError::kind);
