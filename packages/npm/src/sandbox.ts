@@ -64,7 +64,7 @@ export async function createSandbox(options: SandboxOptions = {}): Promise<Sandb
   if (options.secret !== undefined) {
     env["HEYGEN_WEBHOOK_SECRET"] = options.secret;
   }
-  const binary = options.binary ?? process.env["HEYGEN_WEBHOOKS_BIN"] ?? "heygen-webhooks";
+  const binary = options.binary || process.env["HEYGEN_WEBHOOKS_BIN"] || "heygen-webhooks";
   const words = ["sandbox", "--listen", "127.0.0.1:0", "--json", "--until-stdin-closes"];
   if (options.timeScale !== undefined) {
     words.push("--time-scale", String(options.timeScale));

@@ -104,3 +104,15 @@ test("a program that does not listen is an error, and ends", async () => {
   await assert.rejects(createSandbox({ binary }), /does not say where it listens, but: hello/);
   assert.throws(() => process.kill(Number(readFileSync(`${binary}.pid`, "utf8")), 0), { code: "ESRCH" });
 });
+
+test("an empty HEYGEN_WEBHOOKS_BIN is none", async () => {
+  const { HEYGEN_WEBHOOKS_BIN, PATH } = process.env;
+  const restore = (name, value) => (value === undefined ? delete process.env[name] : (process.env[name] = value));
+  Object.assign(process.env, { HEYGEN_WEBHOOKS_BIN: "", PATH: mkdtempSync(join(tmpdir(), "empty-")) });
+  try {
+    await assert.rejects(createSandbox(), /^Error: heygen-webhooks does not start/);
+  } finally {
+    restore("HEYGEN_WEBHOOKS_BIN", HEYGEN_WEBHOOKS_BIN);
+    restore("PATH", PATH);
+  }
+});
