@@ -14,6 +14,11 @@ pub(super) fn plain() -> Bytes {
     ours(EventBuilder::new(EventType::AvatarVideoSuccess)).body()
 }
 
+/// A failure as HeyGen documents it.
+pub(super) fn failure() -> Bytes {
+    ours(EventBuilder::new(EventType::AvatarVideoFail)).body()
+}
+
 /// White space, characters and escapes that JSON writers write differently, with white space
 /// around.
 pub(super) fn odd_white_space() -> Bytes {

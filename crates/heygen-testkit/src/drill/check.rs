@@ -74,6 +74,11 @@ checks! {
         "a signature that is empty, cut short, no hex or given twice is rejected",
         "anyone who finds the right kind of malformed signature can forge events",
         "answer 401 unless the header is 64 hexadecimal digits, and compare all of them, never a prefix";
+    /// A signed failure, which has no link, is accepted.
+    Failure => "failure",
+        "a signed avatar_video.fail is accepted",
+        "you never learn that a video failed, and HeyGen retries the delivery for 24 h",
+        "read event_type first: a failure has a reason in msg, and no link";
     /// The raw body is verified, including white space and escapes.
     RawBody => "raw-body",
         "a signed body with unusual white space is accepted",

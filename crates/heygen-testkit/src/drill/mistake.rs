@@ -196,7 +196,11 @@ fn other_key(mistake: Mistake, secret: &str) -> Option<Vec<u8>> {
     let rest = || secret.trim().strip_prefix(PREFIX);
     match mistake {
         Mistake::WithoutPrefix => rest().map(|rest| rest.as_bytes().to_vec()),
-        Mistake::DecodedSecret => FORGIVING.decode(rest().unwrap_or(secret)).ok(),
+        Mistake::DecodedSecret => {
+            // HeyGen writes the alphabet for URLs, and some decoders read both.
+            let text = rest().unwrap_or(secret).replace('-', "+").replace('_', "/");
+            FORGIVING.decode(text).ok()
+        }
         Mistake::LineBreak => Some(format!("{secret}\n").into_bytes()),
         Mistake::QuotedSecret => Some(format!("\"{secret}\"").into_bytes()),
         Mistake::TrimmedSecret => {
@@ -286,6 +290,7 @@ mod tests {
         check(Mistake::WithoutPrefix, "dGVzdA", None);
         check(Mistake::DecodedSecret, "whsec_dGVzdA", Some("test"));
         check(Mistake::DecodedSecret, "whsec_dGVzdA==", Some("test"));
+        check(Mistake::DecodedSecret, "whsec_Pz8_Pj4-", Some("???>>>"));
         check(Mistake::DecodedSecret, "whsec_no_base64", None);
         check(Mistake::TrimmedSecret, "a", None);
         check(Mistake::TrimmedSecret, "a\n", Some("a"));

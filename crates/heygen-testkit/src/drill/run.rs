@@ -76,6 +76,8 @@ struct Session<'a> {
     probe: Option<Observation>,
     /// The plain delivery and its result.
     plain: Option<(Bytes, Observation)>,
+    /// The result of the plain failure.
+    failure: Option<Observation>,
     burst: Option<BurstObservation>,
     forgeries: Forgeries,
     raw_body_failed: bool,
@@ -106,6 +108,7 @@ impl<'a> Session<'a> {
             bare,
             probe: None,
             plain: None,
+            failure: None,
             burst: None,
             forgeries: Forgeries::default(),
             raw_body_failed: false,
@@ -196,7 +199,14 @@ impl<'a> Session<'a> {
         if !plain.accepted() {
             return Ok(Finding::skip(PLAIN_IS_NOT_ACCEPTED));
         }
+        // The bodies of these are failures.
+        if matches!(check, Check::RawBody | Check::OddText | Check::LargeBody)
+            && !self.failure(&sender).await?.accepted()
+        {
+            return Ok(Finding::skip(FAILURE_IS_NOT_ACCEPTED));
+        }
         let body = match check {
+            Check::Failure => return Ok(accepted(&self.failure(&sender).await?)),
             Check::RawBody => return self.raw_body(&sender, secret).await,
             Check::UnknownEvent => bodies::unknown_event(),
             Check::NullFields => bodies::null_fields(),
@@ -264,6 +274,16 @@ impl<'a> Session<'a> {
         let seen = self.deliver(sender, body.clone()).await?;
         self.plain = Some((body.clone(), seen.clone()));
         Ok((body, seen))
+    }
+
+    /// A plain failure, which other checks depend on. It is sent once.
+    async fn failure(&mut self, sender: &Sender) -> Result<Observation, SendError> {
+        if let Some(seen) = &self.failure {
+            return Ok(seen.clone());
+        }
+        let seen = self.deliver(sender, bodies::failure()).await?;
+        self.failure = Some(seen.clone());
+        Ok(seen)
     }
 
     /// Sends a delivery if no check sent one yet: latency and redirect need one.
@@ -497,6 +517,7 @@ fn named(finding: Finding, mistakes: Vec<Mistake>) -> Finding {
 
 const UNREACHABLE: &str = "the endpoint cannot be reached";
 const PLAIN_IS_NOT_ACCEPTED: &str = "the plain delivery is not accepted either";
+const FAILURE_IS_NOT_ACCEPTED: &str = "a plain failure is not accepted either";
 const NOTHING_ACCEPTED: &str = "no delivery was accepted";
 const COMPARE_SECRETS: &str = "check first that the endpoint has the secret that the drill signs with; then compare the header Signature with the \
      HMAC-SHA256 of the raw body in lower-case hexadecimal digits, with the whole secret (whsec_ included) as the key";

@@ -452,6 +452,13 @@ async fn odd_bodies_must_be_accepted() {
     )
     .await;
     check(|body| body["event_type"].is_null(), Check::EventKey, "500").await;
+    // Nothing is said of other bodies that are failures.
+    check(
+        |body| body["event_type"] == "avatar_video.fail",
+        Check::Failure,
+        "500",
+    )
+    .await;
     check(
         |body| {
             body["event_data"]["msg"]

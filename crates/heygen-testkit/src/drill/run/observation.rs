@@ -134,7 +134,11 @@ impl Observation {
                 "answer at once, and do the work afterwards, in a queue or a background task",
             );
         }
-        let status = self.status?;
+        let Some(status) = self.status else {
+            return Some(
+                "see the log of the application: it closes the connection without an answer",
+            );
+        };
         Some(match status.as_u16() {
             403 | 419 if self.names_csrf || status.as_u16() == 419 => {
                 "exempt this path from CSRF protection: @csrf_exempt in Django, \
@@ -248,6 +252,15 @@ const MAX_QUOTE: usize = 120;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connection_that_is_closed_has_advice_of_its_own() {
+        let seen = Observation::of(None);
+        assert!(
+            seen.advice()
+                .is_some_and(|text| text.contains("closes the connection"))
+        );
+    }
 
     #[test]
     fn equal_answers_are_told_once() {
