@@ -253,6 +253,8 @@ mod tests {
         check("HEYGEN_APIKEY", Some("HEYGEN_API_KEY?"));
         check("HEYGEN_AVATAR_OF_THE_YEAR", None);
         check("HEYGEN_EVENT_TYPE", None);
+        check("HEYGEN_DEAD_LETTER_REASON", None);
+        check("HEYGEN_WEBHOOKS_BIN", None);
         check("PATH", None);
     }
 }

@@ -175,11 +175,20 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     }
     let refresh = callbacks.keep_fresh(hangups.clone());
     working.spawn_endless("refresh of callback tokens", refresh);
+    let address = admin.address().filter(|it| it.ip().is_loopback());
+    let dashboard = address.and(admin.url());
     server.administer(admin);
     server.announce(&format!("listening on {url}"), hangups, reloads);
 
-    let asked = server.wait(asked);
-    let registered = register_and_wait(config, show, registration, &tally, printer, asked);
+    let registered = register_and_wait(
+        config,
+        show,
+        registration,
+        &tally,
+        dashboard.as_deref(),
+        printer,
+        server.wait(asked),
+    );
     let ended = Box::pin(registered).await;
     server.stop(ended).await
 }
@@ -190,6 +199,7 @@ async fn register_and_wait(
     show: Option<Demo>,
     registration: Option<Registration>,
     tally: &Tally,
+    dashboard: Option<&str>,
     printer: &Printer,
     asked: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
@@ -202,7 +212,7 @@ async fn register_and_wait(
             let report = show.play(tally).await;
             report.tell();
             is_failed.set(!report.is_good());
-            printer.say(show.suggestions(&report, &config.inbox));
+            printer.say(show.suggestions(&report, &config.inbox, dashboard));
         }
         std::future::pending().await
     };

@@ -94,7 +94,7 @@ impl Refusal {
                 "the receiver does not know this secret: give both the same HEYGEN_WEBHOOK_SECRET or --secret-file".to_owned(),
             ),
             Self::NotFound => Some(format!(
-                "nothing is served at the path of {to}: give another address with --to"
+                "nothing is served at the path of {to}: give another with --to; that of `serve` is /webhooks/heygen unless --path changes it"
             )),
             Self::Unauthorized | Self::Other => None,
         }

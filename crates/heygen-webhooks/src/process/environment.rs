@@ -60,7 +60,7 @@ pub(crate) fn warning(name: &str, definition: &Command) -> Option<String> {
         return None;
     }
     let known = known(definition);
-    let is_other = known.contains(name) || FOR_PROGRAMS.contains(&name);
+    let is_other = known.contains(name) || FOR_OTHERS.contains(&name);
     if is_other {
         return None;
     }
@@ -100,13 +100,15 @@ const READ_ELSEWHERE: [&str; 5] = [
     "HEYGEN_WEBHOOK_SECRET",
 ];
 
-/// What `--exec` sets for programs, which may call this one.
-const FOR_PROGRAMS: [&str; 7] = [
+/// What `--exec` and `--on-dead-letter` set for programs, which may call this one, and by what `packages/` find it.
+const FOR_OTHERS: [&str; 9] = [
     "HEYGEN_ATTEMPT",
     "HEYGEN_AUTHENTICITY",
+    "HEYGEN_DEAD_LETTER_REASON",
     "HEYGEN_DELIVERY_ID",
     "HEYGEN_EVENT_ID",
     "HEYGEN_EVENT_TYPE",
     "HEYGEN_RECEIVED_AT",
     "HEYGEN_SUBJECT_ID",
+    "HEYGEN_WEBHOOKS_BIN",
 ];

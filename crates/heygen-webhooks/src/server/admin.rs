@@ -35,12 +35,13 @@ impl From<Admin> for Bound {
 }
 
 impl Bound {
-    pub(super) fn address(&self) -> Option<SocketAddr> {
+    /// Where it listens, if it does.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.0.as_ref().ok()?.as_ref()?.local_addr().ok()
     }
 
     /// The address of its first page, if it listens.
-    pub(super) fn url(&self) -> Option<String> {
+    pub(crate) fn url(&self) -> Option<String> {
         let address = self.0.as_ref().ok()?.as_ref()?.address().ok()?;
         Some(listen::url("http", &address, "/"))
     }

@@ -112,10 +112,10 @@ impl InboxLocation {
         ))
     }
 
-    /// Whether there may be an inbox; on NATS only the servers know.
+    /// Whether there may be an inbox: where this user may not look, and on NATS, opening it tells.
     pub(crate) fn may_exist(&self) -> bool {
         match self {
-            Self::File(path) => path.exists(),
+            Self::File(path) => path.try_exists().unwrap_or(true),
             Self::Streams(_) => true,
         }
     }

@@ -200,6 +200,20 @@ fn empty_lists_say_what_to_do_and_leave_a_pipe_alone() {
     }
 }
 
+/// Root may look everywhere: a folder that leads to itself stands for one that the user may not enter.
+#[cfg(unix)]
+#[test]
+fn folder_that_cannot_be_entered_is_not_taken_for_one_without_an_inbox() {
+    let workdir = Workdir::new();
+    std::os::unix::fs::symlink("loop", workdir.path().join("loop")).expect("a link");
+    for list in [&["inbox", "list"][..], &["inbox", "rejected", "list"]] {
+        let ended = workdir.run(&[list, &["--inbox", "loop/inbox.db"]].concat());
+        assert_eq!(ended.status, 1, "{}", ended.stdout);
+        let is_advised = ended.stderr.contains("start `serve` to create one");
+        assert!(!is_advised, "{}", ended.stderr);
+    }
+}
+
 #[test]
 fn delivery_is_named_by_the_beginning_of_its_id_or_as_the_last() {
     let workdir = Workdir::new();

@@ -38,13 +38,18 @@ fn sandbox_inbox_is_separate_from_the_real_one() {
     workdir.file("heygen-webhooks.toml", "inbox = \"real-too.db\"\n");
     let real = [("HEYGEN_WEBHOOKS_INBOX", "real.db")];
     let serve = workdir.serve_with(&["--sandbox"], &real);
+    let mut browser = None;
     let next = loop {
         let line = serve.line();
+        browser = browser.or(line
+            .strip_prefix("See them in the browser: ")
+            .map(str::to_owned));
         if line.contains("inbox list") {
             break line;
         }
     };
     assert!(next.ends_with("--inbox ./heygen-sandbox.db"), "{next}");
+    assert!(browser.is_some_and(|url| url.starts_with("http://127.0.0.1:")));
     assert!(workdir.path().join("heygen-sandbox.db").exists());
     for real in ["real.db", "real-too.db"] {
         assert!(!workdir.path().join(real).exists(), "{real}");

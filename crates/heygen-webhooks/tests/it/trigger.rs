@@ -231,7 +231,10 @@ fn what_was_not_accepted_says_what_to_do() {
     check(&workdir, &[&serve.url, "--unsigned"], SECRET, None);
     check(&workdir, &[&serve.url, "--tamper"], SECRET, None);
     let elsewhere = format!("{}/elsewhere?a=b", serve.url);
-    let path = format!("at the path of {}/elsewhere?…:", serve.url);
+    let path = format!(
+        "at the path of {}/elsewhere?…: give another with --to; that of `serve` is /webhooks/heygen",
+        serve.url
+    );
     check(&workdir, &[&elsewhere], SECRET, Some(&path));
     let nowhere = "start `serve`, or give another address with --to";
     check(&workdir, &["127.0.0.1:1"], SECRET, Some(nowhere));

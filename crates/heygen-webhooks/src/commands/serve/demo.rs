@@ -173,13 +173,21 @@ impl Demo {
     }
 
     /// What a newcomer may want to do next.
-    pub(super) fn suggestions(&self, report: &Report, inbox: &InboxLocation) -> String {
+    pub(super) fn suggestions(
+        &self,
+        report: &Report,
+        inbox: &InboxLocation,
+        dashboard: Option<&str>,
+    ) -> String {
         let url = self.sandbox.url();
+        let browser = dashboard
+            .map(|dashboard| format!("\nSee them in the browser: {dashboard}\n"))
+            .unwrap_or_default();
         format!(
             "
 Sent one signed sample of each of the {count} known events, as HeyGen would:
 {report}
-
+{browser}
 It keeps running; try from a second terminal:
 
   curl {url}/sandbox/events -d '{{\"event_type\":\"avatar_video.fail\",\"data\":{{\"msg\":\"no credit\"}}}}'

@@ -1,5 +1,6 @@
 //! The file of rejected requests, and the secrets to verify them with.
 
+use anyhow::Context as _;
 use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 
@@ -12,7 +13,14 @@ use crate::store::location::InboxLocation;
 
 /// The rejected requests of the inbox at `inbox`; `None` when there are none.
 pub(super) fn open(inbox: &InboxLocation) -> Result<Option<RejectedFile>, Failure> {
-    let file = RejectedFile::open(&rejected_path(&inbox.beside()))?;
+    let path = rejected_path(&inbox.beside());
+    path.try_exists().with_context(|| {
+        format!(
+            "cannot look for {}: run this as the user that serves",
+            path.display()
+        )
+    })?;
+    let file = RejectedFile::open(&path)?;
     if file.is_none() && !inbox.may_exist() {
         return Err(anyhow::anyhow!(
             "no inbox at {inbox}: start `serve` to create one, or name another with --inbox"
