@@ -366,9 +366,18 @@ impl fmt::Debug for Forward {
 fn cause(error: &(dyn Error + 'static)) -> String {
     let innermost = causes(error).last().unwrap_or(error);
     let text = innermost.to_string();
-    // What `openssl req -x509` makes is one, and rustls has no words for it.
-    match text.contains("CaUsedAsEndEntity") {
-        true => "its certificate is an authority's (CA:TRUE), not a server's (CA:FALSE)".to_owned(),
-        false => one_line(&text),
+    match text {
+        // What `openssl req -x509` makes is one, and rustls has no words for it.
+        text if text.contains("CaUsedAsEndEntity") => {
+            "its certificate is an authority's (CA:TRUE), not a server's (CA:FALSE)".to_owned()
+        }
+        // How rustls reads an answer of plain HTTP, and hyper one of TLS.
+        text if text.contains("InvalidContentType") => {
+            "what answers there does not speak TLS; if it speaks HTTP, use http://".to_owned()
+        }
+        text if text.starts_with("invalid HTTP version") => {
+            "what answers there does not speak HTTP; if it speaks TLS, use https://".to_owned()
+        }
+        text => one_line(&text),
     }
 }

@@ -132,6 +132,23 @@ async fn read_json(stream: &mut (impl AsyncRead + Unpin)) {
     }
 }
 
+#[tokio::test]
+async fn scheme_that_the_application_does_not_speak_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let bad_request = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(bad_request).await.unwrap();
+        // Until the client has read it.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let run = HandlerRun::start(Forward::new(&url, secret()).unwrap());
+    let (result, reason) = run.ends(b"{}").await;
+    assert_eq!(result, AttemptOutcome::Retry);
+    assert!(reason.ends_with("use http://"), "{reason}");
+}
+
 /// As `openssl req -x509` makes it.
 #[tokio::test]
 async fn certificate_of_an_authority_shown_by_a_server_is_named() {
