@@ -193,9 +193,23 @@ fn answer(detail: &str) -> String {
             Some((_, text)) => format!("{}: {text}", code(answer)),
             None => code(answer).to_owned(),
         },
-        None => detail.to_owned(),
+        None => {
+            let mut failures = NO_ANSWER.iter().filter(|_| detail.starts_with("http"));
+            let shorter = failures.find_map(|(long, short)| {
+                let (_, cause) = detail.split_once(long)?;
+                Some(format!("{short}{cause}"))
+            });
+            shorter.unwrap_or_else(|| detail.to_owned())
+        }
     }
 }
+
+/// What forwarding says after the address, and what is said here: the cause has to fit.
+const NO_ANSWER: [(&str, &str); 3] = [
+    (" could not be reached: ", ""),
+    (" could not be connected to", "no connection"),
+    (" gave no answer", "no answer"),
+];
 
 fn code(answer: &str) -> &str {
     let end = answer.find(|c: char| !c.is_ascii_digit());
@@ -267,9 +281,10 @@ mod tests {
         check("http://a/b answered 401 Unauthorized", "401");
         check("http://a/b answered 500 Oh: no: why", "500: no: why");
         check("answered 204 No Content", "204");
+        check("http://a/b could not be reached: refused", "refused");
         check(
-            "http://a/b could not be reached: refused",
-            "http://a/b could not be reached: refused",
+            "http://a/b gave no answer within 30s",
+            "no answer within 30s",
         );
         check(
             "h.py exited with status 1: he answered no",
