@@ -26,10 +26,15 @@ pub(crate) struct Schema {
 /// Print a shell completion script
 #[derive(Args, Debug)]
 #[command(before_help = "Examples:
-  heygen-webhooks completions bash > /etc/bash_completion.d/heygen-webhooks
-  heygen-webhooks completions zsh > ~/.zfunc/_heygen-webhooks
-  heygen-webhooks completions fish \\
-    > ~/.config/fish/completions/heygen-webhooks.fish")]
+  In ~/.bashrc:
+  source <(heygen-webhooks completions bash)
+
+  In ~/.zshrc:
+  autoload -Uz compinit && compinit
+  source <(heygen-webhooks completions zsh)
+
+  In ~/.config/fish/config.fish:
+  heygen-webhooks completions fish | source")]
 pub(crate) struct Completions {
     /// Shell to write the script for
     pub(crate) shell: clap_complete::Shell,
