@@ -122,8 +122,7 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
         return Finding::skipped(ADMIN_ID, "no receiver was found on this machine");
     }
     if Socket::is_one(address) {
-        let what =
-            format!("{address} has no URL; curl --unix-socket asks a Unix socket for /readyz");
+        let what = format!("{address} is a socket: `health --ready` asks it");
         return Finding::skipped(ADMIN_ID, what);
     }
     let address = from_here(address);
