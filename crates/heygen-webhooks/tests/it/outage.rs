@@ -160,7 +160,7 @@ async fn serve_registers_nothing_if_the_secret_cannot_be_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_start_after_registration_deregisters_the_endpoint() {
     let (workdir, tunnel) = (Workdir::new(), Tunnel::new());
-    let heygen = sandbox_with(Fault::refuse(403).on(Operation::Update)).await;
+    let heygen = sandbox_with(Fault::refuse(400).on(Operation::Update)).await;
     let serve = tunnel.serve(&workdir, heygen.url(), &[]);
     serve.log_line("registered at HeyGen");
     serve.signal("TERM");
