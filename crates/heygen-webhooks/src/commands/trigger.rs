@@ -1,6 +1,7 @@
 //! `trigger`: a signed sample delivery, as HeyGen would send it.
 
 use anyhow::Context as _;
+use heygen_events::text::one_line;
 use heygen_events::{Event, EventType};
 use heygen_testkit::{Attempt, AttemptErrorKind, EventBuilder, Sender};
 use serde_json::{Value, json};
@@ -211,7 +212,7 @@ fn line(options: &Trigger, event_type: Option<&str>, attempt: &Attempt) -> Strin
         return output::json_line(&line);
     }
     let outcome = match &attempt.result {
-        Ok(answer) => format!("{}  {}", answer.status, tame(answer.text().trim())),
+        Ok(answer) => format!("{}  {}", answer.status, in_one_line(&answer.text())),
         Err(error) => format!("no answer: {}", error_chain(error)),
     };
     let event_type = tame(event_type.unwrap_or("(not an event)"));
@@ -221,6 +222,19 @@ fn line(options: &Trigger, event_type: Option<&str>, attempt: &Attempt) -> Strin
         None => format!("{line}\n"),
     }
 }
+
+/// An answer in one line; of a page the beginning of its text, without the tags.
+fn in_one_line(answer: &str) -> String {
+    if !answer.trim_start().starts_with('<') {
+        return one_line(answer);
+    }
+    let parts = answer.split('<');
+    let texts = parts.map(|part| part.split_once('>').map_or(part, |(_, text)| text));
+    let words: Vec<&str> = texts.flat_map(str::split_whitespace).collect();
+    end(&one_line(&words.join(" ")), LONGEST_PAGE)
+}
+
+const LONGEST_PAGE: usize = 200;
 
 /// What `--set` asks for: `field=text` or `field:=json`.
 #[derive(Debug, PartialEq)]
@@ -283,5 +297,21 @@ mod tests {
         for text in ["msg", "=x", ":=1", "msg:=hello"] {
             check(text, None);
         }
+    }
+
+    #[test]
+    fn answers_are_one_line_and_pages_their_text() {
+        #[track_caller]
+        fn check(answer: &str, expected: &str) {
+            assert_eq!(in_one_line(answer), expected);
+        }
+        check(" {\"a\": \"<b>\"}\n", "{\"a\": \"<b>\"}");
+        check("bad\nsignature", "bad signature");
+        check(
+            "<!doctype html>\n<html lang=en>\n<title>401 Unauthorized</title>\n<p>Who are <b>you</b>?</p>",
+            "401 Unauthorized Who are you ?",
+        );
+        let page = format!("<pre>{}", "word ".repeat(100));
+        assert!(in_one_line(&page).len() <= LONGEST_PAGE + "…".len());
     }
 }
