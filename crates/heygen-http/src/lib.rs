@@ -1,4 +1,5 @@
-//! Shared by the HTTP clients of the heygen crates: TLS configuration and `Retry-After`.
+//! Shared by the HTTP clients of the heygen crates: TLS configuration, `Retry-After`, and the text of
+//! an answer.
 //!
 //! Internal: it has no stable interface.
 
@@ -46,6 +47,21 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.unwrap_or(Duration::ZERO))
 }
 
+/// What a person reads of an answer: of an HTML page the text without the tags, of anything else all.
+///
+/// The page may end anywhere.
+#[must_use]
+pub fn readable(answer: &str) -> String {
+    if !answer.trim_start().starts_with('<') {
+        return answer.to_owned();
+    }
+    let texts = answer.split('<').filter_map(|part| part.split_once('>'));
+    let words: Vec<&str> = texts
+        .flat_map(|(_, text)| text.split_whitespace())
+        .collect();
+    words.join(" ")
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
@@ -58,6 +74,21 @@ mod tests {
 
     /// 1994-11-06 08:49:37 UTC.
     const NOW: Duration = Duration::from_secs(784_111_777);
+
+    #[test]
+    fn page_is_read_without_its_tags() {
+        for (answer, expected) in [
+            (" a\n<b>", " a\n<b>"),
+            (
+                "\n<!doctype html>\n<html lang=en>\n<title>401 No</title>\n<p>Who are <b>you</b>?</p>",
+                "401 No Who are you ?",
+            ),
+            ("<h1>Oh</h1> no <a href=", "Oh no"),
+            ("<", ""),
+        ] {
+            assert_eq!(readable(answer), expected);
+        }
+    }
 
     #[track_caller]
     fn check(retry_after_header: &str, date: Option<&str>, expected_seconds: Option<u64>) {

@@ -386,6 +386,13 @@ async fn long_response_is_cut_and_an_endless_one_does_not_delay() {
         &format!("500 Internal Server Error: {}", "é".repeat(100)),
     )
     .await;
+    let page = "<!doctype html>\n<html lang=en>\n<title>500</title>\n<p>no such table</p>";
+    check(
+        answer("500 Internal Server Error", "", page),
+        AttemptOutcome::Retry,
+        "500 Internal Server Error: 500 no such table",
+    )
+    .await;
     // More is said to come than ever does.
     for (status, result, reason) in [
         (

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use heygen_events::text::{one_line, truncated};
-use heygen_http::retry_after;
+use heygen_http::{readable, retry_after};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -48,8 +48,7 @@ async fn read(mut body: Incoming) -> String {
                 continue;
             };
             read_bytes += chunk.len();
-            // Four more than are shown: a character may cross the limit.
-            let missing = (MAX_TEXT_BYTES + 4).saturating_sub(start.len());
+            let missing = MAX_START_BYTES.saturating_sub(start.len());
             start.extend_from_slice(&chunk[..chunk.len().min(missing)]);
             if read_bytes > MAX_READ_BYTES {
                 break;
@@ -58,10 +57,12 @@ async fn read(mut body: Incoming) -> String {
     };
     // A response that ends later is used as far as it was read.
     let _ = tokio::time::timeout(READING, reading).await;
-    let text = one_line(&String::from_utf8_lossy(&start));
+    let text = one_line(&readable(&String::from_utf8_lossy(&start)));
     truncated(&text, MAX_TEXT_BYTES).to_owned()
 }
 
 const MAX_TEXT_BYTES: usize = 200;
+/// Of a page the tags go.
+const MAX_START_BYTES: usize = 4 * 1024;
 const MAX_READ_BYTES: usize = 64 * 1024;
 const READING: Duration = Duration::from_secs(1);
