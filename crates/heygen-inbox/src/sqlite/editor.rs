@@ -1,11 +1,12 @@
 //! [`Editor`]: the inbox file of a process that edits it, whether or not another process serves it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::dedup_index::RELOAD_AFTER;
 use super::file_id::FileChange;
 use super::handle::Handle;
+use super::lock::is_served;
 use super::store::Store;
 use crate::{InboxError, InboxErrorKind};
 
@@ -19,9 +20,13 @@ pub(super) struct Editor {
 
 impl Editor {
     pub(super) fn open(path: &Path) -> Result<Self, InboxError> {
+        let mut store = Store::open_beside(path, LOCK_TIMEOUT)?;
+        if !is_served(path) {
+            store.leave_gap_in_ids(SystemTime::now())?;
+        }
         Ok(Self {
             path: path.to_owned(),
-            store: Some(Store::open_beside(path, LOCK_TIMEOUT)?),
+            store: Some(store),
         })
     }
 

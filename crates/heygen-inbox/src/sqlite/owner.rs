@@ -44,8 +44,10 @@ impl Owner {
         reads: Sender<ReadJob>,
     ) -> Result<Self, InboxError> {
         let lock = OwnerLock::acquire_with_retries(&path)?;
+        let now = SystemTime::now();
         let opened = check_log(&path)
-            .and_then(|()| Store::open(&path, &options, &HashSet::new(), SystemTime::now()));
+            .and_then(|()| Store::open(&path, &options, &HashSet::new(), now))
+            .and_then(|mut store| store.leave_gap_in_ids(now).map(|()| store));
         let store = match opened {
             Ok(store) => store,
             Err(error) => {
@@ -91,7 +93,10 @@ impl Owner {
                 self.closed_state.last_id = 0;
             }
         }
-        let store = Store::reopen(&self.path, &self.options, &self.closed_state)?;
+        let mut store = Store::reopen(&self.path, &self.options, &self.closed_state)?;
+        if self.recovery.is_some() {
+            store.leave_gap_in_ids(SystemTime::now())?;
+        }
         self.database = store.files.database();
         if let Some(recovery) = self.recovery.take() {
             // The reader thread outlives this one.

@@ -111,7 +111,7 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// An hour, in microseconds.
-const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
+pub(super) const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
 
 const SCANNED_PER_DELETION: usize = 10;
 const INDEX_ROWS: usize = 2000;

@@ -61,19 +61,19 @@ pub(super) struct Store {
 /// State of the process that outlives a [`Store`], for the next one.
 #[derive(Debug, Default)]
 pub(super) struct ClosedState {
-    /// Deliveries that it has claimed and not completed.
-    pub(super) in_flight: HashSet<i64>,
+    /// Deliveries that it has claimed and not completed, with the number of the attempt.
+    pub(super) in_flight: HashSet<(i64, u32)>,
     /// The newest delivery that was acknowledged to its sender; 0 when the file need not hold it.
     pub(super) last_id: i64,
 }
 
 impl Store {
-    /// Opens the file. A delivery that is claimed there and not `in_flight` was interrupted by the
-    /// end of its process, and is pending again.
+    /// Opens the file. A delivery that is claimed there for an attempt that is not `in_flight` was
+    /// interrupted by the end of its process, and is pending again.
     pub(super) fn open(
         path: &Path,
         options: &SqliteOptions,
-        in_flight: &HashSet<i64>,
+        in_flight: &HashSet<(i64, u32)>,
         now: SystemTime,
     ) -> Result<Self, InboxError> {
         let mut connection = open_for_writing(path, options.lock_timeout)?;
@@ -82,7 +82,7 @@ impl Store {
         let loaded = recover(&mut connection, options.run_len, in_flight, now).map_err(failed)?;
         let files = OpenFiles::of(path)?;
         let mut store = Self::over(connection, files, loaded, tag).map_err(failed)?;
-        store.in_flight.ids.clone_from(in_flight);
+        store.in_flight.attempts.clone_from(in_flight);
         store.wal.watch(&mut store.connection).map_err(failed)?;
         Ok(store)
     }
@@ -188,7 +188,7 @@ impl Store {
     /// Closes the file, and returns the state for the next store.
     pub(super) fn into_closed_state(self) -> ClosedState {
         ClosedState {
-            in_flight: self.in_flight.ids,
+            in_flight: self.in_flight.attempts,
             last_id: self.last_committed_id,
         }
     }
@@ -197,7 +197,7 @@ impl Store {
     pub(super) fn into_orphan(self) -> (Orphan, ClosedState) {
         let orphan = Orphan::new(self.connection, self.files);
         let closed_state = ClosedState {
-            in_flight: self.in_flight.ids,
+            in_flight: self.in_flight.attempts,
             last_id: self.last_committed_id,
         };
         (orphan, closed_state)

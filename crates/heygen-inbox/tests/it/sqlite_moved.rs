@@ -1,13 +1,15 @@
 //! What becomes of an inbox whose file, or what SQLite keeps beside it, is removed, renamed or
 //! replaced while it is open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
-    ClaimRequest, DeliveryId, Inbox as _, InboxAdmin as _, InboxErrorKind, Query, State,
+    AttemptOutcome, ClaimRequest, ClaimedDelivery, Completion, DeliveryId, Inbox as _,
+    InboxAdmin as _, InboxErrorKind, NewDelivery, Query, Source, State,
 };
 use tempfile::TempDir;
 
@@ -453,4 +455,70 @@ async fn claimed_deliveries_without_a_process_are_interrupted() {
     let now = std::time::SystemTime::now();
     inbox.claim(ClaimRequest::due(9, now)).await.unwrap();
     assert_eq!(state(&rig.path, State::Claimed).await.len(), 3);
+}
+
+/// Puts the copy in the place of the inbox, which may be open.
+fn put_back(rig: &Rig, copy: &str) {
+    for name in ["inbox.db-wal", "inbox.db-shm"] {
+        // A closed inbox may have none.
+        let _ = fs::remove_file(rig.file(name));
+    }
+    rig.rename(copy, "inbox.db");
+}
+
+/// The backup was made during one attempt and restored during the next.
+#[tokio::test]
+async fn delivery_that_a_backup_has_as_claimed_is_dispatched_again() {
+    let mut rig = Rig::new().await;
+    let claim = async |seconds| {
+        let claim = rig.inbox.claim(ClaimRequest::due(1, at(seconds))).await;
+        claim.unwrap().deliveries.remove(0)
+    };
+    let retry = |claimed: &ClaimedDelivery, seconds| {
+        let result = AttemptOutcome::Retry;
+        Completion::new(claimed, at(seconds), Duration::ZERO, result).due_at(at(0))
+    };
+    let first = claim(10).await;
+    back_up(&rig.path, &rig.file("backup.db")).await;
+    rig.inbox.complete(retry(&first, 10)).await.unwrap();
+    let second = claim(20).await;
+    assert_eq!((second.id, second.attempt), (first.id, 2));
+    put_back(&rig, "backup.db");
+    rig.goes_on().await;
+    rig.inbox.complete(retry(&second, 20)).await.unwrap();
+    let claim = rig.inbox.claim(ClaimRequest::due(9, at(1000))).await;
+    let claim = claim.unwrap().deliveries;
+    assert!(claim.iter().any(|claimed| claimed.id == first.id));
+}
+
+/// While ids run ahead of the clock they are counted up, and an older file counts from where it is.
+#[tokio::test]
+async fn restored_backup_gives_no_id_twice() {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let mut rig = Rig::new().await;
+    let ahead = NewDelivery::new(
+        SystemTime::now() + YEAR,
+        Source::Webhook,
+        Vec::new(),
+        body("ahead").into(),
+    );
+    rig.inbox.append(ahead).await.unwrap();
+    for copy in ["1.db", "2.db", "3.db"] {
+        back_up(&rig.path, &rig.file(copy)).await;
+    }
+    let mut given = vec![append_new(&rig.inbox, 20, &body("before")).await];
+    put_back(&rig, "1.db");
+    rig.answered.clear();
+    rig.goes_on().await;
+    given.append(&mut rig.answered);
+    rig.inbox.close().await.unwrap();
+    put_back(&rig, "2.db");
+    let inbox = SqliteInbox::open(&rig.path).unwrap();
+    given.push(append_new(&inbox, 30, &body("after a start")).await);
+    inbox.close().await.unwrap();
+    put_back(&rig, "3.db");
+    let inbox = SqliteInbox::open_beside(&rig.path).unwrap();
+    given.push(append_new(&inbox, 40, &body("beside")).await);
+    let distinct: HashSet<_> = given.iter().collect();
+    assert_eq!(distinct.len(), 4, "{given:?}");
 }

@@ -18,10 +18,10 @@ use crate::{
 /// What this process has claimed and not completed yet.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    pub(super) ids: HashSet<i64>,
+    pub(super) attempts: HashSet<(i64, u32)>,
     /// What the open transaction adds and removes.
-    pub(super) claimed: Vec<i64>,
-    completed: Vec<i64>,
+    claimed: Vec<(i64, u32)>,
+    completed: Vec<(i64, u32)>,
 }
 
 impl Store {
@@ -137,7 +137,6 @@ impl Store {
                 "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
             )?
             .execute([id, now])?;
-        self.in_flight.claimed.push(id);
         let mut claimed = self
             .connection
             .prepare_cached(
@@ -145,6 +144,7 @@ impl Store {
                  FROM delivery JOIN content USING (id) WHERE id = ?1",
             )?
             .query_row([id], |row| self.claimed(row))?;
+        self.in_flight.claimed.push((id, claimed.attempt));
         if claimed.attempt > claimed.first_attempt {
             claimed.interrupted = self
                 .connection
@@ -179,7 +179,6 @@ impl Store {
                  SELECT id, min(attempts, 4294967295), ?2, 0, 'dead_lettered', ?3 FROM delivery WHERE id = ?1",
             )?
             .execute(params![id, now, format!("the inbox cannot read it: {error}")])?;
-        self.in_flight.completed.push(id);
         self.unblock_next(id, now)
     }
 
@@ -225,7 +224,7 @@ impl Store {
             self.traffic.count(ended_at, kind, event_type.as_deref());
         }
         insert_attempt(&self.connection, id, &completion.to_attempt())?;
-        self.in_flight.completed.push(id);
+        self.in_flight.completed.push((id, completion.attempt));
         self.unblock_next(id, to_micros(ended_at))
     }
 
@@ -257,7 +256,7 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        self.in_flight.completed.push(id);
+        self.in_flight.completed.push((id, completion.attempt));
         if let Some((true, event_type)) = was_new {
             self.recent.put_back(event_type.as_deref(), id);
         }
@@ -360,9 +359,9 @@ fn is_row_error(error: &rusqlite::Error) -> bool {
 
 impl InFlight {
     pub(super) fn committed(&mut self) {
-        self.ids.extend(self.claimed.drain(..));
-        for id in self.completed.drain(..) {
-            self.ids.remove(&id);
+        self.attempts.extend(self.claimed.drain(..));
+        for attempt in self.completed.drain(..) {
+            self.attempts.remove(&attempt);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::sqlite::dedup_index::DedupIndex;
 use crate::sqlite::file::cannot;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
+use crate::sqlite::prune::MAX_CLOCK_LEAD;
 use crate::time::{from_micros, to_micros};
 use crate::{Attempt, AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
@@ -43,6 +44,30 @@ impl Store {
             .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
         tracing::info!(inbox = %path.display(), "the inbox was opened again after a failure");
         Ok(store)
+    }
+
+    /// Leaves a random gap before the next id while ids run ahead of the clock. The file may be an
+    /// older copy, whose next ids were given to other deliveries before: applications that
+    /// deduplicate by id would drop the new ones. Otherwise the time keeps ids apart.
+    pub(in crate::sqlite) fn leave_gap_in_ids(
+        &mut self,
+        now: SystemTime,
+    ) -> Result<(), InboxError> {
+        if self.last_id <= to_micros(now).saturating_add(MAX_CLOCK_LEAD) {
+            return Ok(());
+        }
+        let last_id = self.last_id + i64::from(random()?);
+        let set = |store: &mut Self| {
+            store.begin()?;
+            store.connection.execute(
+                "INSERT INTO inbox (name, value) VALUES ('last_id', ?1) \
+                 ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)",
+                [last_id],
+            )?;
+            store.last_id = store.last_id.max(last_id);
+            store.commit(0)
+        };
+        set(self).map_err(|error| cannot("prepare", self.files.path(), error))
     }
 }
 
@@ -77,32 +102,40 @@ pub(super) fn find_or_create_tag(connection: &Connection, path: &Path) -> Result
     if let Some(tag) = read_tag(connection).map_err(failed)? {
         return Ok(tag);
     }
-    let random = getrandom::u32().map_err(|error| {
-        let message = "the system provides no random numbers";
-        InboxError::new(InboxErrorKind::Storage, message).with_source(error)
-    })?;
-    let tag = DeliveryId::new(0, random).tag();
+    let tag = DeliveryId::new(0, random()?).tag();
     connection
         .execute("INSERT INTO inbox (name, value) VALUES ('tag', ?1)", [tag])
         .map_err(failed)?;
     Ok(tag)
 }
 
+fn random() -> Result<u32, InboxError> {
+    getrandom::u32().map_err(|error| {
+        let message = "the system provides no random numbers";
+        InboxError::new(InboxErrorKind::Storage, message).with_source(error)
+    })
+}
+
 /// Records attempts that the end of their process interrupted, and loads the state.
 pub(super) fn recover(
     connection: &mut Connection,
     run_len: usize,
-    in_flight: &HashSet<i64>,
+    in_flight: &HashSet<(i64, u32)>,
     now: SystemTime,
 ) -> rusqlite::Result<Loaded> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let claimed: Vec<i64> = transaction
-        .prepare("SELECT id FROM delivery WHERE state = 'claimed'")?
-        .query_map((), |row| row.get(0))?
+    // In a file that was restored from a backup, the attempt of the backup is claimed, which nobody
+    // completes.
+    let claimed: Vec<(i64, u32)> = transaction
+        .prepare("SELECT id, attempts FROM delivery WHERE state = 'claimed'")?
+        .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
     order::upgrade(&transaction)?;
     let order = order::current(&transaction)?;
-    for id in claimed.into_iter().filter(|id| !in_flight.contains(id)) {
+    for (id, _) in claimed
+        .into_iter()
+        .filter(|claimed| !in_flight.contains(claimed))
+    {
         interrupt(&transaction, id)?;
         if order == DispatchOrder::PerSubject {
             order::unblock_next(&transaction, id, to_micros(now))?;
