@@ -36,7 +36,7 @@ impl DeliveryId {
     /// tag.
     #[must_use]
     pub fn next(time: SystemTime, last: Option<Self>, tag: u32) -> Self {
-        let key = u64::try_from(to_micros(time)).unwrap_or(0);
+        let key = u64::try_from(key_time(time)).unwrap_or(0);
         Self::new(key.max(last.map_or(1, |last| last.key + 1)), tag)
     }
 
@@ -108,11 +108,18 @@ impl fmt::Display for DeliveryIdError {
 
 impl Error for DeliveryIdError {}
 
+/// The time in a key. Past the year 2540, where only a wrong clock is, keys stay below their limit:
+/// those that follow are never below, also once the clock is right.
+pub(crate) fn key_time(time: SystemTime) -> i64 {
+    to_micros(time).min(1 << (KEY_BITS - 1))
+}
+
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const TEXT_LEN: usize = 15;
 const TAG_BITS: u32 = 20;
 const TAG_MASK: u32 = (1 << TAG_BITS) - 1;
-const KEY_MASK: u64 = (1 << 55) - 1;
+const KEY_BITS: u32 = 55;
+const KEY_MASK: u64 = (1 << KEY_BITS) - 1;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use crate::dedup::rule::{BestMatch, Match};
 use crate::delivery::NewDelivery;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
+use crate::id::key_time;
 use crate::imported::Imported;
 use crate::inbox::Appended;
 use crate::record::{AttemptOutcome, Counts, State};
@@ -46,9 +47,8 @@ impl Entries {
             self.make_room()?;
         }
         let received_at = to_micros(delivery.received_at());
-        let key = u64::try_from(received_at)
-            .unwrap_or(0)
-            .max(self.last_key + 1);
+        let key = key_time(delivery.received_at()).cast_unsigned();
+        let key = key.max(self.last_key + 1);
         self.last_key = key;
         for fingerprint in delivery.index_fingerprints() {
             self.fingerprints.insert(fingerprint, key);

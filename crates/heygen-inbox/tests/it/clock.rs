@@ -1,8 +1,10 @@
 //! A clock that is set back, which the crate's own stores notice at the next claim.
 
-use heygen_inbox::{AttemptOutcome, InboxAdmin, MemoryInbox};
+use std::time::Duration;
 
-use crate::support::{append_new, body, claim_due, complete_one};
+use heygen_inbox::{AttemptOutcome, Completion, InboxAdmin, MemoryInbox, State};
+
+use crate::support::{append_new, at, body, claim_due, claim_one, complete_one};
 
 #[tokio::test]
 async fn clock_set_back_delays_no_delivery_in_memory() {
@@ -22,6 +24,32 @@ async fn a_clock_set_back_delays_nothing_on_streams() {
     for program in [xtask_nats::Program::Current, xtask_nats::Program::Debian] {
         let server = crate::support::server(program);
         a_clock_set_back_delays_nothing(crate::support::on_server(&server).await).await;
+    }
+}
+
+#[tokio::test]
+async fn clock_in_a_distant_future_stops_no_delivery() {
+    a_distant_future_stops_no_delivery(MemoryInbox::new()).await;
+    #[cfg(feature = "sqlite")]
+    {
+        let (_folder, path) = crate::support::file();
+        let inbox = heygen_inbox::sqlite::SqliteInbox::open(path).unwrap();
+        a_distant_future_stops_no_delivery(inbox).await;
+    }
+}
+
+async fn a_distant_future_stops_no_delivery(inbox: impl InboxAdmin) {
+    const FAR: u64 = 5000 * 365 * 24 * 3600;
+    // The clock is right again when the last one is received.
+    for seconds in [FAR, 2 * FAR, 5] {
+        let id = append_new(&inbox, seconds, &body(&seconds.to_string())).await;
+        let claimed = claim_one(&inbox, seconds).await;
+        assert_eq!(claimed.id, id);
+        let result = AttemptOutcome::Acknowledged;
+        let completion = Completion::new(&claimed, at(seconds), Duration::ZERO, result);
+        inbox.complete(completion).await.unwrap();
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.summary.state, State::Acknowledged);
     }
 }
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Statement, ToSql, params};
 
 use super::Store;
 use crate::dedup::rule::Match;
+use crate::id::key_time;
 use crate::sqlite::{candidate, row};
 use crate::time::to_micros;
 use crate::{Appended, NewDelivery, TrafficKind};
@@ -68,7 +69,7 @@ impl Store {
             self.link(id, fit, &row.delivery)?;
             return Ok(Appended::Duplicate(self.id(id)));
         }
-        let id = to_micros(row.delivery.received_at()).max(self.last_id + 1);
+        let id = key_time(row.delivery.received_at()).max(self.last_id + 1);
         self.last_id = id;
         self.dedup_index
             .insert(row.delivery.index_fingerprints(), id);
