@@ -298,7 +298,8 @@ impl Store {
 }
 
 /// Scans pending deliveries in small steps for wrong due times: the clock was set forward and back
-/// between two claims, so that none noticed.
+/// between two claims, so that none noticed; or someone deleted with another program what a blocked
+/// delivery waits for.
 #[derive(Debug)]
 pub(super) struct DueTimeScan {
     scanned_at: Option<Instant>,
@@ -326,8 +327,9 @@ impl DueTimeScan {
         let from = self.after.max((now, i64::MAX));
         let rows: Vec<(i64, i64, bool)> = connection
             .prepare_cached(&format!(
-                "SELECT due_at, id, {HAS_WRONG_DUE_TIME} FROM delivery INDEXED BY delivery_due \
-                 WHERE state = 'pending' AND due_at < ?2 AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5"
+                "SELECT due_at, id, CASE due_at WHEN ?2 THEN {WAITS_FOR_NOTHING} ELSE {HAS_WRONG_DUE_TIME} END \
+                 FROM delivery INDEXED BY delivery_due \
+                 WHERE state = 'pending' AND (due_at, id) > (?3, ?4) ORDER BY due_at, id LIMIT ?5"
             ))?
             .query_map(
                 params![now, order::BLOCKED, from.0, from.1, SCAN_ROWS],
@@ -385,6 +387,11 @@ pub(super) fn reset_due_times(connection: &Connection, now: i64) -> rusqlite::Re
 /// or the last one started in the future.
 const HAS_WRONG_DUE_TIME: &str = "(attempts < first_attempt OR \
      EXISTS (SELECT 1 FROM attempt WHERE delivery_id = delivery.id AND number = attempts AND started_at > ?1))";
+
+/// Whether no older delivery of its subject is left, whose completion would unblock a blocked one.
+const WAITS_FOR_NOTHING: &str = "NOT EXISTS (SELECT 1 FROM delivery AS older \
+     WHERE older.subject_id = delivery.subject_id AND older.source = delivery.source AND older.id < delivery.id \
+     AND older.state IN ('pending', 'claimed'))";
 
 /// Ten thousand rows in five seconds.
 const SCAN_INTERVAL: Duration = Duration::from_secs(1);
