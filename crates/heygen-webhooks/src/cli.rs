@@ -71,6 +71,9 @@ pub(crate) fn parse() -> Result<Command, ExitCode> {
     let parsed = definition.clone().try_get_matches().and_then(|matches| {
         origin::remember(&definition, &matches);
         screen::apply(&matches);
+        if let Some(warning) = suggestion::options_after_exec(&definition, &matches) {
+            notice::warn(warning);
+        }
         Cli::from_arg_matches(&matches)
     });
     match parsed {

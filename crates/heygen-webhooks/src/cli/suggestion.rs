@@ -1,8 +1,8 @@
 //! What was probably meant by an option that there is not: the parser also names options that no help shows, and some that have
 //! hardly a letter in common.
 
-use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgMatches, Command};
 
 use crate::settings::nearest::mistyped;
 
@@ -51,6 +51,36 @@ pub(super) fn correct(error: &mut clap::Error, definition: &Command, words: &[St
     }
 }
 
+/// A warning of options of the command that stand after `--exec`, where they are arguments of the program. Those after `--` are
+/// meant for it.
+pub(super) fn options_after_exec(definition: &Command, matches: &ArgMatches) -> Option<String> {
+    let mut definition = definition.clone();
+    // Each command gets the options that all have.
+    definition.build();
+    let (mut command, mut matches) = (&definition, matches);
+    while let Some((name, below)) = matches.subcommand() {
+        (command, matches) = (command.find_subcommand(name)?, below);
+    }
+    let program = matches.try_get_many::<String>("exec").ok()??;
+    let words = program.skip(1).take_while(|word| *word != "--");
+    let names = words.filter_map(|word| word.strip_prefix("--")?.split('=').next());
+    let is_ours = |name: &&str| {
+        let mut arguments = command.get_arguments();
+        arguments.any(|arg| arg.get_long() == Some(name) && !arg.is_hide_set())
+    };
+    let ours: Vec<_> = names
+        .filter(is_ours)
+        .map(|name| format!("--{name}"))
+        .collect();
+    (!ours.is_empty()).then(|| {
+        format!(
+            "what follows --exec is passed to the program, also {}: put options of {} before --exec",
+            ours.join(", "),
+            command.get_name()
+        )
+    })
+}
+
 /// What other programs call it.
 const ELSEWHERE: [(&str, &str); 12] = [
     ("addr", "listen"),
@@ -85,6 +115,38 @@ mod tests {
         assert_eq!(meant, expected, "{text}");
         assert!(!text.contains("--nats"), "{text}");
         assert!(text.contains("Usage: "), "{text}");
+    }
+
+    #[test]
+    fn options_after_exec_are_named() {
+        #[track_caller]
+        fn check(line: &str, expected: Option<&str>) {
+            let arguments = ["heygen-webhooks"].into_iter().chain(line.split(' '));
+            let matches = definition().try_get_matches_from(arguments);
+            let warning = options_after_exec(&definition(), &matches.expect("a command"));
+            let named = warning.as_deref().map(|warning| {
+                let named = warning.split("also ").nth(1);
+                named
+                    .and_then(|named| named.split(':').next())
+                    .expect("names")
+            });
+            assert_eq!(named, expected, "{warning:?}");
+        }
+        check(
+            "serve --exec ./a --retry-max-attempts 2",
+            Some("--retry-max-attempts"),
+        );
+        check(
+            "serve --exec ./a x --json --keep=3d",
+            Some("--json, --keep"),
+        );
+        check("work --exec ./a --color never", Some("--color"));
+        check("config show --exec ./a --listen 1", Some("--listen"));
+        check("serve --json --exec ./a --loud -h --since=1 serve", None);
+        check("serve --exec ./a -- --json", None);
+        check("serve --exec --json", None);
+        check("serve --json", None);
+        check("inbox list --json", None);
     }
 
     #[test]
