@@ -99,8 +99,13 @@ pub(super) struct Selector<'a> {
 }
 
 impl Selector<'_> {
-    /// Takes the room of what it selects from `left`.
-    pub(super) fn select(&self, left: &mut RoomLeft) -> rusqlite::Result<Selection> {
+    /// Takes the room of what it selects from `left`. `position` is where the last claim stopped
+    /// among the event types.
+    pub(super) fn select(
+        &self,
+        left: &mut RoomLeft,
+        position: &mut String,
+    ) -> rusqlite::Result<Selection> {
         let mut selection = Selection::default();
         if left.total(self.turn) == 0 {
             selection.is_all = true;
@@ -111,7 +116,7 @@ impl Selector<'_> {
             scanned += 1;
             let destination = self.request.destination(delivery.event_type.as_deref());
             if left.in_turn(destination, self.turn) == 0 {
-                skipped += 1;
+                skipped += cost(delivery.event_type.as_deref());
             } else if self.is_selectable(&delivery, &selection)? {
                 left.take(destination, false);
                 selection.deliveries.push(delivery);
@@ -122,43 +127,58 @@ impl Selector<'_> {
         selection.is_all = is_end || left.total(self.turn) == 0;
         match selection.is_all || scanned >= MAX_SCANNED {
             true => Ok(selection),
-            false => self.select_by_type(left, selection),
+            false => self.select_by_type(left, selection, position),
         }
     }
 
-    /// Goes by event type, which skips deliveries without room.
+    /// Goes by event type, which skips deliveries without room. The types are a sender's choice, as
+    /// many and as long as it likes: this looks at some, and the next claim goes on from there.
     fn select_by_type(
         &self,
         left: &mut RoomLeft,
         mut selection: Selection,
+        position: &mut String,
     ) -> rusqlite::Result<Selection> {
         self.connection.execute_batch(
             "CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event_type, due_at, id) WHERE state = 'pending'",
         )?;
         let mut found = Vec::new();
         let mut scanned = 0;
+        let mut unnamed = [None, Some(String::new())].into_iter();
+        let mut after = std::mem::take(position);
         selection.is_all = true;
-        for event_type in self.event_types()? {
+        loop {
+            let event_type = match unnamed.next() {
+                Some(unnamed) => unnamed,
+                None => match self.event_type_after(&after)? {
+                    Some(next) => {
+                        after.clone_from(&next);
+                        Some(next)
+                    }
+                    None => break,
+                },
+            };
+            scanned += cost(event_type.as_deref());
             let destination = self.request.destination(event_type.as_deref());
             let mut wanted = left.in_turn(destination, self.turn);
-            if wanted == 0 {
-                continue;
+            if wanted > 0 {
+                let is_end = self.scan(Some(event_type.as_deref()), |delivery| {
+                    scanned += cost(delivery.event_type.as_deref());
+                    let mut selected = selection.deliveries.iter();
+                    if !selected.any(|other| other.id == delivery.id) {
+                        // Whether it is blocked is checked later, in due order.
+                        wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
+                        found.push((delivery, destination));
+                    }
+                    Ok(wanted > 0 && scanned < MAX_SCANNED)
+                })?;
+                selection.is_all &= is_end || wanted == 0;
             }
             if scanned >= MAX_SCANNED {
                 selection.is_all = false;
+                *position = after;
                 break;
             }
-            let is_end = self.scan(Some(event_type.as_deref()), |delivery| {
-                scanned += 1;
-                let mut selected = selection.deliveries.iter();
-                if !selected.any(|other| other.id == delivery.id) {
-                    // Whether it is blocked is checked later, in due order.
-                    wanted -= usize::from(self.request.order == DispatchOrder::Unordered);
-                    found.push((delivery, destination));
-                }
-                Ok(wanted > 0 && scanned < MAX_SCANNED)
-            })?;
-            selection.is_all &= is_end || wanted == 0;
         }
         found.sort_unstable();
         for (delivery, destination) in found {
@@ -197,24 +217,14 @@ impl Selector<'_> {
         }
     }
 
-    /// The event types of pending deliveries, one index lookup each.
-    fn event_types(&self) -> rusqlite::Result<Vec<Option<String>>> {
-        let mut found = vec![None, Some(String::new())];
-        let mut last: Option<String> = None;
-        loop {
-            let next: Option<String> = self
-                .connection
-                .prepare_cached(
-                    "SELECT min(event_type) FROM delivery INDEXED BY delivery_event \
-                     WHERE state = 'pending' AND event_type > ?1",
-                )?
-                .query_row([last.as_deref().unwrap_or("")], |row| row.get(0))?;
-            match next {
-                Some(event_type) => last = Some(event_type.clone()),
-                None => return Ok(found),
-            }
-            found.push(last.clone());
-        }
+    /// The next event type of pending deliveries in the order of their names.
+    fn event_type_after(&self, name: &str) -> rusqlite::Result<Option<String>> {
+        self.connection
+            .prepare_cached(
+                "SELECT min(event_type) FROM delivery INDEXED BY delivery_event \
+                 WHERE state = 'pending' AND event_type > ?1",
+            )?
+            .query_row([name], |row| row.get(0))
     }
 
     fn is_selectable(
@@ -350,6 +360,14 @@ fn has_predecessor(
 
 /// The due time of a blocked delivery.
 pub(super) const BLOCKED: i64 = i64::MAX;
+
+/// How much of a scan a row with this name counts as.
+fn cost(event_type: Option<&str>) -> usize {
+    1 + event_type.map_or(0, str::len) / ORDINARY_NAME
+}
+
+/// Longer than the names of HeyGen's events, in bytes.
+const ORDINARY_NAME: usize = 1024;
 
 /// How many are scanned in one transaction, so that appends do not wait long.
 const MAX_SCANNED: usize = 1000;

@@ -50,6 +50,8 @@ pub(super) struct Store {
     /// The order that the file has an index for.
     order: DispatchOrder,
     has_event_index: bool,
+    /// The event type at which the last claim stopped; empty at the beginning.
+    type_position: String,
     recent: Recent,
     due_time_scan: DueTimeScan,
     /// Changes when another process has written to the file.
@@ -131,6 +133,7 @@ impl Store {
             traffic: TrafficTally::default(),
             order,
             has_event_index,
+            type_position: String::new(),
             recent: Recent::default(),
             due_time_scan: DueTimeScan::default(),
             data_version,

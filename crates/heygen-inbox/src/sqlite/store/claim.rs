@@ -71,7 +71,7 @@ impl Store {
                 now,
                 recent: &self.recent,
             }
-            .select(&mut left)?;
+            .select(&mut left, &mut self.type_position)?;
             is_all &= selection.is_all;
             for delivery in selection.deliveries {
                 self.claim_into(&mut claim, delivery.id, now, false)?;
