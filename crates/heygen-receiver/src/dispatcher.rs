@@ -19,6 +19,7 @@ use crate::handler::{Disposition, Handler};
 use crate::line_throttle::LineThrottle;
 use crate::observer::{Observer, Observers};
 use crate::panics::{self, catch_panic};
+use crate::running_time;
 use crate::schedule::RetrySchedule;
 use crate::setters::setters;
 
@@ -53,7 +54,8 @@ pub struct DispatchOptions {
     /// How many deliveries are dispatched at a time to each of the handler's
     /// [destinations](crate::Handler::destinations). Default: 16.
     pub concurrency: usize,
-    /// How long a handler may take before the attempt counts as failed. Default: 60 s.
+    /// How long a handler may take before the attempt counts as failed. Time in which the process was
+    /// stopped does not count. Default: 60 s.
     pub handler_timeout: Duration,
     /// In which order deliveries are dispatched. Default: the longest due first, whatever its
     /// subject.
@@ -308,7 +310,7 @@ pub(crate) async fn call<H: Handler>(
     handler_timeout: Duration,
 ) -> Disposition {
     let mut task = AbortOnDrop(tokio::spawn(async move { handler.handle(delivery).await }));
-    match tokio::time::timeout(handler_timeout, &mut task.0).await {
+    match running_time::timeout(handler_timeout, &mut task.0).await {
         Ok(Ok(disposition)) => disposition,
         Ok(Err(failed)) => Disposition::retry(describe(failed)),
         Err(_) => Disposition::retry(format!("no answer within {handler_timeout:?}")),

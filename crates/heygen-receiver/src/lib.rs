@@ -42,6 +42,8 @@ mod rejection;
 #[cfg(feature = "inbox")]
 mod retention;
 #[cfg(feature = "inbox")]
+mod running_time;
+#[cfg(feature = "inbox")]
 mod schedule;
 mod secrets;
 #[cfg(feature = "server")]

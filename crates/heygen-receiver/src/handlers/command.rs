@@ -12,6 +12,7 @@ use heygen_events::text::one_line;
 
 use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
+use crate::running_time;
 
 mod environment;
 mod pipes;
@@ -185,7 +186,7 @@ impl Command {
             pump: pin!(pump(process.pipes(), delivery.body().clone(), tails)),
             is_over: false,
         };
-        let waited = tokio::time::timeout(self.timeout, pipes.during(process.wait())).await;
+        let waited = running_time::timeout(self.timeout, pipes.during(process.wait())).await;
         match waited {
             Ok(status) => {
                 // All its output is in the pipe by now, but a process that it left behind may hold

@@ -16,6 +16,7 @@ use crate::delivery::Delivery;
 use crate::handler::{Disposition, Handler};
 use crate::line_throttle::LineThrottle;
 use crate::panics::locked;
+use crate::running_time;
 use crate::secrets::ActiveSecrets;
 use crate::setters::setters;
 
@@ -290,7 +291,7 @@ impl Handler for Forward {
             return Disposition::retry("there is no secret to sign with yet");
         };
         let (mut exchange, sending) = self.http.send(request);
-        let mut sent = tokio::time::timeout(self.options.timeout, sending).await;
+        let mut sent = running_time::timeout(self.options.timeout, sending).await;
         if let Ok(Err(error)) = &sent
             && exchange.was_idle_connection(error)
             && let Some(request) = self.request(&delivery)
@@ -298,7 +299,7 @@ impl Handler for Forward {
             // No failure of the application's: it costs no attempt and no wait.
             let (again, sending) = self.http.send(request);
             exchange = again;
-            sent = tokio::time::timeout(self.options.timeout, sending).await;
+            sent = running_time::timeout(self.options.timeout, sending).await;
         }
         drop(delivery);
         let failure = match sent {
