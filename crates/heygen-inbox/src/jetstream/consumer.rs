@@ -315,7 +315,7 @@ impl Consumer {
             Step::Refer(generation) => {
                 self.streams
                     .references
-                    .add_if_missing(event.sequence, generation)
+                    .add_if_missing(event.sequence, generation, received_at)
                     .await?;
                 self.send_ack(&token.reply, AckKind::Ack).await
             }
@@ -464,7 +464,9 @@ impl Consumer {
             State::Acknowledged | State::DeadLettered => {}
             State::Pending if is_ours => {
                 let references = &self.streams.references;
-                references.add(sequence, record.generation).await?;
+                references
+                    .add(sequence, record.generation, record.received_at)
+                    .await?;
                 references.expect(true);
             }
             // Another worker has it under the same acknowledgement, or had it and may have died

@@ -60,13 +60,20 @@ impl References {
         number_of(&oldest.ok()?.subject)
     }
 
-    /// Makes a reference of this generation, unless the servers know of one.
-    pub(super) async fn add(&self, sequence: u64, generation: u32) -> Result<(), InboxError> {
+    /// Makes a reference of this generation to the event that was received then, unless the servers
+    /// know of one. Another event may have had the sequence a moment ago: the stream of events was
+    /// deleted, or restored.
+    pub(super) async fn add(
+        &self,
+        sequence: u64,
+        generation: u32,
+        received_at: i64,
+    ) -> Result<(), InboxError> {
         let payload = serde_json::to_vec(&Reference { generation });
         let payload = payload.map_err(|error| self.stream.connection.cannot("write to", error))?;
         let message = PublishMessage::build()
             .payload(payload.into())
-            .message_id(format!("{sequence}-{generation}"));
+            .message_id(format!("{sequence}-{generation}-{received_at}"));
         let subject = self.stream.names.reference(sequence);
         let written = self.stream.write(subject, message).await?;
         self.queue.wrote(written);
@@ -78,11 +85,12 @@ impl References {
         &self,
         sequence: u64,
         generation: u32,
+        received_at: i64,
     ) -> Result<(), InboxError> {
         let subject = self.stream.names.reference(sequence);
         match self.stream.newest(&subject).await? {
             Some(found) if Self::generation(&found.payload) >= Some(generation) => Ok(()),
-            Some(_) | None => self.add(sequence, generation).await,
+            Some(_) | None => self.add(sequence, generation, received_at).await,
         }
     }
 

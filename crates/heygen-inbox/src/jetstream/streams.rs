@@ -43,7 +43,7 @@ impl Streams {
         let reading = self.records.for_each(|sequence, record| {
             let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
             if record.generation > 0 && !is_finished {
-                waiting.push((sequence, record.generation));
+                waiting.push((sequence, record.generation, record.received_at));
             }
         });
         reading.await?;
@@ -52,8 +52,10 @@ impl Streams {
             references = waiting.len(),
             "the stream was missing; what it led to is looked up in the records"
         );
-        for (sequence, generation) in waiting {
-            self.references.add_if_missing(sequence, generation).await?;
+        for (sequence, generation, received_at) in waiting {
+            self.references
+                .add_if_missing(sequence, generation, received_at)
+                .await?;
         }
         Ok(())
     }

@@ -62,7 +62,9 @@ impl Transfer<'_> {
             record.replay(now);
             if self.put(&event, &record, revision).await? {
                 let references = &self.streams.references;
-                references.add(event.sequence, record.generation).await?;
+                references
+                    .add(event.sequence, record.generation, record.received_at)
+                    .await?;
                 self.streams.dead.remove(letter).await;
                 return Ok(Some(state));
             }
@@ -231,7 +233,10 @@ impl Transfer<'_> {
             None => self.import_record(sequence, imported, state).await,
             Some(record) if record.state == RecordState::Pending && record.generation > 0 => {
                 let references = &self.streams.references;
-                references.add_if_missing(sequence, record.generation).await
+                let received_at = to_micros(event.received_at);
+                references
+                    .add_if_missing(sequence, record.generation, received_at)
+                    .await
             }
             Some(_) => Ok(()),
         }
@@ -285,7 +290,9 @@ impl Transfer<'_> {
         }
         if is_written && record.generation > 0 {
             let references = &self.streams.references;
-            references.add(sequence, record.generation).await?;
+            references
+                .add(sequence, record.generation, record.received_at)
+                .await?;
         }
         Ok(())
     }

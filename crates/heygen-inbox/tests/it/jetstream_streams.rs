@@ -493,3 +493,25 @@ async fn records_lost_while_a_worker_runs_end_no_retries() {
         .unwrap();
     streams.nothing_comes(&worker, 10).await;
 }
+
+/// The servers still know the ids of the references to the events that had the sequences before.
+#[tokio::test]
+async fn retry_is_not_taken_for_that_of_an_event_before() {
+    let server = fast_server();
+    let streams = Streams::on(&server.url()).await;
+    for number in 0..2 {
+        let inbox = open(&server.url(), options()).await;
+        let id = append_new(&inbox, number, &body(&format!("{number}"))).await;
+        assert_eq!(id.key(), 1);
+        for (attempt, result) in [
+            (1, AttemptOutcome::Retry),
+            (2, AttemptOutcome::Acknowledged),
+        ] {
+            let claimed = claim_soon(&inbox, 10).await;
+            assert_eq!((claimed.id, claimed.attempt), (id, attempt));
+            inbox.complete(end(&claimed, result)).await.unwrap();
+        }
+        drop(inbox);
+        streams.context.delete_stream("HEYGEN").await.unwrap();
+    }
+}
