@@ -122,6 +122,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 }
             };
             self.options.observers.polled();
+            self.options.observers.stalled(log.is_stalled());
             let more_may_be_due = !claim.deliveries.is_empty();
             let is_waiting = has_room && !claim.is_paused;
             if claim.is_paused {
@@ -233,13 +234,22 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
 /// Logs claims that fail, which are tried every second, and when dispatch is paused.
 #[derive(Debug, Default)]
 struct ClaimLog {
+    /// Since when no claim has succeeded.
+    failing_since: Option<tokio::time::Instant>,
     logged: Option<(String, Instant)>,
     is_paused: bool,
 }
 
 impl ClaimLog {
+    fn is_stalled(&self) -> bool {
+        let failing_since = self.failing_since;
+        failing_since.is_some_and(|since| since.elapsed() >= STALLED_AFTER)
+    }
+
     /// Logs the same failure once a minute.
     fn failed(&mut self, error: &InboxError) {
+        self.failing_since
+            .get_or_insert_with(tokio::time::Instant::now);
         let text = error.to_string();
         let is_known = self
             .logged
@@ -253,6 +263,7 @@ impl ClaimLog {
     }
 
     fn claimed(&mut self, is_paused: bool) {
+        self.failing_since = None;
         let has_recovered = self.logged.take().is_some();
         let was_paused = std::mem::replace(&mut self.is_paused, is_paused);
         if is_paused && !was_paused {
@@ -406,6 +417,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_INTERRUPTED: u32 = 100;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
+
+/// For how long claims fail until it is more than servers that elect a leader or restart.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {

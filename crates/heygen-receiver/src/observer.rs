@@ -64,6 +64,12 @@ pub trait Observer: Send + Sync + 'static {
     /// The dispatcher has looked for due deliveries. It does so at least once a second while it and
     /// the inbox work, so that silence means that one of them hangs.
     fn polled(&self) {}
+
+    /// Whether the dispatcher stalls: its claims have failed for 30 s or longer, without one success.
+    /// Reported after each claim, so mostly `false`.
+    fn stalled(&self, is_stalled: bool) {
+        let _ = is_stalled;
+    }
 }
 
 /// Any number of observers. Clones share them.
@@ -186,6 +192,10 @@ impl Observers {
         self.each(Observer::polled);
     }
 
+    pub(crate) fn stalled(&self, is_stalled: bool) {
+        self.each(|observer| observer.stalled(is_stalled));
+    }
+
     /// A panic of one neither stops the request or attempt nor hides it from the others.
     fn each(&self, call: impl Fn(&dyn Observer)) {
         for observer in &self.all {
@@ -245,6 +255,10 @@ impl<T: Observer + ?Sized> Observer for Arc<T> {
 
     fn polled(&self) {
         (**self).polled();
+    }
+
+    fn stalled(&self, is_stalled: bool) {
+        (**self).stalled(is_stalled);
     }
 }
 

@@ -22,13 +22,14 @@ use super::readiness::{Readiness, Verdict};
 use crate::metrics::Metrics;
 #[cfg(feature = "metrics")]
 use crate::metrics::exposition::asks_for_open_metrics;
+use crate::observer::Observer;
 
 /// The pages of the admin listener. Clones share their state.
 ///
 /// | path | response |
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
-/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)). The body names the failed check, and says when dispatch is paused |
+/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)), or while a dispatcher stalls that these pages [observe](Observer::stalled). The body names the failed check, and says when dispatch is paused |
 /// | `/metrics` | the metrics, if any: as `OpenMetrics` on request, else in Prometheus' text format |
 ///
 /// GET and HEAD; other methods get 405, other paths 404. A request whose `Host` is neither an
@@ -38,6 +39,7 @@ use crate::metrics::exposition::asks_for_open_metrics;
 pub struct AdminPages<I> {
     readiness: Arc<Readiness<I>>,
     is_ending: Arc<AtomicBool>,
+    is_stalled: Arc<AtomicBool>,
     hosts: Arc<[String]>,
     /// The part that ended although it should not have.
     ended: Arc<OnceLock<&'static str>>,
@@ -53,6 +55,7 @@ impl<I: InboxAdmin> AdminPages<I> {
         Self {
             readiness: Arc::new(Readiness::new(inbox)),
             is_ending: Arc::default(),
+            is_stalled: Arc::default(),
             hosts: Arc::default(),
             ended: Arc::default(),
             mounted: Router::new(),
@@ -145,14 +148,14 @@ async fn ready<I: InboxAdmin>(State(pages): State<AdminPages<I>>) -> Response {
         return json(StatusCode::SERVICE_UNAVAILABLE, text);
     }
     let verdict = pages.readiness.verdict().await;
+    let is_stalled = pages.is_stalled.load(Ordering::Relaxed);
     let (code, status) = match verdict {
-        Verdict::Ok | Verdict::Paused => (StatusCode::OK, "ready"),
-        Verdict::Busy | Verdict::Failed | Verdict::TimedOut => {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready")
-        }
+        Verdict::Ok | Verdict::Paused if !is_stalled => (StatusCode::OK, "ready"),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
     let inbox = verdict.as_str();
     let dispatch = match verdict {
+        _ if is_stalled => r#""dispatch":"cannot claim deliveries","#,
         Verdict::Paused => r#""dispatch":"paused","#,
         _ => "",
     };
@@ -195,11 +198,20 @@ async fn reject_other_hosts(
     )
 }
 
+/// For a process whose readiness is about dispatching, such as a worker: `/readyz` answers 503 while
+/// its dispatcher stalls. A receiver stores what it is sent all the same.
+impl<I: InboxAdmin> Observer for AdminPages<I> {
+    fn stalled(&self, is_stalled: bool) {
+        self.is_stalled.store(is_stalled, Ordering::Relaxed);
+    }
+}
+
 impl<I> Clone for AdminPages<I> {
     fn clone(&self) -> Self {
         Self {
             readiness: Arc::clone(&self.readiness),
             is_ending: Arc::clone(&self.is_ending),
+            is_stalled: Arc::clone(&self.is_stalled),
             hosts: Arc::clone(&self.hosts),
             ended: Arc::clone(&self.ended),
             mounted: self.mounted.clone(),

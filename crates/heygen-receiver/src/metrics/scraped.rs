@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) queue_len: Option<u64>,
     pub(super) counts: Option<Counts>,
     pub(super) is_paused: Option<bool>,
+    /// `None` without a dispatcher.
+    pub(super) is_stalled: Option<bool>,
 }
 
 impl Scraped {
@@ -56,6 +58,7 @@ impl Collector for Scraped {
             queue_len,
             counts,
             is_paused,
+            is_stalled,
         } = self.state().clone();
         let mut encoder = Gauges(&mut encoder);
         if let Some(len) = queue_len {
@@ -70,6 +73,13 @@ impl Collector for Scraped {
                 "dispatch_paused",
                 "Whether an operator paused dispatch.",
                 u64::from(is_paused),
+            )?;
+        }
+        if let Some(is_stalled) = is_stalled {
+            encoder.write(
+                "dispatch_stalled",
+                "Whether claims of deliveries have failed for 30 s or longer.",
+                u64::from(is_stalled),
             )?;
         }
         if let Some(counts) = counts {

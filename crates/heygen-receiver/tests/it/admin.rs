@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::post;
 use heygen_inbox::{Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
-use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher};
+use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher, Observer as _};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, Client, ask, request_of_host};
@@ -177,6 +177,29 @@ async fn readiness_follows_the_inbox_and_ends_with_shutdown() {
     assert_eq!(answer.status, 503);
     assert!(answer.body.contains(r#""shutdown":"begun""#));
     assert_eq!(get(address, "/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_worker_that_cannot_claim_is_not_ready() {
+    let pages = AdminPages::new(MemoryInbox::new());
+    let address = start(pages.clone()).await;
+    for (is_stalled, expected) in [
+        (false, (200, r#""inbox":"ok","shutdown":"ok""#)),
+        (
+            true,
+            (
+                503,
+                r#""inbox":"ok","dispatch":"cannot claim deliveries","shutdown":"ok""#,
+            ),
+        ),
+        (false, (200, r#""inbox":"ok","shutdown":"ok""#)),
+    ] {
+        pages.stalled(is_stalled);
+        let answer = get(address, "/readyz").await;
+        assert_eq!(answer.status, expected.0);
+        assert!(answer.body.contains(expected.1), "{}", answer.body);
+        assert_eq!(get(address, "/healthz").await.status, 200);
+    }
 }
 
 #[tokio::test]

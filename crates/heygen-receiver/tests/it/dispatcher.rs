@@ -450,3 +450,45 @@ async fn pause_lets_running_attempts_end_and_begins_no_other() {
     let kept = after_attempts(&inbox, second, 1).await;
     assert_eq!(kept.summary.state, State::Acknowledged);
 }
+
+/// The servers lost a stream, for instance: the log says it, and so does what a probe asks.
+#[cfg(feature = "metrics")]
+#[tokio::test(start_paused = true)]
+async fn claims_that_fail_for_long_are_a_stall() {
+    use heygen_receiver::{Metrics, Observer};
+
+    struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
+
+    impl Observer for Reports {
+        fn stalled(&self, is_stalled: bool) {
+            self.0.send(is_stalled).unwrap();
+        }
+    }
+
+    // Claims are tried every second.
+    for (failures, is_stall) in [(0, false), (25, false), (40, true)] {
+        let times = Arc::new(Semaphore::new(failures));
+        let inbox = Tampered::new(Fault::Panics("claim", Arc::clone(&times)));
+        let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+        let metrics = Metrics::new(SystemTime::now());
+        let is_shown = async |value: u8| {
+            let text = metrics.scrape(&inbox).await;
+            text.contains(&format!("heygen_webhooks_dispatch_stalled {value}\n"))
+        };
+        assert!(!is_shown(0).await && !is_shown(1).await, "no dispatcher");
+        let options = DispatchOptions::default()
+            .with_observer(metrics.clone())
+            .with_observer(Reports(reports));
+        let dispatcher = Dispatcher::with(inbox.clone(), async |_: Delivery| {}, options);
+        let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+        let mut was_stalled = false;
+        for number in 0..=failures {
+            let is_stalled = reported.recv().await.unwrap();
+            assert_eq!(is_stalled, number >= 30 && number < failures, "{number}");
+            assert!(is_shown(u8::from(is_stalled)).await, "{number}");
+            was_stalled |= is_stalled;
+        }
+        assert_eq!(was_stalled, is_stall);
+        dispatching.abort();
+    }
+}

@@ -80,6 +80,8 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         let pages = dashboard.mount(pages, &admin, &admin_hosts, shown);
         let mut dispatching = dispatch.options.clone();
         dispatching.observers.add(metrics);
+        // It is there to dispatch, so it is not ready while it cannot.
+        dispatching.observers.add(pages.clone());
         let fresh_forward_secret = built.keep_fresh(hangups.clone());
         let mut server = RunningServer::new(inbox, built, pages);
         server.dispatch(dispatching);
