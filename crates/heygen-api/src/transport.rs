@@ -54,7 +54,7 @@ impl Transport {
             (USER_AGENT, user_agent),
         ]);
         Ok(Self {
-            http: HttpClient::new(&base)?,
+            http: HttpClient::new(&base, timeout)?,
             base,
             credentials,
             headers,

@@ -14,6 +14,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::legacy::{self, Client};
@@ -36,13 +37,18 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    pub(super) fn new(base: &BaseUrl) -> Result<Self, ApiError> {
+    /// `timeout` is that of a request with its whole answer.
+    pub(super) fn new(base: &BaseUrl, timeout: Duration) -> Result<Self, ApiError> {
         // Loopback of the proxy is another machine.
         let matcher = (!base.is_loopback()).then(Matcher::from_env);
-        Self::through(base, matcher.as_ref())
+        Self::through(base, matcher.as_ref(), timeout)
     }
 
-    fn through(base: &BaseUrl, matcher: Option<&Matcher>) -> Result<Self, ApiError> {
+    fn through(
+        base: &BaseUrl,
+        matcher: Option<&Matcher>,
+        timeout: Duration,
+    ) -> Result<Self, ApiError> {
         let server = base.uri()?;
         let proxy = matcher.and_then(|matcher| matcher.intercept(&server));
         let is_https_proxy = proxy.as_ref().is_some_and(|proxy| is_https(proxy.uri()));
@@ -50,10 +56,7 @@ impl HttpClient {
             ApiError::config("TLS cannot be set up: the system certificates may be missing")
                 .with_source(error)
         })?;
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(KEEPALIVE));
+        let tcp = tcp(GaiResolver::new(), timeout);
         let dial = Dial {
             hop: HttpsConnector::from((tcp.clone(), tls.clone())),
             tcp,
@@ -80,6 +83,17 @@ impl HttpClient {
         }
         self.client.request(request).await
     }
+}
+
+/// Tries the addresses of a host in turn, each for its share of the time, so that one that does not
+/// answer leaves some to the next.
+fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_connect_timeout(Some(timeout));
+    tcp
 }
 
 /// Connects to the server or, through a proxy, up to it. TLS with the server follows.
@@ -180,8 +194,14 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::future::{Ready, ready};
+    use std::net::SocketAddr;
+
+    use hyper_util::client::legacy::connect::dns::Name;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -204,7 +224,7 @@ mod tests {
             .no("direct.invalid")
             .build();
         let base = BaseUrl::parse(server, true).unwrap();
-        let client = HttpClient::through(&base, Some(&matcher)).unwrap();
+        let client = HttpClient::through(&base, Some(&matcher), AMPLE).unwrap();
         let request = Request::get(base.uri().unwrap()).body(Full::default());
         let answer = client.send(request.unwrap()).await;
         let answer = answer.map(|answer| answer.status().as_u16());
@@ -235,7 +255,53 @@ mod tests {
             .no("direct.invalid")
             .build();
         let base = BaseUrl::parse("http://direct.invalid", true).unwrap();
-        let client = HttpClient::through(&base, Some(&matcher)).unwrap();
+        let client = HttpClient::through(&base, Some(&matcher), AMPLE).unwrap();
         assert!(client.reading_proxy.is_none());
     }
+
+    /// Knows two addresses of every host.
+    #[derive(Clone)]
+    struct Two([SocketAddr; 2]);
+
+    impl Service<Name> for Two {
+        type Response = std::array::IntoIter<SocketAddr, 2>;
+        type Error = Infallible;
+        type Future = Ready<Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Name) -> Self::Future {
+            ready(Ok(self.0.into_iter()))
+        }
+    }
+
+    // Elsewhere a full queue refuses connections.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn address_that_does_not_answer_leaves_time_for_the_next() {
+        let socket = TcpSocket::new_v4().unwrap();
+        let any = "127.0.0.1:0".parse().unwrap();
+        socket.bind(any).unwrap();
+        let full = socket.listen(1).unwrap();
+        let silent = full.local_addr().unwrap();
+        // Nobody accepts: once the queue is full, the system does not answer.
+        let mut waiting = Vec::new();
+        while let Ok(Ok(client)) =
+            timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
+        {
+            waiting.push(client);
+            assert!(waiting.len() < 100, "the queue is never full");
+        }
+        let listener = TcpListener::bind(any).await.unwrap();
+        let alive = listener.local_addr().unwrap();
+        let mut tcp = tcp(Two([silent, alive]), Duration::from_secs(2));
+        let connecting = tcp.call(Uri::from_static("http://api.invalid/"));
+        let connected = timeout(AMPLE, connecting).await.unwrap();
+        let stream = connected.unwrap();
+        assert_eq!(stream.inner().peer_addr().unwrap(), alive);
+    }
+
+    const AMPLE: Duration = Duration::from_secs(60);
 }
