@@ -41,7 +41,7 @@ use crate::rejection::Rejection;
 /// | `handler_seconds` | `result` | how long handlers took |
 /// | `commit_seconds` | | how long the inbox took to store a delivery |
 /// | `drift_total` | `kind`, `event_type`, `name` | names and fields this version does not know, and malformed data; beyond 200 names the rest is `other` |
-/// | `pending`, `claimed`, `dead` | | deliveries in the inbox |
+/// | `pending`, `claimed`, `dead_lettered` | | deliveries in the inbox |
 /// | `dispatch_paused` | | 1 while an operator paused dispatch, else 0 |
 /// | `dispatch_stalled` | | 1 while claims have failed for 30 s or longer, so that nothing is dispatched, else 0; absent without a dispatcher |
 /// | `oldest_pending_age_seconds` | | age of the oldest pending delivery; 0 without one |
