@@ -378,6 +378,16 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
+async fn not_modified_is_no_redirect_and_no_acknowledgement() {
+    check(
+        answer("304 Not Modified", "", ""),
+        AttemptOutcome::Retry,
+        "304 Not Modified, which acknowledges nothing: answer 2xx",
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn long_response_is_cut_and_an_endless_one_does_not_delay() {
     let long = "é".repeat(200_000);
     check(

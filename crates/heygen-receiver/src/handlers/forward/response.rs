@@ -22,7 +22,9 @@ pub(super) async fn disposition(response: Response<Incoming>, target: &Target) -
         return Disposition::AckWithNote { note };
     }
     let mut reason = format!("{target} answered {status}");
-    if status.is_redirection() {
+    if status == StatusCode::NOT_MODIFIED {
+        reason.push_str(", which acknowledges nothing: answer 2xx");
+    } else if status.is_redirection() {
         reason.push_str(", and redirects are not followed: forward to the target of the redirect");
     } else if !text.is_empty() {
         reason.push_str(": ");
