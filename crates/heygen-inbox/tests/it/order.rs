@@ -58,18 +58,15 @@ async fn upgrade_unblocks_deliveries_that_waited_for_another_source() {
 }
 
 /// With `sqlite3`, say, which knows nothing of the order.
-#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn delivery_whose_predecessor_another_program_deletes_is_dispatched() {
-    use heygen_inbox::sqlite::SqliteInbox;
-
-    let (_folder, path) = crate::support::file();
-    let inbox = SqliteInbox::open(&path).unwrap();
+    let (_folder, path, inbox) = opened();
     let older = append_new(&inbox, 0, &about("a", 1)).await;
-    let claimed = claim(&inbox, 1).await;
+    let claimed = claim_ordered(&inbox, at(1)).await;
     let newer = append_new(&inbox, 2, &about("a", 2)).await;
-    end(&inbox, &claimed[0], 3, AttemptOutcome::Retry).await;
-    assert_eq!(claim_ids(&inbox, 4).await, [older]);
+    complete(&inbox, &claimed[0], 3, AttemptOutcome::Retry).await;
+    let claimed = claim_ordered(&inbox, at(4)).await;
+    assert_eq!(claimed_ids(&claimed), [older]);
     inbox.close().await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     for table in ["attempt", "content", "delivery"] {
@@ -86,6 +83,5 @@ async fn delivery_whose_predecessor_another_program_deletes_is_dispatched() {
     let room = vec![heygen_inbox::Room::new(1, 1, 1)];
     let request = ClaimRequest::new(at(5), DispatchOrder::PerSubject, room, |_| 0);
     let claimed = inbox.claim(request).await.unwrap().deliveries;
-    assert_eq!(claimed.len(), 1);
-    assert_eq!(claimed[0].id, newer);
+    assert_eq!(claimed_ids(&claimed), [newer]);
 }
