@@ -3,6 +3,7 @@
 use std::env;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +20,7 @@ struct Passed {
 enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
-    /// A datagram socket, a pipe, or whatever else accepts no connections.
+    /// A datagram socket, a connection, a pipe, or whatever else accepts no connections.
     Other,
 }
 
@@ -31,13 +32,15 @@ pub(crate) fn take_over() {
     let mut passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
     for index in 0..sockets.len() {
         let name = names.next().unwrap_or_default();
+        // The types say that they listen; only the system knows.
         let socket = if let Ok(Some(socket)) = sockets.take_unix_listener(index) {
-            Socket::Unix(socket)
+            listens(&socket).then_some(Socket::Unix(socket))
         } else if let Ok(Some(socket)) = sockets.take_tcp_listener(index) {
-            Socket::Tcp(socket)
+            listens(&socket).then_some(Socket::Tcp(socket))
         } else {
-            Socket::Other
+            None
         };
+        let socket = socket.unwrap_or(Socket::Other);
         passed.push(Passed { name, socket });
     }
 }
@@ -64,6 +67,18 @@ pub(crate) fn take(name: Option<&str>) -> io::Result<Listener> {
             "what was passed accepts no connections; it needs ListenStream= and Accept=no",
         )),
     }
+}
+
+/// Whether it was told to listen: a connection, or a socket that was only bound, has the same type.
+#[cfg(not(target_vendor = "apple"))]
+fn listens(socket: &impl AsFd) -> bool {
+    rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)
+}
+
+/// The system does not tell.
+#[cfg(target_vendor = "apple")]
+fn listens(_: &impl AsFd) -> bool {
+    true
 }
 
 fn problem(what: &str, name: Option<&str>, passed: &[Passed]) -> io::Error {

@@ -251,21 +251,48 @@ fn sockets_that_do_not_fit_the_options_are_named() {
     #[track_caller]
     fn check(workdir: &Workdir, names: &str, listen: &str, expected: &str) {
         let socket = || TcpListener::bind(("127.0.0.1", 0)).expect("a port").into();
-        let arguments = ["--admin", "off", "--listen", listen];
-        let mut child = activated(workdir, names, [socket(), socket()], &arguments)
-            .spawn()
-            .expect("it starts");
-        assert_eq!(child.wait().expect("it ends").code(), Some(1));
-        let mut said = String::new();
-        let mut stderr = child.stderr.take().expect("a pipe");
-        stderr.read_to_string(&mut said).expect("text");
-        assert!(said.contains(expected), "{said}");
+        check_refused(workdir, names, [socket(), socket()], listen, expected);
     }
     check(&workdir, "web:admin", "systemd", "`web`, `admin`");
     check(&workdir, "web:admin", "systemd:wbe", "called `wbe`");
     check(&workdir, "web:web", "systemd:web", "passed several");
     let ended = refused(&workdir, &["--listen", "systemd"]);
     ended.says(".socket unit");
+}
+
+#[test]
+fn passed_socket_that_does_not_listen_ends_the_start() {
+    let workdir = Workdir::new();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let client = TcpStream::connect(address).expect("a connection");
+    let (connected, _peer) = UnixStream::pair().expect("a connection");
+    for listen in ["systemd:tcp", "systemd:unix"] {
+        let tcp = client.try_clone().expect("a descriptor").into();
+        let unix = connected.try_clone().expect("a descriptor").into();
+        let expected = "accepts no connections; it needs ListenStream=";
+        check_refused(&workdir, "tcp:unix", [tcp, unix], listen, expected);
+    }
+}
+
+/// A `serve` to which these sockets are passed does not start, and says why.
+#[track_caller]
+fn check_refused(
+    workdir: &Workdir,
+    names: &str,
+    sockets: [OwnedFd; 2],
+    listen: &str,
+    expected: &str,
+) {
+    let arguments = ["--admin", "off", "--check", "--listen", listen];
+    let mut child = activated(workdir, names, sockets, &arguments)
+        .spawn()
+        .expect("it starts");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut said).expect("text");
+    assert!(said.contains(expected), "{said}");
 }
 
 /// A program that is run for a delivery gets neither the sockets nor the variables that tell of them.
