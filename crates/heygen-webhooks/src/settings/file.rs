@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::{Arg, Args, Command};
 use serde::de::DeserializeOwned;
 use toml::Table;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use crate::failure::Failure;
 use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
@@ -107,11 +107,24 @@ fn parse(text: &str) -> Result<Table, String> {
     let parsed = DeTable::parse(text).map_err(mistake)?;
     let groups = GROUPS.map(|check| check(text));
     let names = || groups.iter().flat_map(|group| &group.keys);
-    for key in parsed.get_ref().keys() {
+    for (key, value) in parsed.get_ref() {
         let name = key.get_ref().as_ref();
         if !names().any(|known| known == name) {
             let names = names().map(String::as_str);
             return Err(unknown_key(text, key.span().start, name, names));
+        }
+        // The list of `exec` is a program and its arguments, which may be empty.
+        let is_empty = match value.get_ref() {
+            DeValue::Array(values) if name != "exec" => {
+                values.iter().any(|one| is_blank(one.get_ref()))
+            }
+            value => is_blank(value),
+        };
+        if is_empty {
+            let line = line(text, key.span().start);
+            return Err(format!(
+                ", line {line}: `{name}` has an empty value: give one, or remove it"
+            ));
         }
     }
     if let Some(error) = groups.into_iter().find_map(|group| group.error) {
@@ -218,9 +231,19 @@ fn unknown_key<'a>(
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "the keys are the long option names in `serve --help`".to_owned(),
     };
-    let before = text.get(..start).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
+    let line = line(text, start);
     format!(", line {line}: unknown key `{key}`: {advice}")
+}
+
+/// The number of the line at this place.
+fn line(text: &str, start: usize) -> usize {
+    let before = text.get(..start).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// As a path it would pass every check of the start, and fail when it is opened.
+fn is_blank(value: &DeValue<'_>) -> bool {
+    value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 const DEFAULT_FILE: &str = "heygen-webhooks.toml";

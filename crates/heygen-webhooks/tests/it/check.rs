@@ -148,6 +148,21 @@ fn check_fails_for_what_would_fail_the_start() {
     ] {
         check(&workdir, &[option, "0"]).fails(2, "would reject every delivery");
     }
+    for (key, value) in [
+        ("inbox", "\"\""),
+        ("inbox", "\" \""),
+        ("listen", "\"\""),
+        ("tls-cert", "\"\""),
+        ("secret-file", "[\"\"]"),
+        ("forward-ca", "\"\""),
+    ] {
+        workdir.file("blank.toml", format!("\n{key} = {value}\n"));
+        let message = format!("blank.toml, line 2: `{key}` has an empty value");
+        check(&workdir, &["--config", "blank.toml"]).fails(2, &message);
+    }
+    for option in ["--inbox", "--secret-file", "--path", "--public-url"] {
+        check(&workdir, &[option, ""]).fails(2, option);
+    }
     for option in ["--listen", "--admin"] {
         let other = if option == "--listen" {
             "--admin"
