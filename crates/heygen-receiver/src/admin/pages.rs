@@ -32,7 +32,8 @@ use crate::observer::Observer;
 /// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)), or while a dispatcher stalls that these pages [observe](Observer::stalled). The body names the failed check, and says when dispatch is paused |
 /// | `/metrics` | the metrics, if any: as `OpenMetrics` on request, else in Prometheus' text format |
 ///
-/// GET and HEAD; other methods get 405, other paths 404. A request whose `Host` is neither an
+/// GET and HEAD; other methods get 405, other paths 404. All but the metrics carry `Server:
+/// heygen-webhooks`, which tells them from another program at the same address. A request whose `Host` is neither an
 /// address, nor `localhost`, nor one of the [`hosts`](Self::hosts), gets 421: a web page could
 /// resolve its own name to this machine (DNS rebinding) and read the pages. On a Unix socket, which no
 /// page reaches, every `Host` is accepted.
@@ -233,6 +234,7 @@ fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CACHE_CONTROL, "no-store"),
+        (header::SERVER, "heygen-webhooks"),
     ];
     (status, headers, text.into()).into_response()
 }

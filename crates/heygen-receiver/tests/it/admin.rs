@@ -51,6 +51,7 @@ async fn admin_listener_answers_every_path_and_method() {
             "{method} {path}"
         );
         assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("server"), Some("heygen-webhooks"));
         let allow = (status == 405).then_some("GET, HEAD");
         assert_eq!(answer.header("allow"), allow);
     }

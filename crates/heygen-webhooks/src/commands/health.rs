@@ -7,6 +7,7 @@ use crate::api::web;
 use crate::cli::Health;
 use crate::failure::{Failure, error_chain};
 use crate::output;
+use crate::server::admin;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::from_here;
 use crate::settings::socket::Socket;
@@ -59,6 +60,12 @@ async fn ask(client: &reqwest::Client, url: &str, place: &str) -> Result<(), Fai
         )
     })?;
     let status = answer.status();
+    if !admin::has_answered(&answer) {
+        return Err(anyhow::anyhow!(
+            "another program answered {status} at {place}; is the server running, with this --admin?"
+        )
+        .into());
+    }
     let text = answer.text().await.unwrap_or_default();
     if !status.is_success() {
         return Err(anyhow::anyhow!("{place} answered {status}: {}", text.trim()).into());

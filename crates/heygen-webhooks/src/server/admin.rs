@@ -15,6 +15,12 @@ use crate::settings::origin;
 /// What came of listening: `None` where none was asked for, and why there is none where it was not asked to be there.
 pub(crate) struct Bound(pub(super) io::Result<Option<Admin>>);
 
+/// Whether an admin listener gave this answer, and not another program at its address.
+pub(crate) fn has_answered(answer: &reqwest::Response) -> bool {
+    let server = answer.headers().get(reqwest::header::SERVER);
+    server.is_some_and(|server| server == "heygen-webhooks")
+}
+
 /// Listens where the options say. The default address may be taken, by another `serve` for instance; then there is none.
 pub(crate) async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
     let address = match address {

@@ -11,7 +11,7 @@ mod address;
 mod local;
 mod rejected;
 mod secrets;
-mod servers;
+pub(crate) mod servers;
 
 use servers::certificates;
 

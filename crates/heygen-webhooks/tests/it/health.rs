@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::doctor::servers::small_server;
 use crate::support::{Workdir, eventually};
 
 #[test]
@@ -36,4 +37,17 @@ fn the_exit_status_is_the_servers_health() {
     workdir
         .run(&["health", "--admin", "off"])
         .fails(2, "the admin listener is off");
+}
+
+#[test]
+fn another_program_at_the_address_is_not_healthy() {
+    let workdir = Workdir::new();
+    for answer in [|_: &str| Some("200 OK"), |_: &str| Some("404 Not Found")] {
+        let other = small_server(answer);
+        let admin = other.replace("http://", "").replace("/hook", "");
+        for more in [&[][..], &["--ready"]] {
+            let ended = workdir.run(&[&["health", "--admin", &admin], more].concat());
+            ended.fails(1, "another program answered");
+        }
+    }
 }

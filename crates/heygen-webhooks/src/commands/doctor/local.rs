@@ -11,6 +11,7 @@ use super::inputs::Inputs;
 use super::sample::describe;
 use crate::api::web;
 use crate::failure::error_chain;
+use crate::server::admin as admin_listener;
 use crate::settings::admin::{ADMIN, AdminAddress};
 use crate::settings::local::{Local, from_here};
 use crate::settings::socket::Socket;
@@ -131,6 +132,9 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
         let url = format!("http://{address}/readyz");
         let answer = client.get(url).send().await;
         let answer = answer.map_err(|error| error_chain(&error.without_url()))?;
+        if !admin_listener::has_answered(&answer) {
+            return Err("another program answers".to_owned());
+        }
         let status = answer.status();
         let text = answer.text().await.unwrap_or_default();
         Ok::<_, String>((status, text))
@@ -154,7 +158,7 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
 }
 
 fn unreached(address: &str, error: &str, is_default: bool) -> Finding {
-    let what = format!("nothing answers at {address}: {error}");
+    let what = format!("no admin listener answers at {address}: {error}");
     match is_default {
         // Another process may have had the address when the receiver started, or it was given another one.
         true => Finding::skipped(ADMIN_ID, what),

@@ -66,6 +66,26 @@ fn the_receiver_of_the_configuration_is_found() {
 }
 
 #[test]
+fn another_program_is_not_taken_for_the_admin_listener() {
+    let heygen = HeyGen::start();
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let listen = serve.url.replace("http://", "");
+    let listen = listen.split('/').next().expect("an address").to_owned();
+    let other = small_server(|_| Some("200 OK"));
+    let admin = other.replace("http://", "").replace("/hook", "");
+    workdir.file(
+        "heygen-webhooks.toml",
+        format!("listen = \"{listen}\"\nadmin = \"{admin}\"\n"),
+    );
+    heygen.examine(&workdir, &[], Some(SECRET)).is(
+        "receiver.admin",
+        "warn",
+        "another program answers",
+    );
+}
+
+#[test]
 fn doctor_reports_another_server_at_the_address() {
     let heygen = HeyGen::start();
     let workdir = Workdir::new();

@@ -15,7 +15,7 @@ pub(super) fn closed_address() -> std::net::SocketAddr {
 }
 
 /// A server that answers each request by its head with a status line, or leaves it without an answer.
-pub(super) fn small_server(answer: fn(&str) -> Option<&'static str>) -> String {
+pub(crate) fn small_server(answer: fn(&str) -> Option<&'static str>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/hook", listener.local_addr().expect("an address"));
     thread::spawn(move || {
