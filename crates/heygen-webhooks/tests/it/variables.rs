@@ -18,8 +18,11 @@ fn variables(workdir: &Workdir) -> BTreeSet<String> {
             let name = part.split(['=', ']']).next().expect("a name");
             found.insert(name.to_owned());
         }
-        // The commands stand in groups at the top, and in one list below.
-        let is_name = |word: &str| word.starts_with(|letter: char| letter.is_ascii_lowercase());
+        // The commands stand in groups at the top, and in one list below: a name, and what it is for, two spaces away, which lines
+        // of a shell in the examples have not.
+        let is_name = |line: &str| {
+            line.starts_with(|letter: char| letter.is_ascii_lowercase()) && line.contains("  ")
+        };
         let lists = help.split("\n\n").filter(|part| {
             let (heading, names) = part.split_once('\n').unwrap_or_default();
             heading.ends_with(':')
