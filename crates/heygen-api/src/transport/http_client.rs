@@ -194,14 +194,8 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-    use std::future::{Ready, ready};
-    use std::net::SocketAddr;
-
-    use hyper_util::client::legacy::connect::dns::Name;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::{TcpListener, TcpSocket};
-    use tokio::time::timeout;
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -259,28 +253,36 @@ mod tests {
         assert!(client.reading_proxy.is_none());
     }
 
-    /// Knows two addresses of every host.
-    #[derive(Clone)]
-    struct Two([SocketAddr; 2]);
-
-    impl Service<Name> for Two {
-        type Response = std::array::IntoIter<SocketAddr, 2>;
-        type Error = Infallible;
-        type Future = Ready<Result<Self::Response, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Name) -> Self::Future {
-            ready(Ok(self.0.into_iter()))
-        }
-    }
-
     // Elsewhere a full queue refuses connections.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn address_that_does_not_answer_leaves_time_for_the_next() {
+        use std::convert::Infallible;
+        use std::future::{Ready, ready};
+        use std::net::SocketAddr;
+
+        use hyper_util::client::legacy::connect::dns::Name;
+        use tokio::net::TcpSocket;
+        use tokio::time::timeout;
+
+        /// Knows two addresses of every host.
+        #[derive(Clone)]
+        struct Two([SocketAddr; 2]);
+
+        impl Service<Name> for Two {
+            type Response = std::array::IntoIter<SocketAddr, 2>;
+            type Error = Infallible;
+            type Future = Ready<Result<Self::Response, Infallible>>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, _: Name) -> Self::Future {
+                ready(Ok(self.0.into_iter()))
+            }
+        }
+
         let socket = TcpSocket::new_v4().unwrap();
         let any = "127.0.0.1:0".parse().unwrap();
         socket.bind(any).unwrap();
