@@ -14,7 +14,8 @@
 //! | `HEYGEN_RECORDS` | `heygen.records.>` | the newest record of each event's state and attempts; bookmarks, drift |
 //! | `HEYGEN_AGAIN` | `heygen.again.>` | references to deliveries due for another attempt |
 //!
-//! Missing streams are created, existing ones never changed. Characters that a subject cannot hold
+//! Missing streams are created, existing ones never changed. Those beside the events are created
+//! again if they are deleted later. Characters that a subject cannot hold
 //! are percent-encoded, and a body that is not an event is under `_unreadable`.
 //!
 //! # Durability
@@ -47,7 +48,7 @@ use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::drift::DriftCount;
-use crate::error::InboxError;
+use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
@@ -203,6 +204,15 @@ impl JetStreamInbox {
         self.streams.ack_wait()
     }
 
+    /// After an error, looks whether a stream is gone.
+    fn watched<T>(&self, result: Result<T, InboxError>) -> Result<T, InboxError> {
+        result.inspect_err(|error| {
+            if error.kind() == InboxErrorKind::Storage {
+                self.streams.restore_missing();
+            }
+        })
+    }
+
     fn queries(&self) -> Queries<'_> {
         Queries {
             streams: &self.streams,
@@ -227,11 +237,11 @@ impl Inbox for JetStreamInbox {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
-        self.consumer.claim(&request).await
+        self.watched(self.consumer.claim(&request).await)
     }
 
     async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
-        self.consumer.complete(&completion).await
+        self.watched(self.consumer.complete(&completion).await)
     }
 
     async fn wait_for_append(&self) {
@@ -241,7 +251,7 @@ impl Inbox for JetStreamInbox {
     async fn ready(&self) -> Result<(), InboxError> {
         // The stream of events has a leader, and the stream of records accepts a write.
         self.streams.events.stream.state().await?;
-        self.streams.records.check().await
+        self.watched(self.streams.records.check().await)
     }
 
     fn queue_len(&self) -> usize {

@@ -226,7 +226,7 @@ impl Queue {
     }
 
     /// Creates the consumer again where it is gone.
-    async fn reopen(&self) -> Result<(), InboxError> {
+    pub(super) async fn reopen(&self) -> Result<(), InboxError> {
         let connection = &self.stream.connection;
         if !connection.is_connected() {
             return Ok(());

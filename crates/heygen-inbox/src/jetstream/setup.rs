@@ -1,6 +1,7 @@
 //! [`Setup`]: opens the streams and consumers of an inbox, creates those that are missing, and
 //! checks those that exist.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -22,7 +23,7 @@ use super::options::{JetStreamOptions, StreamOptions};
 use super::queue::{self, Queue};
 use super::records::Records;
 use super::references::References;
-use super::stream::Stream;
+use super::stream::{Stream, is_not_found, unused_sequence};
 use super::streams::Streams;
 use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
@@ -92,6 +93,7 @@ impl Setup<'_> {
         let replicas = found.num_replicas;
         let beside = async |mut wanted: Config| {
             wanted.num_replicas = replicas;
+            wanted.first_sequence = Some(unused_sequence());
             self.stream(wanted).await
         };
         let (dead, _) = beside(self.dead()).await?;
@@ -138,6 +140,8 @@ impl Setup<'_> {
             names: self.names.clone(),
             connection: connection.clone(),
             events: Events::new(events),
+            creates_missing: self.if_missing == IfMissing::Create,
+            restoring: Arc::default(),
         };
         if again_is_new && has_events {
             streams.make_references().await?;
@@ -204,9 +208,7 @@ impl Setup<'_> {
         let name = &wanted.name;
         let (stream, is_new) = match self.connection.context.get_stream(name).await {
             Ok(stream) => (stream, false),
-            Err(error) if error_code(&error) == Some(ErrorCode::STREAM_NOT_FOUND) => {
-                self.create(&wanted).await?
-            }
+            Err(error) if is_not_found(&error) => self.create(&wanted).await?,
             Err(error) => return Err(self.not_opened(error)),
         };
         let found = &stream.cached_info().config;

@@ -1,17 +1,22 @@
 //! [`Stream`]: one of the streams of an inbox.
 
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use std::time::SystemTime;
+
+use async_nats::jetstream::context::{
+    GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind,
+};
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream::{
     self, DeleteStatus, Info, LastRawMessageErrorKind, RawMessageErrorKind, State,
 };
+use async_nats::jetstream::{Error, ErrorCode};
 
 use super::connection::Connection;
 use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
+use crate::time::to_micros;
 
 /// One of the streams of an inbox.
 #[derive(Clone, Debug)]
@@ -33,6 +38,25 @@ impl Stream {
         let info = self.inner.get_info().await;
         let info = info.map_err(|error| self.connection.cannot("read from", error))?;
         Ok(info.state)
+    }
+
+    /// Creates it again with its configuration where it is gone, and gives whether it did.
+    pub(super) async fn restore(&self) -> Result<bool, InboxError> {
+        let (context, mut config) = (&self.connection.context, self.info().config.clone());
+        let Err(error) = context.get_stream(&config.name).await else {
+            return Ok(false);
+        };
+        if !is_not_found(&error) {
+            return Err(self.connection.cannot("open", error));
+        }
+        config.first_sequence = Some(unused_sequence());
+        let created = context.create_stream(config).await;
+        created.map_err(|error| self.connection.cannot("create a stream of", error))?;
+        tracing::warn!(
+            stream = self.info().config.name,
+            "the stream was deleted, and is created again"
+        );
+        Ok(true)
     }
 
     /// Publishes to it, and waits for one acknowledgement.
@@ -129,6 +153,18 @@ impl Stream {
             Err(error) => Err(self.connection.cannot("delete from", error)),
         }
     }
+}
+
+/// Greater than the sequences of a stream of that name that was deleted: an acknowledgement or a
+/// record from before, which names its message by number, then leads to none of the new ones.
+pub(super) fn unused_sequence() -> u64 {
+    u64::try_from(to_micros(SystemTime::now())).unwrap_or(1)
+}
+
+/// Whether the servers say that there is no such stream.
+pub(super) fn is_not_found(error: &GetStreamError) -> bool {
+    let is_so = |error: &Error| error.error_code() == ErrorCode::STREAM_NOT_FOUND;
+    matches!(error.kind(), GetStreamErrorKind::JetStream(ref error) if is_so(error))
 }
 
 /// Whether another process wrote first. While its write is being replicated, clusters say so with a

@@ -1,6 +1,10 @@
 //! [`Streams`]: the connection, the streams and the queues of one inbox.
 
+use std::error::Error as _;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use tokio::sync::Mutex;
 
 use super::connection::Connection;
 use super::dead_letters::DeadLetters;
@@ -27,6 +31,10 @@ pub(super) struct Streams {
     pub(super) durability_warnings: Vec<DurabilityWarning>,
     /// How existing streams and consumers differ from the options, in words.
     pub(super) config_drift: Vec<String>,
+    /// Whether missing streams are created, and not only read.
+    pub(super) creates_missing: bool,
+    /// Held by the task that looks for missing streams.
+    pub(super) restoring: Arc<Mutex<()>>,
 }
 
 impl Streams {
@@ -35,6 +43,52 @@ impl Streams {
     /// written to disk.
     pub(super) fn may_be_forgotten(&self, stored_at: SystemTime) -> bool {
         stored_at < self.queue.created_at() || stored_at < self.connection.connected_at()
+    }
+
+    /// Creates those streams beside the events again that were deleted meanwhile, for whoever has met
+    /// an error. Returns at once: the caller tries again anyway.
+    pub(super) fn restore_missing(self: &Arc<Self>) {
+        if !self.creates_missing || !self.connection.is_connected() {
+            return;
+        }
+        let Ok(turn) = Arc::clone(&self.restoring).try_lock_owned() else {
+            return;
+        };
+        let streams = Arc::clone(self);
+        // A task of its own, since a caller may be dropped between a stream and what belongs in it.
+        tokio::spawn(async move {
+            let _turn = turn;
+            if let Err(error) = streams.restore().await {
+                let cause = error.source().map(ToString::to_string);
+                tracing::debug!(%error, cause, "missing streams are not created again");
+            }
+        });
+    }
+
+    async fn restore(&self) -> Result<(), InboxError> {
+        // The loss of the events themselves must not be hidden.
+        self.events.stream.state().await?;
+        self.records.stream.restore().await?;
+        self.dead.stream.restore().await?;
+        if !self.references.stream.restore().await? {
+            return Ok(());
+        }
+        let mut tries = 0;
+        while let Err(error) = self.restore_references().await {
+            tries += 1;
+            if tries == RESTORE_TRIES {
+                tracing::error!(%error, "deliveries that wait for another attempt have to be replayed");
+                return Err(error);
+            }
+            tokio::time::sleep(RESTORE_PAUSE).await;
+        }
+        self.references.expect(true);
+        Ok(())
+    }
+
+    async fn restore_references(&self) -> Result<(), InboxError> {
+        self.references.queue.reopen().await?;
+        self.make_references().await
     }
 
     /// Makes the references that unfinished deliveries wait for, after their stream was lost.
@@ -65,3 +119,7 @@ impl Streams {
         self.queue.ack_wait().min(self.references.queue.ack_wait())
     }
 }
+
+/// How often to try to make references: once their stream is there, a start makes none.
+const RESTORE_TRIES: usize = 600;
+const RESTORE_PAUSE: Duration = Duration::from_secs(1);

@@ -8,8 +8,8 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, Stor
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::{DurabilityWarning, JetStreamInbox, JetStreamOptions};
 use heygen_inbox::{
-    AttemptOutcome, ClaimRequest, DeliveryId, DispatchOrder, Imported, Inbox, InboxAdmin as _,
-    InboxError, InboxErrorKind, Query, Source, State,
+    AttemptOutcome, ClaimRequest, ClaimedDelivery, DeliveryId, DispatchOrder, Imported, Inbox,
+    InboxAdmin as _, InboxError, InboxErrorKind, Query, Source, State,
 };
 use xtask_nats::{Cluster, Options, Program, Server};
 
@@ -18,7 +18,7 @@ use crate::jetstream_support::{
 };
 use crate::support::{
     all_ids, append_duplicate, append_new, at, body, claim_due, claim_one, complete, delivery, get,
-    new, server,
+    new, server, until,
 };
 
 async fn try_open(
@@ -513,5 +513,100 @@ async fn retry_is_not_taken_for_that_of_an_event_before() {
         }
         drop(inbox);
         streams.context.delete_stream("HEYGEN").await.unwrap();
+    }
+}
+
+/// Two processes go on, without a start, after a stream beside the events was deleted.
+async fn check_restored(stream: &str, program: Program) {
+    let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
+    let worker = open(&server.url(), options()).await;
+    let other = open(&server.url(), options()).await;
+    let streams = Streams::on(&server.url()).await;
+    let waiting = append_new(&worker, 0, &body("waiting")).await;
+    let claimed = claim_soon(&worker, 10).await;
+    let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(30));
+    worker.complete(retry).await.unwrap();
+    streams.context.delete_stream(stream).await.unwrap();
+
+    let new = append_new(&worker, 1, &body("new")).await;
+    for (id, attempt, seconds) in [(new, 1, 10), (new, 2, 10), (waiting, 2, 40)] {
+        let (inbox, claimed) = in_time(claim_again([&worker, &other], seconds)).await;
+        assert_eq!((claimed.id, claimed.attempt), (id, attempt), "{stream}");
+        let result = match (id == new, attempt) {
+            (true, 1) => AttemptOutcome::Retry,
+            (true, _) => AttemptOutcome::DeadLettered,
+            (false, _) => AttemptOutcome::Acknowledged,
+        };
+        let completing = async {
+            while inbox.complete(end(&claimed, result)).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        in_time(completing).await;
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        assert_eq!(stored.attempts.last().unwrap().result, result);
+    }
+}
+
+/// Claims in spite of failures until something is dispatched, and gives from which process.
+async fn claim_again(
+    processes: [&JetStreamInbox; 2],
+    seconds: u64,
+) -> (&JetStreamInbox, ClaimedDelivery) {
+    loop {
+        for inbox in processes {
+            let claim = inbox.claim(ClaimRequest::due(1, at(seconds))).await;
+            if let Some(claimed) = claim.unwrap_or_default().deliveries.pop() {
+                return (inbox, claimed);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_beside_the_events_that_is_deleted_is_created_again() {
+    for program in [Program::Current, Program::Debian] {
+        check_restored("HEYGEN_AGAIN", program).await;
+        check_restored("HEYGEN_DEAD", program).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_creates_its_records_again_and_hides_no_lost_events() {
+    let (server, receiver) = started().await;
+    let streams = Streams::on(&server.url()).await;
+    let is_there = async |stream: &str| streams.context.get_stream(stream).await.is_ok();
+    streams
+        .context
+        .delete_stream("HEYGEN_RECORDS")
+        .await
+        .unwrap();
+    until(async || receiver.ready().await.is_ok()).await;
+    assert!(is_there("HEYGEN_RECORDS").await);
+
+    let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
+    let reader = JetStreamInbox::open_existing(&address, options()).await;
+    drop(receiver);
+    let reader = reader.unwrap();
+    streams
+        .context
+        .delete_stream("HEYGEN_RECORDS")
+        .await
+        .unwrap();
+    reader.ready().await.unwrap_err();
+    assert!(!is_there("HEYGEN_RECORDS").await, "it only reads");
+
+    let worker = open(&server.url(), options()).await;
+    for stream in ["HEYGEN", "HEYGEN_AGAIN"] {
+        streams.context.delete_stream(stream).await.unwrap();
+    }
+    for _ in 0..3 {
+        worker.ready().await.unwrap_err();
+        let claim = worker.claim(ClaimRequest::due(1, at(0))).await;
+        claim.unwrap_err();
+    }
+    for stream in ["HEYGEN", "HEYGEN_AGAIN"] {
+        assert!(!is_there(stream).await, "{stream}");
     }
 }
