@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use xtask_nats::{Options, Program};
+
 use super::{World, counts};
-use crate::http::post;
+use crate::http::{get, post};
 use crate::promises::{are_all, event, results, script, show};
 use crate::support::{Serve, eventually};
 
@@ -149,4 +151,33 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
         results(&delivery),
         ["retry", "retry", "dead_lettered", "acknowledged"]
     );
+}
+
+/// Its inbox commits and answers, so that nothing but the claims shows it.
+#[test]
+fn worker_that_cannot_claim_is_not_ready() {
+    let world = World::on(
+        Program::Current,
+        &Options::new().config(
+            "authorization { users: [ { user: all, password: none, permissions: { publish: {\n\
+             deny: \"$JS.API.CONSUMER.MSG.NEXT.HEYGEN_AGAIN.>\" } } } ] }\n\
+             no_auth_user: all",
+        ),
+    );
+    let serve = world.receive(&[]);
+    let mut command = world.workdir.command(&["work", "--log-format", "json"]);
+    command.args(["--admin", "127.0.0.1:0"]);
+    let worker = world.workdir.begin(command, &[]);
+    let admin = worker.admin();
+    post(&serve, event("order.new", "a"));
+    let readiness = || get(&format!("{admin}/readyz"));
+    eventually(|| readiness().status == 503);
+    let answer = readiness().body;
+    assert!(
+        answer.contains(r#""inbox":"ok","dispatch":"cannot claim deliveries""#),
+        "{answer}"
+    );
+    let metrics = get(&format!("{admin}/metrics")).body;
+    assert!(metrics.contains("heygen_webhooks_dispatch_stalled 1\n"));
+    assert_eq!(counts(&world.workdir, &[]), [1, 0, 0, 0]);
 }
