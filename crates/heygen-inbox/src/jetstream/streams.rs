@@ -45,8 +45,8 @@ impl Streams {
         stored_at < self.queue.created_at() || stored_at < self.connection.connected_at()
     }
 
-    /// Creates those streams beside the events again that were deleted meanwhile, for whoever has met
-    /// an error. Returns at once: the caller tries again anyway.
+    /// Creates those streams beside the events again that were deleted meanwhile; called after an
+    /// error. Returns at once: the caller tries again anyway.
     pub(super) fn restore_missing(self: &Arc<Self>) {
         if !self.creates_missing || !self.connection.is_connected() {
             return;
