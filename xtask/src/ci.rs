@@ -1,7 +1,8 @@
 //! `cargo xtask ci`: every check, cheapest first, up to the first failure.
 //!
-//! What compiles runs one after the other, because cargo locks `target/`. Beside it runs what mostly waits: for registries, tools
-//! of other languages, and the processes that tests start.
+//! What compiles into `target/debug` runs one after the other, because cargo locks that folder. Beside it runs what mostly waits,
+//! such as for registries and tools of other languages. The tests wait too: beside them runs the release build, in a folder of
+//! its own.
 
 use std::env;
 use std::io::{Read as _, Seek as _};
