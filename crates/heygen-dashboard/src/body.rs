@@ -75,7 +75,8 @@ pub(crate) fn with_links(text: &str, shows_links: bool) -> Cow<'_, str> {
 }
 
 /// The same without the queries of its links, which give access to what they lead to. In JSON each string is looked at as it
-/// reads without escapes, also one that a repeated key hides; what is not JSON has its links where they look like links.
+/// reads without escapes, also one that a repeated key hides; what is not JSON has its links where they look like links. Of a
+/// string that has no such reading, as with half of a surrogate pair, nothing is shown if it may hold one.
 pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
     let mut is_escaped = false;
@@ -89,22 +90,24 @@ pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
     for part in text.split_inclusive(is_end) {
         let (word, end) = part.split_at(part.len() - usize::from(part.ends_with(['"', ' ', '\n'])));
         let unescaped = match is_json && word.contains('\\') {
-            true => serde_json::from_str::<String>(&format!("\"{word}\"")).ok(),
-            false => None,
+            true => serde_json::from_str::<String>(&format!("\"{word}\"")).map(Some),
+            false => Ok(None),
         };
-        match (
-            without_query(unescaped.as_deref().unwrap_or(word)),
-            &unescaped,
-        ) {
+        let shown = match &unescaped {
+            Ok(unescaped) => without_query(unescaped.as_deref().unwrap_or(word)),
+            Err(_) if may_hold_link(word) => Cow::Owned("…".to_owned()),
+            Err(_) => Cow::Borrowed(word),
+        };
+        match (shown, &unescaped) {
             (Cow::Borrowed(_), _) => {
                 hidden.push_str(part);
                 continue;
             }
-            (Cow::Owned(short), None) => hidden.push_str(&short),
-            (Cow::Owned(short), Some(_)) => {
+            (Cow::Owned(short), Ok(Some(_))) => {
                 let escaped = Value::from(short).to_string();
                 hidden.push_str(&escaped[1..escaped.len() - 1]);
             }
+            (Cow::Owned(short), _) => hidden.push_str(&short),
         }
         hidden.push_str(end);
         is_hidden = true;
@@ -115,14 +118,58 @@ pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A link as far as its query, which `…` stands for; owned when it has one.
+/// A link as far as its query, which `…` stands for; owned when it has one. It may be spelled with escapes, as in JSON that stands
+/// in another text.
 pub(crate) fn without_query(link: &str) -> Cow<'_, str> {
-    match link.find(['?', '#']) {
-        Some(end) if end + 1 < link.len() && link.contains("://") => {
-            Cow::Owned(format!("{}…", &link[..=end]))
+    match query_start(link) {
+        Some(start) if start < link.len() && holds_link(link) => {
+            Cow::Owned(format!("{}…", &link[..start]))
         }
         _ => Cow::Borrowed(link),
     }
+}
+
+/// Where what follows `?` or `#` begins.
+fn query_start(text: &str) -> Option<usize> {
+    let mut marks = text.match_indices(['?', '#', '\\']);
+    marks.find_map(|(at, mark)| {
+        let end = at + mark.len();
+        let is_escape = |escape: &str| ["u003f", "u0023"].contains(&&*escape.to_ascii_lowercase());
+        match mark {
+            "\\" => text
+                .get(end..end + ESCAPE)
+                .is_some_and(is_escape)
+                .then_some(end + ESCAPE),
+            _ => Some(end),
+        }
+    })
+}
+
+/// Whether there is `://`, also as `:\/\/` or `:\u002f\u002f`, with as many backslashes as texts stand in one another.
+fn holds_link(text: &str) -> bool {
+    let after_slash = |text: &str| -> Option<usize> {
+        let rest = text.trim_start_matches('\\');
+        let escapes = text.len() - rest.len();
+        let is_escape = |escape: &str| escapes > 0 && escape.eq_ignore_ascii_case("u002f");
+        match rest.starts_with('/') {
+            true => Some(escapes + 1),
+            false => rest
+                .get(..ESCAPE)
+                .is_some_and(is_escape)
+                .then_some(escapes + ESCAPE),
+        }
+    };
+    text.match_indices(':').any(|(colon, _)| {
+        let rest = &text[colon + 1..];
+        after_slash(rest).is_some_and(|end| after_slash(&rest[end..]).is_some())
+    })
+}
+
+/// The same of a text whose escapes hide anything.
+fn may_hold_link(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let has = |plain: char, escape| lower.contains(plain) || lower.contains(escape);
+    has(':', "u003a") && has('/', "u002f")
 }
 
 fn harmless(text: &str) -> String {
@@ -143,6 +190,8 @@ fn hex(bytes: &[u8]) -> String {
     lines.collect()
 }
 
+/// The length of `u003f`.
+const ESCAPE: usize = 5;
 const MAX_TEXT: usize = 64 * 1024;
 const MAX_HEX: usize = 4096;
 
@@ -191,6 +240,28 @@ mod tests {
                 "https://a.b/c?… https://a.b/c?…\n",
             ),
             (r#"{"msg":"why? because"}"#, r#"{"msg":"why? because"}"#),
+            (
+                r#"no {"url":"https:\/\/a.b\/c.mp4?x=secret"}"#,
+                r#"no {"url":"https:\/\/a.b\/c.mp4?…"}"#,
+            ),
+            (
+                r"no https:\\/\\/a.b\u002Fc\u003Fx=secret, https:\u002F\u002fa#secret",
+                r"no https:\\/\\/a.b\u002Fc\u003F… https:\u002F\u002fa#…",
+            ),
+            (
+                r#"{"said":"{\"u\":\"https:\\/\\/a.b\\/c?x=secret\"}"}"#,
+                r#"{"said":"{\"u\":\"https:\\/\\/a.b\\/c?…"}"#,
+            ),
+            (
+                r#"{"u":"\ud83d https:\/\/a.b\/c\u003fx=secret","v":1}"#,
+                r#"{"u":"…","v":1}"#,
+            ),
+            (
+                r#"{"u":"\ud83d https\u003a/\u002fa.b?x=secret"}"#,
+                r#"{"u":"…"}"#,
+            ),
+            (r#"{"u":"why? \ud83d"}"#, r#"{"u":"why? \ud83d"}"#),
+            (r"C:\a\/b?c \u003f :\", r"C:\a\/b?c \u003f :\"),
         ] {
             check(body, expected);
         }

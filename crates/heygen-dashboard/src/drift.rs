@@ -7,6 +7,7 @@ use heygen_events::text::visible;
 use heygen_inbox::{DriftCount, DriftKind, InboxAdmin as _, InboxErrorKind};
 use maud::{Markup, html};
 
+use crate::body::without_links;
 use crate::page::{self, page};
 use crate::site::{Answer, Shared, Site};
 use crate::words::{self, number};
@@ -45,8 +46,8 @@ fn table(site: &Site, drift: &[DriftCount], now: SystemTime) -> Markup {
         let example = site.path(&format!("/deliveries/{}", count.example));
         vec![
             kind(count.drift.kind),
-            html! { code { (visible(&count.drift.name)) } },
-            html! { (visible(&count.drift.event_type)) },
+            html! { code { (visible(&without_links(&count.drift.name))) } },
+            html! { (visible(&without_links(&count.drift.event_type))) },
             html! { (number(count.count)) },
             words::time_ago(count.last_at, now),
             html! { a href=(example) { code { (count.example) } } },

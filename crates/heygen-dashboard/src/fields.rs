@@ -24,7 +24,7 @@ pub(crate) fn table(event_type: &EventType, body: &Value, shows_links: bool) -> 
                 html! { span.hint { "HeyGen does not document the fields of this event" } }
             }
         };
-        let name = html! { code { (visible(name)) } };
+        let name = html! { code { (visible(&with_links(name, shows_links))) } };
         vec![name, self::value(value, shows_links), about]
     };
     let empty = Map::new();
@@ -78,14 +78,17 @@ mod tests {
     fn fields_have_their_documentation_and_unknown_ones_say_so() {
         let body = json!({"event_type": "avatar_video.success", "event_id": "e", "event_data":
             {"video_id": "v", "url": "https://a.b/c?secret", "colour": {"u": "https://a.b/d?secret"},
-            "msg": "no file at https://a.b/e?secret of yours"}});
+            "https://a.b/f?secret": 1, "msg": "no file at https://a.b/e?secret of yours"},
+            "https://a.b/g?secret": 1});
         let hidden = table(&EventType::AvatarVideoSuccess, &body, false).into_string();
         assert!(hidden.contains("The video."), "{hidden}");
         assert!(hidden.contains("a presigned link that expires"), "{hidden}");
         assert!(hidden.contains("HeyGen's id of the event"), "{hidden}");
         assert!(hidden.contains("not known to this version"), "{hidden}");
         assert!(!hidden.contains("secret"), "{hidden}");
+        assert!(hidden.contains("https://a.b/f?…"), "{hidden}");
         let shown = table(&EventType::AvatarVideoSuccess, &body, true).into_string();
         assert!(shown.contains("https://a.b/c?secret"), "{shown}");
+        assert!(shown.contains("https://a.b/f?secret"), "{shown}");
     }
 }
