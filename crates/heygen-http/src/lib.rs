@@ -47,7 +47,8 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(wait.unwrap_or(Duration::ZERO))
 }
 
-/// What a person reads of an answer: of an HTML page the text without the tags, of anything else all.
+/// What a person reads of an answer: of an HTML page the text without tags, styles and scripts, of
+/// anything else all.
 ///
 /// The page may end anywhere.
 #[must_use]
@@ -55,12 +56,31 @@ pub fn readable(answer: &str) -> String {
     if !answer.trim_start().starts_with('<') {
         return answer.to_owned();
     }
-    let texts = answer.split('<').filter_map(|part| part.split_once('>'));
-    let words: Vec<&str> = texts
-        .flat_map(|(_, text)| text.split_whitespace())
-        .collect();
+    let mut hidden_in: Option<&str> = None;
+    let texts = answer.split('<').filter_map(|part| {
+        let (tag, text) = part.split_once('>')?;
+        let name = tag.split(|c: char| c.is_ascii_whitespace()).next()?;
+        match hidden_in {
+            Some(element) => {
+                let end = name.strip_prefix('/')?;
+                if !end.eq_ignore_ascii_case(element) {
+                    return None;
+                }
+                hidden_in = None;
+            }
+            None => {
+                let mut unread = UNREAD.into_iter();
+                hidden_in = unread.find(|element| name.eq_ignore_ascii_case(element));
+            }
+        }
+        hidden_in.is_none().then_some(text)
+    });
+    let words: Vec<&str> = texts.flat_map(str::split_whitespace).collect();
     words.join(" ")
 }
+
+/// The elements whose text no browser shows.
+const UNREAD: [&str; 2] = ["style", "script"];
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
@@ -85,6 +105,11 @@ mod tests {
             ),
             ("<h1>Oh</h1> no <a href=", "Oh no"),
             ("<", ""),
+            (
+                "<title>No</title><STYLE type=a>p > b { a: 1 }</Style ><p>you</p><script>if (a<b>c) </p></script>!",
+                "No you !",
+            ),
+            ("<scripts>a</scripts><style>p {", "a"),
         ] {
             assert_eq!(readable(answer), expected);
         }
