@@ -156,10 +156,11 @@ impl AttemptError {
         }
     }
 
+    /// After the head of an answer. Its cause has no other name: those are for no answer at all.
     pub(super) fn broken(source: impl Error + Send + Sync + 'static) -> Self {
         Self {
             kind: AttemptErrorKind::Broken,
-            source: Some(Cause::named(source)),
+            source: Some(Box::new(source)),
         }
     }
 
@@ -167,6 +168,12 @@ impl AttemptError {
     #[cfg(feature = "drill")]
     pub(crate) fn is_unreachable(&self) -> bool {
         self.kind == AttemptErrorKind::Connect || self.cause() == Some(&Cause::NotHttp)
+    }
+
+    /// Whether the connection was closed without an answer.
+    #[cfg(feature = "drill")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.cause() == Some(&Cause::Closed)
     }
 
     #[cfg(feature = "drill")]

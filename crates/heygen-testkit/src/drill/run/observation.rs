@@ -8,7 +8,7 @@ use http::{StatusCode, header::LOCATION};
 
 use crate::drill::mistake::Mistake;
 use crate::drill::scorecard::Verdict;
-use crate::sender::{Answer, Attempt, AttemptError};
+use crate::sender::{Answer, Attempt, AttemptError, AttemptErrorKind};
 
 /// A verdict and its reason.
 #[derive(Debug)]
@@ -60,6 +60,10 @@ pub(super) struct Observation {
     pub(super) timed_out: bool,
     /// Nothing that speaks HTTP is there.
     pub(super) unreachable: bool,
+    /// The connection was closed without an answer.
+    pub(super) closed: bool,
+    /// The answer broke off, or was not readable.
+    pub(super) broken: bool,
     pub(super) bad_certificate: bool,
     pub(super) names_csrf: bool,
     pub(super) duration: Duration,
@@ -98,6 +102,8 @@ impl Observation {
             status: attempt.status(),
             timed_out: error.is_some_and(AttemptError::is_timeout),
             unreachable: error.is_some_and(AttemptError::is_unreachable),
+            closed: error.is_some_and(AttemptError::is_closed),
+            broken: error.is_some_and(|error| error.kind() == AttemptErrorKind::Broken),
             bad_certificate: error.is_some_and(AttemptError::is_about_certificate),
             names_csrf: text.to_ascii_lowercase().contains("csrf"),
             duration: attempt.duration,
@@ -134,11 +140,15 @@ impl Observation {
                 "answer at once, and do the work afterwards, in a queue or a background task",
             );
         }
-        let Some(status) = self.status else {
+        if self.closed {
             return Some(
                 "see the log of the application: it closes the connection without an answer",
             );
-        };
+        }
+        if self.broken {
+            return Some("see the log of the application: its answer breaks off or is not HTTP");
+        }
+        let status = self.status?;
         Some(match status.as_u16() {
             403 | 419 if self.names_csrf || status.as_u16() == 419 => {
                 "exempt this path from CSRF protection: @csrf_exempt in Django, \
@@ -251,15 +261,56 @@ const MAX_QUOTE: usize = 120;
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
+    use crate::sender::Sender;
 
     #[test]
     fn connection_that_is_closed_has_advice_of_its_own() {
-        let seen = Observation::of(None);
+        let advice = |answer| after(answer).advice();
+        let closed = advice("");
         assert!(
-            seen.advice()
-                .is_some_and(|text| text.contains("closes the connection"))
+            closed.is_some_and(|advice| advice.contains("closes the connection without an answer")),
+            "{closed:?}"
         );
+        for answer in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+            "HTTP/1.1 200 OK\r\n a bad header\r\n\r\n",
+        ] {
+            let broken = advice(answer);
+            assert!(
+                broken.is_some_and(|advice| advice.contains("breaks off")),
+                "{answer}: {broken:?}"
+            );
+        }
+        assert_eq!(Observation::of(None).advice(), None);
+    }
+
+    /// What comes of an answer after which the connection is closed.
+    fn after(answer: &'static str) -> Observation {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            let mut request = Vec::new();
+            // All of it: what is left unread would reset the connection.
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte)?;
+                request.extend(byte);
+            }
+            stream.write_all(answer.as_bytes())
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let sending = Sender::new(&url);
+        let report = runtime.expect("a runtime").block_on(sending.probe());
+        server.join().expect("no panic").expect("a request");
+        Observation::of(Some(report.expect("a request").attempt()))
     }
 
     #[test]
