@@ -286,18 +286,20 @@ impl Consumer {
     }
 
     /// Where the records were lost, the reference that leads to an event is all that is known.
+    /// Where the event was deleted with its record, there is nothing to dispatch.
     async fn record_of(
         &self,
         event: &Stored,
         origin: Origin,
     ) -> Result<Option<RecordEntry>, InboxError> {
         let found = self.streams.records.of(event).await?;
-        Ok(match origin {
-            Origin::Event => found,
-            Origin::Reference(generation) => {
-                found.or_else(|| Some(RecordEntry::referred_to(event, generation)))
+        match origin {
+            Origin::Reference(generation) if found.is_none() => {
+                let is_there = self.streams.events.get(event.sequence).await?.is_some();
+                Ok(is_there.then(|| RecordEntry::referred_to(event, generation)))
             }
-        })
+            Origin::Event | Origin::Reference(_) => Ok(found),
+        }
     }
 
     /// Holds it if it is to be dispatched, and acknowledges it otherwise.

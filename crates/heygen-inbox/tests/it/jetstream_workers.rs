@@ -478,6 +478,29 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
     claim.is_paused
 }
 
+/// A worker holds it until it is due, while another process deletes it.
+#[tokio::test]
+async fn retry_that_another_process_deletes_is_not_dispatched() {
+    let server = fast_server();
+    let [worker, operator] = two(&server).await;
+    let streams = Streams::on(&server.url()).await;
+    let id = append_new(&worker, 0, &body("a")).await;
+    let claimed = claim_one(&worker, 1).await;
+    let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(30));
+    worker.complete(retry).await.unwrap();
+    until(async || {
+        let claim = worker.claim(ClaimRequest::due(1, at(5))).await.unwrap();
+        claim.next_due.is_some()
+    })
+    .await;
+    assert_eq!(operator.delete(vec![id]).await.unwrap().deleted, 1);
+    assert!(claim_due(&worker, 1, 40).await.is_empty());
+    let records = streams.context.get_stream("HEYGEN_RECORDS").await.unwrap();
+    let subject = format!("heygen.records.event.{}", id.key());
+    let record = records.get_last_raw_message_by_subject(&subject).await;
+    assert!(record.is_err(), "no record stays");
+}
+
 /// A worker does not read the record before the first attempt, unless an operator asked for it.
 #[tokio::test]
 async fn dead_letter_of_another_process_is_not_dispatched() {
