@@ -6,6 +6,7 @@ use super::message::{Stored, headers};
 use super::stream::Stream;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
+use crate::time::to_micros;
 
 /// The stream of dead letters.
 #[derive(Clone, Debug)]
@@ -24,7 +25,9 @@ impl DeadLetters {
         reason: Option<&str>,
     ) -> Result<u64, InboxError> {
         let delivery = event.to_delivery();
-        let message_id = format!("{}-{attempt}", event.sequence);
+        // Another event may have had the sequence a moment ago, as for references.
+        let received_at = to_micros(event.received_at);
+        let message_id = format!("{}-{attempt}-{received_at}", event.sequence);
         let mut headers = headers(&delivery, &message_id, None);
         headers.insert(DELIVERY, id.to_string().as_str());
         headers.insert(ATTEMPTS, attempt.to_string().as_str());

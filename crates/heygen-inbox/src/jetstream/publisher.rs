@@ -307,13 +307,26 @@ impl Publisher {
         if !delivery.source().is_received() {
             return;
         }
-        let counted = self.streams.records.update(sequence, |mut record| {
+        if let Err(error) = self.try_count_redelivery(sequence, delivery).await {
+            tracing::warn!(%error, "a duplicate was recognised, and could not be counted");
+        }
+    }
+
+    async fn try_count_redelivery(
+        &self,
+        sequence: u64,
+        delivery: &NewDelivery,
+    ) -> Result<(), InboxError> {
+        let Some(stored) = self.streams.events.get(sequence).await? else {
+            return Ok(());
+        };
+        let counted = self.streams.records.update(sequence, |record| {
+            let mut record = record.of(&stored);
             record.count_redelivery(delivery.received_at(), delivery.headers());
             Some(record)
         });
-        if let Err(error) = counted.await {
-            tracing::warn!(%error, "a duplicate was recognised, and could not be counted");
-        }
+        counted.await?;
+        Ok(())
     }
 
     fn publish_error(&self, error: PublishError) -> InboxError {

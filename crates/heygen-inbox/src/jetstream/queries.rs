@@ -251,7 +251,7 @@ impl Queries<'_> {
                 newer = 0;
                 let state = self.state(event, records.get(&sequence), &progress);
                 if matches!(state, State::Acknowledged | State::DeadLettered) {
-                    finished.push(sequence);
+                    finished.push(event.clone());
                 }
             }
             deleted += self.delete(finished).await?;
@@ -266,12 +266,13 @@ impl Queries<'_> {
 
     /// Gives how many of these were deleted. The record is deleted last: as long as the event
     /// exists, so does its record.
-    pub(super) async fn delete(&self, finished: Vec<u64>) -> Result<usize, InboxError> {
+    pub(super) async fn delete(&self, finished: Vec<Stored>) -> Result<usize, InboxError> {
         let (events, records) = (&self.streams.events, &self.streams.records);
-        let deleting = finished.into_iter().map(|sequence| async move {
+        let deleting = finished.into_iter().map(|event| async move {
+            let sequence = event.sequence;
             // The record may have come from a server that is behind, or the delivery may have been
             // replayed meanwhile.
-            let found = records.get(sequence).await?.map(|found| found.record);
+            let found = records.of(&event).await?.map(|found| found.record);
             let begun = found.filter(Record::is_begun);
             let state = begun.as_ref().map(Record::state);
             if matches!(state, Some(State::Pending | State::Claimed)) {

@@ -80,7 +80,8 @@ impl References {
         Ok(())
     }
 
-    /// The same, where there may be one from before the duplicate window.
+    /// The same, where there may be one from before the duplicate window. One of a later generation
+    /// may be that of another event; to the same event one reference too many is dropped.
     pub(super) async fn add_if_missing(
         &self,
         sequence: u64,
@@ -89,7 +90,7 @@ impl References {
     ) -> Result<(), InboxError> {
         let subject = self.stream.names.reference(sequence);
         match self.stream.newest(&subject).await? {
-            Some(found) if Self::generation(&found.payload) >= Some(generation) => Ok(()),
+            Some(found) if Self::generation(&found.payload) == Some(generation) => Ok(()),
             Some(_) | None => self.add(sequence, generation, received_at).await,
         }
     }

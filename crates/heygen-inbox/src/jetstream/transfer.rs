@@ -155,7 +155,7 @@ impl Transfer<'_> {
                 }
                 self.streams.references.remove(event.sequence).await;
             }
-            if self.queries.delete(vec![event.sequence]).await? > 0 {
+            if self.queries.delete(vec![event.clone()]).await? > 0 {
                 self.consumer.drop_held(event.sequence).await?;
                 return Ok(Some(state));
             }
@@ -229,7 +229,8 @@ impl Transfer<'_> {
         let Some(state) = event.imported_state.filter(|_| is_of) else {
             return Ok(());
         };
-        match records.get(sequence).await?.map(|found| found.record) {
+        let found = records.get(sequence).await?.map(|found| found.record);
+        match found.filter(|record| record.is_of(&event)) {
             None => self.import_record(sequence, imported, state).await,
             Some(record) if record.state == RecordState::Pending && record.generation > 0 => {
                 let references = &self.streams.references;
