@@ -2,6 +2,7 @@
 //! checks those that exist.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -43,6 +44,8 @@ pub(super) struct Setup<'a> {
     connection: Connection,
     names: Names,
     replicas: usize,
+    /// Whether the stream of references was created, maybe in a round that failed afterwards.
+    again_is_new: AtomicBool,
 }
 
 /// Why a step failed.
@@ -70,6 +73,7 @@ impl Setup<'_> {
             names: Names::new(address.stream(), &options.streams.subject_prefix),
             replicas: replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
             connection,
+            again_is_new: AtomicBool::new(false),
         };
         let deadline = Instant::now() + options.connect_timeout;
         loop {
@@ -99,7 +103,11 @@ impl Setup<'_> {
         let (dead, _) = beside(self.dead()).await?;
         let (records, _) = beside(self.records()).await?;
         let (again, again_is_new) = beside(self.again()).await?;
+        self.again_is_new.fetch_or(again_is_new, Ordering::Relaxed);
         let has_events = events.cached_info().state.messages > 0;
+        let lacks_references = has_events
+            && (self.again_is_new.load(Ordering::Relaxed)
+                || self.if_missing == IfMissing::Create && may_lack_references(&again, &events));
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
         let worker = &workers.cached_info().config;
@@ -143,8 +151,9 @@ impl Setup<'_> {
             creates_missing: self.if_missing == IfMissing::Create,
             restoring: Arc::default(),
         };
-        if again_is_new && has_events {
-            streams.make_references().await?;
+        if lacks_references {
+            let made = streams.make_references().await;
+            made.map_err(Failure::transient)?;
         }
         Ok(streams)
     }
@@ -342,6 +351,14 @@ impl From<InboxError> for Failure {
             is_transient: false,
         }
     }
+}
+
+/// Whether the stream of references never held any and is younger than the oldest event: the
+/// process that created it again may have ended before it made the references.
+fn may_lack_references(again: &JsStream, events: &JsStream) -> bool {
+    let (again, events) = (again.cached_info(), events.cached_info());
+    let first = again.config.first_sequence.unwrap_or(1).max(1);
+    again.state.last_sequence < first && events.state.first_timestamp < again.created
 }
 
 fn error_code(error: &GetStreamError) -> Option<ErrorCode> {

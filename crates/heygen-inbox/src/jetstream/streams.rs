@@ -101,15 +101,19 @@ impl Streams {
             }
         });
         reading.await?;
-        tracing::warn!(
-            stream = self.names.again(),
-            references = waiting.len(),
-            "the stream was missing; what it led to is looked up in the records"
-        );
+        let count = waiting.len();
         for (sequence, generation, received_at) in waiting {
             self.references
                 .add_if_missing(sequence, generation, received_at)
                 .await?;
+        }
+        // Once, however many tries it took.
+        if count > 0 {
+            tracing::warn!(
+                stream = self.names.again(),
+                references = count,
+                "the stream was missing; what it led to was found in the records"
+            );
         }
         Ok(())
     }
@@ -120,6 +124,6 @@ impl Streams {
     }
 }
 
-/// How often to try to make references: once their stream is there, a start makes none.
+/// How often to try to make references: once there was one in the new stream, a start makes none.
 const RESTORE_TRIES: usize = 600;
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);

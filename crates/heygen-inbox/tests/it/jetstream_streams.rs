@@ -516,6 +516,96 @@ async fn retry_is_not_taken_for_that_of_an_event_before() {
     }
 }
 
+/// An inbox whose first event has the sequence of an earlier one, which ended so.
+async fn after_another(server: &Server, result: AttemptOutcome) -> (Streams, JetStreamInbox) {
+    let streams = Streams::on(&server.url()).await;
+    let before = open(&server.url(), options()).await;
+    append_new(&before, 0, &body("before")).await;
+    let claimed = claim_soon(&before, 10).await;
+    before.complete(end(&claimed, result)).await.unwrap();
+    drop(before);
+    streams.context.delete_stream("HEYGEN").await.unwrap();
+    let inbox = open(&server.url(), options()).await;
+    (streams, inbox)
+}
+
+#[tokio::test]
+async fn delivery_with_the_sequence_of_an_unfinished_one_is_deleted() {
+    let server = fast_server();
+    let (_, inbox) = after_another(&server, AttemptOutcome::Retry).await;
+    let id = append_new(&inbox, 20, &body("after")).await;
+    let deleted = in_time(inbox.delete(vec![id])).await.unwrap();
+    assert_eq!(deleted.deleted, 1);
+    assert_eq!(inbox.get(id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn duplicate_is_counted_in_spite_of_the_record_of_an_event_before() {
+    let server = fast_server();
+    let (_, inbox) = after_another(&server, AttemptOutcome::Acknowledged).await;
+    let id = append_new(&inbox, 20, &body("after")).await;
+    append_duplicate(&inbox, 21, body("after")).await;
+    assert_eq!(get(&inbox, id).await.redeliveries.count, 1);
+}
+
+#[tokio::test]
+async fn dead_letter_is_not_taken_for_that_of_an_event_before() {
+    let server = fast_server();
+    let (streams, inbox) = after_another(&server, AttemptOutcome::DeadLettered).await;
+    append_new(&inbox, 20, &body("after")).await;
+    let claimed = claim_soon(&inbox, 30).await;
+    assert_eq!(claimed.attempt, 1);
+    inbox
+        .complete(end(&claimed, AttemptOutcome::DeadLettered))
+        .await
+        .unwrap();
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 2);
+}
+
+#[tokio::test]
+async fn interrupted_import_goes_on_in_spite_of_the_record_of_an_event_before() {
+    let server = fast_server();
+    let (streams, inbox) = after_another(&server, AttemptOutcome::Acknowledged).await;
+    let refuse_records = async |is_so| {
+        let change = |config: &mut Config| config.max_message_size = if is_so { 1 } else { -1 };
+        streams.change("HEYGEN_RECORDS", change).await;
+    };
+    let mut imported = Imported::new(delivery(20, body("after")));
+    imported.state = State::DeadLettered;
+    imported.attempt_count = 3;
+    refuse_records(true).await;
+    inbox.import(vec![imported.clone()]).await.unwrap_err();
+    refuse_records(false).await;
+    inbox.import(vec![imported]).await.unwrap();
+    let listed = inbox.list(Query::default()).await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| (one.state, one.attempts)).collect();
+    assert_eq!(listed, [(State::DeadLettered, 3)]);
+}
+
+/// A start that created the stream of references again ended before it made them.
+#[tokio::test]
+async fn references_are_made_by_the_start_after_one_that_failed() {
+    for program in [Program::Current, Program::Debian] {
+        let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
+        let before = open(&server.url(), options()).await;
+        let id = append_new(&before, 0, &body("a")).await;
+        let claimed = claim_soon(&before, 10).await;
+        before
+            .complete(end(&claimed, AttemptOutcome::Retry))
+            .await
+            .unwrap();
+        drop(before);
+        let streams = Streams::on(&server.url()).await;
+        let again = streams.config("HEYGEN_AGAIN").await;
+        streams.context.delete_stream("HEYGEN_AGAIN").await.unwrap();
+        streams.context.create_stream(again).await.unwrap();
+
+        let after = open(&server.url(), options()).await;
+        let claimed = claim_soon(&after, 20).await;
+        assert_eq!((claimed.id, claimed.attempt), (id, 2));
+    }
+}
+
 /// Two processes go on, without a start, after a stream beside the events was deleted.
 async fn check_restored(stream: &str, program: Program) {
     let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
