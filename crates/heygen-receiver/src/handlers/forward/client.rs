@@ -186,7 +186,14 @@ impl SendError {
         if !error.is_connect() {
             return Self::Response(error);
         }
-        let is_timeout = causes(&error).any(|cause| cause.is::<ConnectTimeout>());
+        let is_timeout = causes(&error).any(|cause| {
+            // The share of the last address ends when the whole time does, and may be noticed
+            // first. The system's own limit is an error with a text of its own.
+            let of_address = cause.downcast_ref::<io::Error>().is_some_and(|error| {
+                error.kind() == io::ErrorKind::TimedOut && error.raw_os_error().is_none()
+            });
+            of_address || cause.is::<ConnectTimeout>()
+        });
         match is_timeout {
             true => Self::ConnectTimeout,
             false => Self::Connect(error),
@@ -426,10 +433,12 @@ mod tests {
     use std::future::{Ready, ready};
     use std::net::SocketAddr;
 
+    use heygen_signature::Secret;
     use hyper_util::client::legacy::connect::dns::Name;
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
     use tokio::time::timeout;
 
+    use super::super::Forward;
     use super::*;
 
     /// Knows two addresses of every host.
@@ -450,27 +459,53 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn address_that_does_not_answer_leaves_time_for_the_next() {
+    /// A listener that does not answer, and what makes it so.
+    async fn silent() -> (SocketAddr, impl Sized) {
         let socket = TcpSocket::new_v4().expect("a socket");
         let any = "127.0.0.1:0".parse().expect("an address");
         socket.bind(any).expect("a free port");
         let full = socket.listen(1).expect("a listener");
-        let silent = full.local_addr().expect("its address");
+        let address = full.local_addr().expect("its address");
         // Nobody accepts: once the queue is full, the system does not answer.
         let mut waiting = Vec::new();
         while let Ok(Ok(client)) =
-            timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
+            timeout(Duration::from_millis(500), TcpStream::connect(address)).await
         {
             waiting.push(client);
             assert!(waiting.len() < 100, "the queue is never full");
         }
-        let listener = TcpListener::bind(any).await.expect("a free port");
+        (address, (full, waiting))
+    }
+
+    #[tokio::test]
+    async fn address_that_does_not_answer_leaves_time_for_the_next() {
+        let (silent, _full) = silent().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let alive = listener.local_addr().expect("its address");
         let mut tcp = tcp(Two([silent, alive]), Duration::from_secs(2));
         let connecting = tcp.call(Uri::from_static("http://app.test/"));
         let connected = timeout(Duration::from_secs(60), connecting).await;
         let stream = connected.expect("in time").expect("the second answers");
         assert_eq!(stream.inner().peer_addr().ok(), Some(alive));
+    }
+    #[tokio::test]
+    async fn application_that_does_not_answer_is_named_with_the_limit() {
+        let (silent, _full) = silent().await;
+        let mut options = ForwardOptions::default();
+        options.connect_timeout = Duration::from_millis(50);
+        let url = format!("http://{silent}/");
+        let secret = Secret::new("whsec_test").expect("a secret");
+        let forward = Forward::with(&url, secret, options).expect("an address");
+        // Two timers end at the same moment, and either may be noticed first.
+        for _ in 0..10 {
+            let request = Request::post(&url).body(Full::default()).expect("valid");
+            let (_, sending) = forward.http.send(request);
+            let sent = timeout(Duration::from_secs(60), sending).await;
+            let error = sent.expect("in time").expect_err("nobody answers");
+            assert_eq!(
+                forward.failure(&error),
+                format!("{url} could not be connected to within 50ms")
+            );
+        }
     }
 }
