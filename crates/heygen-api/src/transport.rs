@@ -92,9 +92,16 @@ impl Transport {
         let request = self.request(call)?;
         let started_at = Instant::now();
         let response = self.in_time(started_at, self.http.send(request)).await?;
-        let response = response.map_err(|error| match error.is_connect() {
-            true => ApiError::not_connected(error),
-            false => ApiError::broken(error),
+        let response = response.map_err(|error| {
+            if !error.is_connect() {
+                ApiError::broken(error)
+            } else if started_at.elapsed() >= self.timeout {
+                // The share of the last address ends when the whole time does, and was noticed
+                // first.
+                ApiError::timeout(self.timeout).with_source(error)
+            } else {
+                ApiError::not_connected(error)
+            }
         })?;
         let status = response.status().as_u16();
         let request_id = response.headers().get("x-request-id").map(|id| {

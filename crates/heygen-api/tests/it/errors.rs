@@ -254,6 +254,38 @@ async fn cause_is_in_source_and_not_in_display() {
     assert!(error.is_timeout() && error.source().is_some());
 }
 
+/// As of a server that is gone: nothing refuses the connection.
+// Elsewhere a full queue refuses connections.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn address_that_does_not_answer_is_a_timeout() {
+    use tokio::net::{TcpSocket, TcpStream};
+    use tokio::time::timeout;
+
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(1).unwrap();
+    let silent = full.local_addr().unwrap();
+    // Nobody accepts: once the queue is full, the system does not answer.
+    let mut waiting = Vec::new();
+    while let Ok(Ok(client)) = timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
+    {
+        waiting.push(client);
+        assert!(waiting.len() < 100, "the queue is never full");
+    }
+    let client = Client::builder(Credentials::api_key("k"))
+        .base_url(format!("http://{silent}"))
+        .timeout(Duration::from_millis(50))
+        .retry(RetryPolicy::never())
+        .build()
+        .unwrap();
+    // Two timers end at the same moment, and either may be noticed first.
+    for _ in 0..10 {
+        let error = client.v1().list_event_names().await.unwrap_err();
+        assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
+    }
+}
+
 #[test]
 fn errors_and_operations_cross_threads() {
     fn check<T: Send>(_: &T) {}
