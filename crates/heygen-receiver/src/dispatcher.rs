@@ -155,6 +155,8 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
         let route = move |event_type: Option<&str>| handler.destination(event_type);
         let request = ClaimRequest::new(SystemTime::now(), self.options.order, room, route);
         if request.limit() == 0 {
+            // Nothing is tried, so nothing fails: all destinations are busy or paused.
+            log.failing_since = None;
             return Claim::default();
         }
         match catch_panic(async { self.inbox.claim(request).await }).await {

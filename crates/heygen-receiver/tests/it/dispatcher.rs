@@ -492,3 +492,44 @@ async fn claims_that_fail_for_long_are_a_stall() {
         dispatching.abort();
     }
 }
+
+/// A claim failed, and then the only destination asked for a long pause: no claim is tried, so none
+/// fails.
+#[tokio::test(start_paused = true)]
+async fn pause_after_a_failed_claim_is_no_stall() {
+    use heygen_receiver::Observer;
+
+    struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
+
+    impl Observer for Reports {
+        fn stalled(&self, is_stalled: bool) {
+            self.0.send(is_stalled).unwrap();
+        }
+    }
+
+    let times = Arc::new(Semaphore::new(0));
+    let inbox = Tampered::new(Fault::Panics("claim", Arc::clone(&times)));
+    append(&inbox, "a").await;
+    let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let handler = {
+        let times = Arc::clone(&times);
+        move |_: Delivery| {
+            let times = Arc::clone(&times);
+            async move {
+                times.add_permits(1);
+                while times.available_permits() > 0 {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Disposition::pause(Duration::from_secs(600), "as the test wants")
+            }
+        }
+    };
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.observers.add(Reports(reports));
+    });
+    // It looks every second.
+    for number in 0..60 {
+        assert!(!reported.recv().await.unwrap(), "{number}");
+    }
+    assert_eq!(times.available_permits(), 0, "a claim failed");
+}
