@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::path::Path;
 use std::pin::{Pin, pin};
@@ -125,9 +126,9 @@ impl Command {
         self
     }
 
-    /// How long it may run. Default: 55 s, so that it ends before the dispatcher's
-    /// [`handler_timeout`](crate::DispatchOptions::handler_timeout) of 60 s and its standard error
-    /// is recorded.
+    /// How long it may take, from the wait for its start to its end. Default: 55 s, so that it ends
+    /// before the dispatcher's [`handler_timeout`](crate::DispatchOptions::handler_timeout) of 60 s
+    /// and its standard error is recorded.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -175,26 +176,30 @@ impl Command {
         command
     }
 
-    /// Its exit status, or `None` when it took too long.
+    /// Its exit status, or `None` when it took longer than `limit`.
     async fn run(
-        &self,
         mut process: Process,
         delivery: Delivery,
         tails: &mut Tails,
+        limit: impl Future,
     ) -> Option<io::Result<ExitStatus>> {
         let mut pipes = Pipes {
             pump: pin!(pump(process.pipes(), delivery.body().clone(), tails)),
             is_over: false,
         };
-        let waited = running_time::timeout(self.timeout, pipes.during(process.wait())).await;
-        match waited {
-            Ok(status) => {
+        let ended = tokio::select! {
+            biased;
+            status = pipes.during(process.wait()) => Some(status),
+            _ = limit => None,
+        };
+        match ended {
+            Some(status) => {
                 // All its output is in the pipe by now, but a process that it left behind may hold
                 // the pipe open.
                 let _ = tokio::time::timeout(LINGER, pipes.rest()).await;
                 Some(status)
             }
-            Err(_) => {
+            None => {
                 // A task that fails has ended the process too.
                 let _ = pipes.during(process.end()).await;
                 None
@@ -250,10 +255,18 @@ impl Handler for Command {
     async fn handle(&self, delivery: Delivery) -> Disposition {
         let command = self.build(&delivery);
         let starting = Process::spawn(command, &self.running, self.descriptors);
-        let process = match tokio::time::timeout(self.timeout, starting).await {
-            Ok(Ok(process)) => process,
-            Ok(Err(error)) => return self.not_started(&error),
-            Err(_) => {
+        // One for the start and the run: with two, the attempt would end before the program does,
+        // and without its standard error.
+        let mut limit = pin!(running_time::timeout(self.timeout, pending::<()>()));
+        let started = tokio::select! {
+            biased;
+            started = starting => Some(started),
+            _ = &mut limit => None,
+        };
+        let process = match started {
+            Some(Ok(process)) => process,
+            Some(Err(error)) => return self.not_started(&error),
+            None => {
                 let name = self.name();
                 return Disposition::retry(format!(
                     "{name} was not started within {:?}: the file system that it is on may not answer",
@@ -263,7 +276,7 @@ impl Handler for Command {
         };
         let mut tails = Tails::default();
         let id = delivery.id();
-        let end = self.run(process, delivery, &mut tails).await;
+        let end = Self::run(process, delivery, &mut tails, limit).await;
         let stdout = tails.stdout.text();
         if !stdout.is_empty() {
             let stdout = stdout.replace('\n', " | ");

@@ -349,55 +349,101 @@ os.write(1, b"held\n")
 os.read(0, 1)
 "#;
 
-/// As on a server for files that is gone. The runtime has one thread here.
+/// A program whose file does not answer, as on a server for files that is gone.
+#[cfg(target_os = "linux")]
+struct Leased {
+    path: PathBuf,
+    holder: std::process::Child,
+    /// Tells when the file was asked for.
+    asked: oneshot::Receiver<(Option<String>, std::time::Instant)>,
+}
+
+#[cfg(target_os = "linux")]
+impl Leased {
+    fn new(folder: &TempDir, script: &str) -> Self {
+        use std::io::{BufRead as _, BufReader};
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::process::Stdio;
+
+        let path = folder.path().join("program");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut holder = std::process::Command::new("python3");
+        holder.args(["-c", LEASE]).arg(&path);
+        holder.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = holder.spawn().unwrap();
+        let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
+        assert_eq!(said.next().unwrap().unwrap(), "held");
+        let (tell, asked) = oneshot::channel();
+        std::thread::spawn(move || {
+            let line = said.next().and_then(Result::ok);
+            // A test that has failed does not listen.
+            let _ = tell.send((line, std::time::Instant::now()));
+        });
+        Self {
+            path,
+            holder,
+            asked,
+        }
+    }
+
+    async fn is_asked_for(&mut self) {
+        let (line, at) = within_patience(&mut self.asked).await.unwrap();
+        assert_eq!(line.as_deref(), Some("asked"));
+        // The system ends the lease after 45 s.
+        assert!(at.elapsed() < Duration::from_secs(20), "{:?}", at.elapsed());
+    }
+
+    fn answer(mut self) {
+        use std::io::Write as _;
+        // Not closed: the process that is to become the program has a copy.
+        let mut stdin = self.holder.stdin.take().unwrap();
+        stdin.write_all(b"\n").unwrap();
+        self.holder.wait().unwrap();
+    }
+}
+
+/// The runtime has one thread here.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn program_whose_file_does_not_answer_holds_no_thread_of_the_runtime() {
-    use std::io::{BufRead as _, BufReader, Write as _};
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::process::Stdio;
-    use std::time::Instant;
-
     use heygen_inbox::InboxAdmin as _;
 
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("program");
-    fs::write(&path, "#!/bin/sh\nexit 0\n").unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut holder = std::process::Command::new("python3");
-    holder.args(["-c", LEASE]).arg(&path);
-    holder.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut holder = holder.spawn().unwrap();
-    let mut said = BufReader::new(holder.stdout.take().unwrap()).lines();
-    assert_eq!(said.next().unwrap().unwrap(), "held");
-    let (tell, asked) = oneshot::channel();
-    std::thread::spawn(move || {
-        let line = said.next().and_then(Result::ok);
-        // A test that has failed does not listen.
-        let _ = tell.send((line, Instant::now()));
-    });
-
-    let program = Command::new(&path);
+    let mut leased = Leased::new(&folder, "#!/bin/sh\nexit 0\n");
+    let program = Command::new(&leased.path);
     let run = HandlerRun::start(program.clone());
     let id = run.append(&[], b"{}").await;
-    let (line, at) = within_patience(asked).await.unwrap();
-    assert_eq!(line.as_deref(), Some("asked"));
-    // The system ends the lease after 45 s.
-    assert!(at.elapsed() < Duration::from_secs(20), "{:?}", at.elapsed());
-    assert!(
-        run.inbox
-            .get(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .attempts
-            .is_empty()
-    );
-    // Not closed: the process that is to become the program has a copy.
-    holder.stdin.take().unwrap().write_all(b"\n").unwrap();
+    leased.is_asked_for().await;
+    let kept = run.inbox.get(id).await.unwrap().unwrap();
+    assert!(kept.attempts.is_empty());
+    leased.answer();
     let attempt = run.after(id, 1).await.attempts.swap_remove(0);
     assert_eq!(attempt.result, AttemptOutcome::Acknowledged, "{attempt:?}");
-    holder.wait().unwrap();
+    within_patience(program.all_ended()).await;
+}
+
+/// Otherwise the dispatcher would end the attempt first, and its standard error would be lost.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn time_until_the_start_is_part_of_the_timeout() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "#!/bin/sh\necho at work >&2\nexec sleep 1000\n";
+    let mut leased = Leased::new(&folder, script);
+    let program = Command::new(&leased.path).timeout(Duration::from_secs(6));
+    let run = HandlerRun::start(program.clone());
+    let id = run.append(&[], b"{}").await;
+    leased.is_asked_for().await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    leased.answer();
+    let attempt = run.after(id, 1).await.attempts.swap_remove(0);
+    assert_eq!(
+        attempt.detail.as_deref(),
+        Some("program was ended: it took longer than 6s: at work")
+    );
+    // With a timeout for each it would be 9 s.
+    let took = attempt.duration;
+    assert!(took < Duration::from_millis(8500), "{took:?}");
     within_patience(program.all_ended()).await;
 }
 
