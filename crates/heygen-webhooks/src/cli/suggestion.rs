@@ -74,7 +74,8 @@ pub(super) fn options_after_exec(definition: &Command, matches: &ArgMatches) -> 
         .collect();
     (!ours.is_empty()).then(|| {
         format!(
-            "what follows --exec is passed to the program, also {}: put options of {} before --exec",
+            "what follows --exec is passed to the program, also {}: put options of {} before --exec; \
+             if they are meant for the program, set `exec = [\"…\"]` in the configuration file",
             ours.join(", "),
             command.get_name()
         )
@@ -131,6 +132,13 @@ mod tests {
                     .expect("names")
             });
             assert_eq!(named, expected, "{warning:?}");
+            let tells_how_to_keep = |warning: &str| {
+                warning.contains("; if they are meant for the program, set `exec = [")
+            };
+            assert!(
+                warning.as_deref().is_none_or(tells_how_to_keep),
+                "{warning:?}"
+            );
         }
         check(
             "serve --exec ./a --retry-max-attempts 2",

@@ -197,6 +197,10 @@ fn answer(detail: &str) -> String {
             let mut failures = NO_ANSWER.iter().filter(|_| detail.starts_with("http"));
             let shorter = failures.find_map(|(long, short)| {
                 let (_, cause) = detail.split_once(long)?;
+                let cause = match long.ends_with(THROUGH) {
+                    true => cause.split_once(": ")?.1,
+                    false => cause,
+                };
                 Some(format!("{short}{cause}"))
             });
             shorter.unwrap_or_else(|| detail.to_owned())
@@ -205,11 +209,15 @@ fn answer(detail: &str) -> String {
 }
 
 /// What forwarding says after the address, and what is said here: the cause has to fit.
-const NO_ANSWER: [(&str, &str); 3] = [
+const NO_ANSWER: [(&str, &str); 4] = [
     (" could not be reached: ", ""),
+    (" could not be reached through ", "proxy: "),
     (" could not be connected to", "no connection"),
     (" gave no answer", "no answer"),
 ];
+
+/// What the address of a proxy follows.
+const THROUGH: &str = " through ";
 
 fn code(answer: &str) -> &str {
     let end = answer.find(|c: char| !c.is_ascii_digit());
@@ -282,6 +290,10 @@ mod tests {
         check("http://a/b answered 500 Oh: no: why", "500: no: why");
         check("answered 204 No Content", "204");
         check("http://a/b could not be reached: refused", "refused");
+        check(
+            "http://a/b could not be reached through http://p:3128: refused: no",
+            "proxy: refused: no",
+        );
         check(
             "http://a/b gave no answer within 30s",
             "no answer within 30s",
