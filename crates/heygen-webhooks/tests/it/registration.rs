@@ -8,7 +8,7 @@ use heygen_testkit::sandbox::{Delivery, Fault, Misbehaviour, Operation, Sandbox}
 use serde_json::Value;
 
 use crate::http::ask;
-use crate::support::{Serve, Workdir, eventually, sandbox, words};
+use crate::support::{SECRET, Serve, Workdir, eventually, sandbox, words};
 use crate::tunnel::{KEY, Tunnel};
 
 /// Runs `serve` until it gives up by itself; its error.
@@ -120,6 +120,11 @@ async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
         .ok();
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
+
+    // One that was never registered is not, with a mistyped key: that has to be seen.
+    let configured = [KEY, ("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let fresh = Workdir::new().serve_with(&again, &configured);
+    assert_eq!(fresh.wait().0, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use heygen_api::{ApiError, ApiErrorKind, Client, EndpointId, Subscription};
-use heygen_connect::{ConnectError, ConnectErrorKind, RegistrationEvent, UnknownSecret};
+use heygen_connect::{
+    ConnectError, ConnectErrorKind, RegistrationEvent, SecretStore, UnknownSecret,
+};
 use heygen_receiver::ActiveSecrets;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::api;
 use crate::failure::{Failure, error_chain};
@@ -36,7 +38,8 @@ pub(super) struct Registration {
     is_disabled: Arc<AtomicBool>,
     /// Whether it has succeeded, for the metrics.
     pub(super) registered: Registered,
-    active: ActiveSecrets,
+    store: SecretStore,
+    rotates: bool,
 }
 
 /// Says in the log what a registration does, and accepts the secrets it gets.
@@ -54,8 +57,8 @@ impl Registration {
             (false, true) => UnknownSecret::Assume,
             (false, false) => UnknownSecret::Fail,
         };
-        let (store, active) = (sources.store.clone(), sources.active.clone());
-        let inner = heygen_connect::Registration::new(client, store, &wanted.url);
+        let store = sources.store.clone();
+        let inner = heygen_connect::Registration::new(client, store.clone(), &wanted.url);
         let reporter = Reporter {
             sources,
             at: wanted.at,
@@ -71,32 +74,38 @@ impl Registration {
             at: wanted.at,
             is_disabled,
             registered: Registered::default(),
-            active,
+            store,
+            rotates: wanted.rotate,
         }
     }
 
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
     ///
     /// While HeyGen cannot be asked it tries again, for as long as it takes: what HeyGen sends meanwhile must not be missed
-    /// because its API is down, or because it refuses the key and an earlier start has registered this address.
+    /// because its API is down, or because it refuses the key and an earlier start has registered here.
     pub(super) async fn persist(&self) -> Result<(), Failure> {
-        if let Err(error) = self.inner.register().await {
-            let is_refused = is_refused(&error);
+        while let Err(error) = self.inner.register().await {
+            let is_tried_again = is_refused(&error) && self.has_registered_before();
             let failure = failure(&error).unwrap_or_else(|| error.into());
-            if !is_refused || self.active.get().is_none() {
+            if !is_tried_again {
                 return Err(failure);
             }
             tracing::error!(
-                "not registered at {}, which is tried again at the next start; {}: {}",
+                "not registered at {}, tried again in an hour; deliveries signed with a known secret are accepted meanwhile: {}",
                 self.at,
-                meanwhile(&self.active),
                 failure.to_string().replace("\n  ", "; ")
             );
-            return Ok(());
+            sleep(REFUSED_PAUSE).await;
         }
         self.registered
             .set(!self.is_disabled.load(Ordering::Relaxed));
         Ok(())
+    }
+
+    /// Whether HeyGen once gave a secret that is in force, and that is not to be replaced.
+    fn has_registered_before(&self) -> bool {
+        let stored = self.store.read(SystemTime::now());
+        !self.rotates && stored.is_ok_and(|stored| !stored.accepted.is_empty())
     }
 
     /// Waits until a secret that HeyGen is making is known, and stored.
@@ -234,3 +243,5 @@ fn failure(error: &ConnectError) -> Option<Failure> {
 
 /// A process that is asked to stop must not wait much longer for an API that does not answer.
 const END_TIME: Duration = Duration::from_secs(10);
+/// Who corrects a key restarts the server, or waits.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60 * 60);
