@@ -13,6 +13,9 @@
 //! Once many deliveries are skipped because their destination is full, an index by event type is
 //! created; it is dropped when there is only one destination.
 
+use std::collections::BTreeSet;
+use std::mem;
+
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::recent::Recent;
@@ -35,6 +38,17 @@ pub(super) struct Selection {
     pub(super) deliveries: Vec<DueDelivery>,
     /// Nothing else that is due now would find room.
     pub(super) is_all: bool,
+}
+
+/// Where the last claim stopped among the event types. Each turn has a position of its own, since
+/// both may stop in one claim.
+#[derive(Debug, Default)]
+pub(super) struct TypePosition {
+    /// The name to go on after; empty at the beginning.
+    after: String,
+    /// Destinations without room for all that this round has passed. If one has room at the end,
+    /// there may be more for it.
+    passed: BTreeSet<usize>,
 }
 
 /// The order that the file has an index for.
@@ -99,12 +113,11 @@ pub(super) struct Selector<'a> {
 }
 
 impl Selector<'_> {
-    /// Takes the room of what it selects from `left`. `position` is where the last claim stopped
-    /// among the event types.
+    /// Takes the room of what it selects from `left`.
     pub(super) fn select(
         &self,
         left: &mut RoomLeft,
-        position: &mut String,
+        position: &mut TypePosition,
     ) -> rusqlite::Result<Selection> {
         let mut selection = Selection::default();
         if left.total(self.turn) == 0 {
@@ -137,7 +150,7 @@ impl Selector<'_> {
         &self,
         left: &mut RoomLeft,
         mut selection: Selection,
-        position: &mut String,
+        position: &mut TypePosition,
     ) -> rusqlite::Result<Selection> {
         self.connection.execute_batch(
             "CREATE INDEX IF NOT EXISTS delivery_event ON delivery (event_type, due_at, id) WHERE state = 'pending'",
@@ -145,23 +158,25 @@ impl Selector<'_> {
         let mut found = Vec::new();
         let mut scanned = 0;
         let mut unnamed = [None, Some(String::new())].into_iter();
-        let mut after = std::mem::take(position);
-        selection.is_all = true;
-        loop {
-            let event_type = match unnamed.next() {
-                Some(unnamed) => unnamed,
+        let mut after = mem::take(&mut position.after);
+        let is_end = loop {
+            let (event_type, before) = match unnamed.next() {
+                Some(unnamed) => (unnamed, None),
                 None => match self.event_type_after(&after)? {
                     Some(next) => {
-                        after.clone_from(&next);
-                        Some(next)
+                        let before = mem::replace(&mut after, next.clone());
+                        (Some(next), Some(before))
                     }
-                    None => break,
+                    None => break true,
                 },
             };
             scanned += cost(event_type.as_deref());
             let destination = self.request.destination(event_type.as_deref());
             let mut wanted = left.in_turn(destination, self.turn);
-            if wanted > 0 {
+            let mut is_inside = false;
+            if wanted == 0 {
+                position.passed.insert(destination);
+            } else {
                 let is_end = self.scan(Some(event_type.as_deref()), |delivery| {
                     scanned += cost(delivery.event_type.as_deref());
                     let mut selected = selection.deliveries.iter();
@@ -172,15 +187,18 @@ impl Selector<'_> {
                     }
                     Ok(wanted > 0 && scanned < MAX_SCANNED)
                 })?;
-                selection.is_all &= is_end || wanted == 0;
+                is_inside = !is_end && wanted > 0;
             }
             if scanned >= MAX_SCANNED {
-                selection.is_all = false;
-                *position = after;
-                break;
+                position.after = match before {
+                    Some(before) if is_inside => before,
+                    Some(_) | None => after,
+                };
+                break false;
             }
-        }
+        };
         found.sort_unstable();
+        let destinations: BTreeSet<usize> = found.iter().map(|(_, to)| *to).collect();
         for (delivery, destination) in found {
             if left.in_turn(destination, self.turn) > 0
                 && self.is_selectable(&delivery, &selection)?
@@ -188,6 +206,12 @@ impl Selector<'_> {
                 left.take(destination, false);
                 selection.deliveries.push(delivery);
             }
+        }
+        let has_room = |to: &usize| left.in_turn(*to, self.turn) > 0;
+        let used_up = destinations.into_iter().filter(|to| !has_room(to));
+        position.passed.extend(used_up);
+        if is_end {
+            selection.is_all = !mem::take(&mut position.passed).iter().any(has_room);
         }
         Ok(selection)
     }

@@ -24,7 +24,7 @@ use super::drift::DriftTally;
 use super::file::{cannot, open_beside, open_for_writing};
 use super::file_id::OpenFiles;
 use super::options::SqliteOptions;
-use super::order;
+use super::order::{self, TypePosition};
 use super::prune;
 use super::recent::Recent;
 use super::rescue::Orphan;
@@ -50,8 +50,8 @@ pub(super) struct Store {
     /// The order that the file has an index for.
     order: DispatchOrder,
     has_event_index: bool,
-    /// The event type at which the last claim stopped; empty at the beginning.
-    type_position: String,
+    /// Of the backlog that goes first, and of the other turns.
+    type_positions: [TypePosition; 2],
     recent: Recent,
     due_time_scan: DueTimeScan,
     /// Changes when another process has written to the file.
@@ -133,7 +133,7 @@ impl Store {
             traffic: TrafficTally::default(),
             order,
             has_event_index,
-            type_position: String::new(),
+            type_positions: Default::default(),
             recent: Recent::default(),
             due_time_scan: DueTimeScan::default(),
             data_version,

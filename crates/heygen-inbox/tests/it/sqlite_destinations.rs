@@ -62,38 +62,97 @@ async fn hanging_destination_with_many_waiting_holds_up_no_other() {
 /// A sender may invent a name for each event, and each may be as long as a body.
 #[tokio::test]
 async fn many_and_long_names_that_wait_are_looked_through_in_steps() {
-    for (many, name) in [
+    // The second is a dispatcher's, which asks for the backlog in two turns.
+    let rooms = [Room::new(1, 1, 0), Room::new(16, 14, 1)];
+    let names = [
         (5000, "'a.' || n"),
         (40, "'a.' || n || hex(zeroblob(50000))"),
-    ] {
+    ];
+    for (room, (many, name)) in rooms
+        .into_iter()
+        .flat_map(|room| names.map(|name| (room, name)))
+    {
         let (_folder, path) = file();
         drop(SqliteInbox::open(&path).unwrap());
         fill_with(&path, many, name);
         let inbox = SqliteInbox::open(&path).unwrap();
-        let (full, one) = (Room::default(), Room::new(1, 1, 0));
         // How many claims it takes until a delivery was found, or there is none.
-        let steps = async || {
+        let steps = async |room| {
             for step in 1..20 {
-                let request = request(DispatchOrder::Unordered, full, one);
+                let request = request(DispatchOrder::Unordered, Room::default(), room);
                 let claim = inbox.claim(request).await.unwrap();
                 if !claim.deliveries.is_empty() || claim.next_due.is_none() {
                     return (step, claim.deliveries.len());
                 }
             }
-            panic!("it never ends: {many}");
+            panic!("it never ends: {many} {room:?}");
         };
-        let (found_after, found) = steps().await;
+        let (found_after, found) = steps(room).await;
         assert!(
             found == 1 && (4..=7).contains(&found_after),
-            "{many}: {found_after}"
+            "{many} {room:?}: {found_after}"
         );
         // The rest of the names, and those from the beginning again.
-        let (_, found) = steps().await;
+        let (_, found) = steps(room).await;
         assert_eq!(found, 0);
-        let (ended_after, found) = steps().await;
+        let (ended_after, found) = steps(room).await;
         assert!(
             found == 0 && (4..=7).contains(&ended_after),
-            "{many}: {ended_after}"
+            "{many} {room:?}: {ended_after}"
         );
+        // Now one turn is ahead of the other, and they never end in the same claim.
+        let ahead = request(
+            DispatchOrder::Unordered,
+            Room::default(),
+            Room::new(1, 1, 0),
+        );
+        inbox.claim(ahead).await.unwrap();
+        for _ in 0..3 {
+            let (ended_after, found) = steps(room).await;
+            assert!(found == 0 && ended_after <= 7, "{many}: {ended_after}");
+        }
     }
+}
+
+/// A round that began while a destination was full says nothing of what it passed of that one.
+#[tokio::test]
+async fn destination_that_gets_room_during_a_round_is_looked_for_again() {
+    let (_folder, path) = file();
+    drop(SqliteInbox::open(&path).unwrap());
+    // The first by name and the last that was received, behind many for a full destination.
+    fill(&path, 5001, "iif(n > 5000, 'a', 'b.' || n)", "'v' || n");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let claim = async |room| {
+        let room = vec![Room::default(), room, Room::new(1, 1, 0)];
+        let route = |event_type: Option<&str>| usize::from(event_type == Some("a"));
+        let request = ClaimRequest::new(at(10), DispatchOrder::Unordered, room, route);
+        inbox.claim(request).await.unwrap()
+    };
+    let first = claim(Room::default()).await;
+    assert!(first.deliveries.is_empty() && first.next_due.is_some());
+    for _ in 0..20 {
+        let claim = claim(Room::new(1, 1, 0)).await;
+        if !claim.deliveries.is_empty() {
+            return;
+        }
+        assert!(claim.next_due.is_some(), "it is due, and there is room");
+    }
+    panic!("it is never found");
+}
+
+#[tokio::test]
+async fn event_type_in_which_a_step_ends_is_continued_by_the_next() {
+    let (_folder, path) = file();
+    drop(SqliteInbox::open(&path).unwrap());
+    let name = "iif(n <= 900, 'a.' || n, iif(n <= 1400, 'c.d', 'd.' || n))";
+    fill(&path, 3000, name, "'v' || n");
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        let room = Room::new(2000, 2000, 1);
+        let request = request(DispatchOrder::Unordered, Room::default(), room);
+        found.push(inbox.claim(request).await.unwrap().deliveries.len());
+    }
+    assert!(found[0] < 500, "{found:?}");
+    assert_eq!(found[0] + found[1], 500, "{found:?}");
 }

@@ -64,6 +64,11 @@ impl Store {
                 self.claim_live(request, &mut left, &mut claim)?;
                 continue;
             }
+            let [first, other] = &mut self.type_positions;
+            let position = match turn {
+                Turn::BacklogFirst => first,
+                Turn::Live | Turn::Backlog | Turn::Unordered => other,
+            };
             let selection = order::Selector {
                 connection: &self.connection,
                 request,
@@ -71,8 +76,10 @@ impl Store {
                 now,
                 recent: &self.recent,
             }
-            .select(&mut left, &mut self.type_position)?;
-            is_all &= selection.is_all;
+            .select(&mut left, position)?;
+            // The last turn decides: it has room for all that an earlier one has not reached, and
+            // their rounds through the event types may never end in the same claim.
+            is_all = selection.is_all;
             for delivery in selection.deliveries {
                 self.claim_into(&mut claim, delivery.id, now, false)?;
             }
