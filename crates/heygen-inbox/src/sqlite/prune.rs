@@ -16,8 +16,8 @@ pub(super) fn step(
     let after = step.after.map_or(0, |after| after.key().cast_signed());
     // Many unfinished deliveries are skipped in small steps too.
     let scan_limit = step.limit.saturating_mul(SCANNED_PER_DELETION);
-    // An id is never below its time. After a clock was ahead, ids stay far above the time, so the
-    // time itself decides.
+    // An id is never below its time, except past the year 2540, where only a wrong clock is. After
+    // a clock was ahead, ids stay far above the time, so the time itself decides.
     let sql = match ids_run_ahead(connection)? {
         false => {
             "SELECT id, state IN ('acknowledged', 'dead_lettered') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
@@ -111,7 +111,7 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// An hour, in microseconds.
-pub(super) const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
+const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
 
 const SCANNED_PER_DELETION: usize = 10;
 const INDEX_ROWS: usize = 2000;

@@ -12,7 +12,6 @@ use crate::sqlite::dedup_index::DedupIndex;
 use crate::sqlite::file::cannot;
 use crate::sqlite::options::SqliteOptions;
 use crate::sqlite::order;
-use crate::sqlite::prune::MAX_CLOCK_LEAD;
 use crate::time::{from_micros, to_micros};
 use crate::{Attempt, AttemptOutcome, DeliveryId, DispatchOrder, InboxError, InboxErrorKind};
 
@@ -48,15 +47,18 @@ impl Store {
 
     /// Leaves a random gap before the next id while ids run ahead of the clock. The file may be an
     /// older copy, whose next ids were given to other deliveries before: applications that
-    /// deduplicate by id would drop the new ones. Otherwise the time keeps ids apart.
+    /// deduplicate by id would drop the new ones. Otherwise the time keeps ids apart. The gap is
+    /// seconds, so that ids do not run further ahead with each start.
     pub(in crate::sqlite) fn leave_gap_in_ids(
         &mut self,
         now: SystemTime,
     ) -> Result<(), InboxError> {
-        if self.last_id <= to_micros(now).saturating_add(MAX_CLOCK_LEAD) {
+        if self.last_id <= to_micros(now) {
             return Ok(());
         }
-        let last_id = self.last_id + i64::from(random()?);
+        // Copies of one file are restored too, hence the random part.
+        let gap = MIN_GAP + i64::from(random()? % MAX_RANDOM_GAP);
+        let last_id = self.last_id + gap;
         let set = |store: &mut Self| {
             store.begin()?;
             store.connection.execute(
@@ -185,6 +187,10 @@ pub(in crate::sqlite) fn last_id(connection: &Connection) -> rusqlite::Result<i6
         )?
         .query_row((), |row| row.get(0))
 }
+
+/// How many ids a gap skips at least: more than were given since the backup, as a rule.
+const MIN_GAP: i64 = 1_000_000;
+const MAX_RANDOM_GAP: u32 = 9_000_000;
 
 #[cfg(test)]
 mod tests {
