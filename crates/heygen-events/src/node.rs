@@ -84,8 +84,9 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Parses a text in one pass. Fails if a part of it other than a number needs
-    /// [`Raw`](Self::Raw).
+    /// Parses a text in one pass. A number that would lose digits becomes [`Raw`](Self::Raw); fails
+    /// if something else needs that, such as a number too large for a double, or any such number
+    /// with `serde_json/arbitrary_precision`.
     pub(crate) fn read(text: &'a str, notes: &Notes) -> Result<Self, serde_json::Error> {
         let numbers = &Numbers::of(text);
         let mut reader = serde_json::Deserializer::from_str(text);
