@@ -122,8 +122,7 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
     if !is_receiver_there {
         return Finding::skipped(ADMIN_ID, "no receiver was found on this machine");
     }
-    if Socket::is_one(address) {
-        let what = format!("{address} is a socket: `health --ready` asks it");
+    if let Some(what) = who_asks_socket(address) {
         return Finding::skipped(ADMIN_ID, what);
     }
     let address = from_here(address);
@@ -157,6 +156,21 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
     }
 }
 
+/// How a socket is asked, which has no URL; `None` where it is an address.
+fn who_asks_socket(address: &str) -> Option<String> {
+    let how = match Socket::read("admin", address) {
+        Ok(None) => return None,
+        Ok(Some(Socket::Unix { .. })) => "`health --ready` asks it",
+        // What is wrong with it is told when `serve` starts.
+        Err(_) => "see `serve --check`",
+        // Only the unit knows where it is.
+        Ok(Some(Socket::Systemd(_))) => {
+            "name its file with `health --ready --admin unix:FILE`, or ask with `curl --unix-socket FILE http://localhost/readyz`"
+        }
+    };
+    Some(format!("{address} is a socket: {how}"))
+}
+
 fn unreached(address: &str, error: &str, is_default: bool) -> Finding {
     let what = format!("no admin listener answers at {address}: {error}");
     match is_default {
@@ -169,3 +183,27 @@ fn unreached(address: &str, error: &str, is_default: bool) -> Finding {
 const ID: &str = "receiver";
 const ADMIN_ID: &str = "receiver.admin";
 const TIME: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_of_systemd_is_asked_by_its_file() {
+        #[track_caller]
+        fn check(address: &str, expected: Option<&str>) {
+            let said = who_asks_socket(address);
+            let how = said.as_deref().and_then(|said| said.split(": ").nth(1));
+            assert_eq!(
+                how.map(|how| how.split(',').next().unwrap_or_default()),
+                expected
+            );
+        }
+        check("127.0.0.1:9180", None);
+        check("unix:/run/a.sock", Some("`health --ready` asks it"));
+        check("unix:@a", Some("see `serve --check`"));
+        let by_file = Some("name its file with `health --ready --admin unix:FILE`");
+        check("systemd", by_file);
+        check("systemd:admin", by_file);
+    }
+}
