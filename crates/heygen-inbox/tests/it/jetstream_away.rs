@@ -317,7 +317,8 @@ async fn attempt_whose_reference_or_dead_letter_stays_in_flight_is_not_completed
             client.publish(reply, answer.into()).await.unwrap();
         };
         let completing = inbox.complete(end(&claimed, outcome));
-        let (completed, ()) = in_time(async { tokio::join!(completing, answering) }).await;
+        let both = Box::pin(async { tokio::join!(completing, answering) });
+        let (completed, ()) = in_time(both).await;
         check_storage(completed);
         let streams = Streams::of(client);
         streams.change(stream, |config| config.no_ack = false).await;

@@ -427,7 +427,8 @@ const CLOSING_TIME: Duration = Duration::from_secs(1);
 
 const MAX_HEADERS: usize = 512;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::convert::Infallible;
     use std::future::{Ready, ready};
@@ -488,11 +489,14 @@ mod tests {
         let stream = connected.expect("in time").expect("the second answers");
         assert_eq!(stream.inner().peer_addr().ok(), Some(alive));
     }
+
     #[tokio::test]
     async fn application_that_does_not_answer_is_named_with_the_limit() {
         let (silent, _full) = silent().await;
-        let mut options = ForwardOptions::default();
-        options.connect_timeout = Duration::from_millis(50);
+        let options = ForwardOptions {
+            connect_timeout: Duration::from_millis(50),
+            ..ForwardOptions::default()
+        };
         let url = format!("http://{silent}/");
         let secret = Secret::new("whsec_test").expect("a secret");
         let forward = Forward::with(&url, secret, options).expect("an address");
@@ -501,7 +505,7 @@ mod tests {
             let request = Request::post(&url).body(Full::default()).expect("valid");
             let (_, sending) = forward.http.send(request);
             let sent = timeout(Duration::from_secs(60), sending).await;
-            let error = sent.expect("in time").expect_err("nobody answers");
+            let error = sent.expect("in time").expect_err("no answer");
             assert_eq!(
                 forward.failure(&error),
                 format!("{url} could not be connected to within 50ms")
