@@ -54,14 +54,17 @@ pub(super) fn correct(error: &mut clap::Error, definition: &Command, words: &[St
 /// A warning of options of the command that stand after `--exec`, where they are arguments of the program. Those after `--` are
 /// meant for it.
 pub(super) fn options_after_exec(definition: &Command, matches: &ArgMatches) -> Option<String> {
+    let (mut path, mut matches) = (Vec::new(), matches);
+    while let Some((name, below)) = matches.subcommand() {
+        path.push(name);
+        matches = below;
+    }
+    let program = matches.try_get_many::<String>("exec").ok()??;
     let mut definition = definition.clone();
     // Each command gets the options that all have.
     definition.build();
-    let (mut command, mut matches) = (&definition, matches);
-    while let Some((name, below)) = matches.subcommand() {
-        (command, matches) = (command.find_subcommand(name)?, below);
-    }
-    let program = matches.try_get_many::<String>("exec").ok()??;
+    let mut path = path.into_iter();
+    let command = path.try_fold(&definition, |command, name| command.find_subcommand(name))?;
     let words = program.skip(1).take_while(|word| *word != "--");
     let names = words.filter_map(|word| word.strip_prefix("--")?.split('=').next());
     let is_ours = |name: &&str| {
