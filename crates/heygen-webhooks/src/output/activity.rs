@@ -193,19 +193,23 @@ fn answer(detail: &str) -> String {
             Some((_, text)) => format!("{}: {text}", code(answer)),
             None => code(answer).to_owned(),
         },
-        None => {
-            let mut failures = NO_ANSWER.iter().filter(|_| detail.starts_with("http"));
-            let shorter = failures.find_map(|(long, short)| {
-                let (_, cause) = detail.split_once(long)?;
-                let cause = match long.ends_with(THROUGH) {
-                    true => cause.split_once(": ")?.1,
-                    false => cause,
-                };
-                Some(format!("{short}{cause}"))
-            });
-            shorter.unwrap_or_else(|| detail.to_owned())
-        }
+        None => no_answer(detail).unwrap_or_else(|| detail.to_owned()),
     }
+}
+
+/// Why an application gave no answer, without its address and that of a proxy.
+fn no_answer(detail: &str) -> Option<String> {
+    if !detail.starts_with("http") {
+        return None;
+    }
+    NO_ANSWER.iter().find_map(|(long, short)| {
+        let (_, cause) = detail.split_once(long)?;
+        let cause = match long.ends_with(" through ") {
+            true => cause.split_once(": ")?.1,
+            false => cause,
+        };
+        Some(format!("{short}{cause}"))
+    })
 }
 
 /// What forwarding says after the address, and what is said here: the cause has to fit.
@@ -215,9 +219,6 @@ const NO_ANSWER: [(&str, &str); 4] = [
     (" could not be connected to", "no connection"),
     (" gave no answer", "no answer"),
 ];
-
-/// What the address of a proxy follows.
-const THROUGH: &str = " through ";
 
 fn code(answer: &str) -> &str {
     let end = answer.find(|c: char| !c.is_ascii_digit());
