@@ -28,7 +28,7 @@ use crate::settings::event_name;
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::origin;
 use crate::settings::rule::{Action, Rule};
-use crate::settings::span::{self, Span};
+use crate::settings::span::{Span, seconds};
 use crate::settings::web_address::{destination, http_url};
 use crate::store::location::InboxLocation;
 
@@ -138,7 +138,7 @@ impl DispatchConfig {
     pub(crate) fn of(handlers: Handlers, secret: ForwardSecretFile) -> Result<Self, Failure> {
         let handler_timeout = handlers.handler_timeout;
         let handler_timeout = handler_timeout
-            .map(|given| seconds("handler-timeout", given))
+            .map(|given| seconds("handler-timeout", given, None))
             .transpose()?;
         Ok(Self {
             handler_timeout,
@@ -408,10 +408,10 @@ fn dispatch_options(
         None => {}
     }
     if let Some(given) = handlers.retry_initial_delay {
-        options.schedule.initial_delay = seconds("retry-initial-delay", given)?;
+        options.schedule.initial_delay = seconds("retry-initial-delay", given, None)?;
     }
     if let Some(given) = handlers.retry_max_delay {
-        options.schedule.max_delay = seconds("retry-max-delay", given)?;
+        options.schedule.max_delay = seconds("retry-max-delay", given, None)?;
     }
     if let Some(Span(time)) = handlers.retry_max_elapsed {
         options.schedule.max_elapsed = time;
@@ -461,10 +461,6 @@ fn program(command: &[String], timeout: Duration) -> Result<Command, Failure> {
         Some(soft_limit) => command.descriptors(soft_limit),
         None => command,
     })
-}
-
-fn seconds(name: &str, given: f64) -> Result<Duration, Failure> {
-    span::seconds(name, given, None).map_err(Failure::usage)
 }
 
 /// What is to be done with what no rule takes.

@@ -35,7 +35,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
         "dev",
         "leave out --inbox, and `dev` stores events in a file in the current folder",
     )?;
-    let interval = seconds("interval", options.interval, Some(0.1)).map_err(Failure::usage)?;
+    let interval = seconds("interval", options.interval, Some(0.1))?;
     let api_options = options.api.over(&file)?.whole()?;
     let secret_files = options.secrets.over(&file)?.files();
     let dispatch = DispatchConfig::of(

@@ -31,7 +31,6 @@ impl BackfillOptions {
             return Ok(None);
         }
         let given = self.backfill_interval.unwrap_or(3600.0);
-        let interval = seconds("backfill-interval", given, Some(1.0));
-        interval.map(Some).map_err(Failure::usage)
+        seconds("backfill-interval", given, Some(1.0)).map(Some)
     }
 }

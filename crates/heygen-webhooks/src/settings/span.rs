@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::failure::Failure;
+
 /// How long: `30d`, `12h`, `90s`, `1d 6h`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
@@ -51,7 +53,7 @@ impl FromStr for Rate {
 }
 
 /// The seconds that an option has, `least` of them or more; without it, any that are more than none.
-pub(crate) fn seconds(option: &str, given: f64, least: Option<f64>) -> Result<Duration, String> {
+pub(crate) fn seconds(option: &str, given: f64, least: Option<f64>) -> Result<Duration, Failure> {
     let is_enough = match least {
         Some(least) => given >= least,
         None => given > 0.0,
@@ -60,7 +62,9 @@ pub(crate) fn seconds(option: &str, given: f64, least: Option<f64>) -> Result<Du
     time.filter(|time| is_enough && !time.is_zero())
         .ok_or_else(|| {
             let least = least.map_or("more than 0".to_owned(), |least| format!("{least} or more"));
-            format!("{option} `{given}` is not a number of seconds: give {least}")
+            Failure::usage(format!(
+                "{option} `{given}` is not a number of seconds: give {least}"
+            ))
         })
 }
 

@@ -73,7 +73,7 @@ impl Nats {
             to.duplicate_window = window.0;
         }
         if let Some(given) = streams.ack_wait {
-            options.ack_wait = seconds("ack-wait", given, Some(1.0)).map_err(Failure::usage)?;
+            options.ack_wait = seconds("ack-wait", given, Some(1.0))?;
         }
         Ok(Self { options })
     }
