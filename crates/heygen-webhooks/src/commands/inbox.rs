@@ -78,12 +78,12 @@ async fn open_beside(file: &InboxFile) -> Result<BoxInbox, Failure> {
     Ok(store::open_beside(&location, &file.nats(&location)?).await?)
 }
 
-async fn kept(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
+async fn stored(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let inbox = open_existing(file).await?;
     let id = id::find(&inbox, id).await?;
-    let kept = inbox.get(id).await?;
+    let stored = inbox.get(id).await?;
     let location = file.location()?;
-    kept.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
+    stored.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {

@@ -69,7 +69,7 @@ pub(crate) fn take(name: Option<&str>) -> io::Result<Listener> {
     }
 }
 
-/// Whether it was told to listen: a connection, or a socket that was only bound, has the same type.
+/// Whether it listens: a connection, or a socket that was only bound, has the same type.
 #[cfg(not(target_vendor = "apple"))]
 fn listens(socket: &impl AsFd) -> bool {
     rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)

@@ -122,7 +122,7 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
     if !is_receiver_there {
         return Finding::skipped(ADMIN_ID, "no receiver was found on this machine");
     }
-    if let Some(what) = who_asks_socket(address) {
+    if let Some(what) = how_to_ask(address) {
         return Finding::skipped(ADMIN_ID, what);
     }
     let address = from_here(address);
@@ -157,11 +157,11 @@ async fn admin(admin: &AdminAddress, is_receiver_there: bool) -> Finding {
 }
 
 /// How a socket is asked, which has no URL; `None` where it is an address.
-fn who_asks_socket(address: &str) -> Option<String> {
+fn how_to_ask(address: &str) -> Option<String> {
     let how = match Socket::read("admin", address) {
         Ok(None) => return None,
         Ok(Some(Socket::Unix { .. })) => "`health --ready` asks it",
-        // What is wrong with it is told when `serve` starts.
+        // `serve` says at its start what is wrong with it.
         Err(_) => "see `serve --check`",
         // Only the unit knows where it is.
         Ok(Some(Socket::Systemd(_))) => {
@@ -192,7 +192,7 @@ mod tests {
     fn socket_of_systemd_is_asked_by_its_file() {
         #[track_caller]
         fn check(address: &str, expected: Option<&str>) {
-            let said = who_asks_socket(address);
+            let said = how_to_ask(address);
             let how = said.as_deref().and_then(|said| said.split(": ").nth(1));
             assert_eq!(
                 how.map(|how| how.split(',').next().unwrap_or_default()),

@@ -136,7 +136,7 @@ async fn change(
 ) -> Result<Endpoint, Failure> {
     match (api.version, url, events) {
         (ApiVersion::V1, url, events) => {
-            // v1 is printed everything that is to be there afterwards, so what stays has to be known.
+            // v1 replaces all of it, so what stays has to be known.
             let (url, events) = match (url, events) {
                 (Some(url), Some(events)) => (url.to_owned(), events),
                 (url, events) => {

@@ -5,7 +5,7 @@ use heygen_inbox::{State, StoredDelivery};
 use serde_json::{Value, json};
 
 use super::text::{attempts_text, delivery_text};
-use super::{kept, to_json};
+use super::{stored, to_json};
 use crate::cli::{Attempts, Show};
 use crate::failure::Failure;
 use crate::output;
@@ -15,21 +15,21 @@ use crate::settings::when;
 
 /// `inbox show`
 pub(super) async fn show(options: &Show) -> Result<(), Failure> {
-    let kept = kept(&options.file, &options.id).await?;
+    let stored = stored(&options.file, &options.id).await?;
     if options.raw {
-        output::write_bytes(&kept.body)?;
+        output::write_bytes(&stored.body)?;
     } else if options.json {
-        output::json(&kept_json(&kept))?;
+        output::json(&stored_json(&stored))?;
     } else {
-        output::write_bytes(delivery_text(&kept, options.full, Screen::stdout()))?;
+        output::write_bytes(delivery_text(&stored, options.full, Screen::stdout()))?;
     }
     Ok(())
 }
 
 /// What is stored of one delivery, and the view of its event: `body` is null where it is not UTF-8 (`--raw` has the bytes).
-fn kept_json(kept: &StoredDelivery) -> Value {
-    let mut value = to_json(kept);
-    value["event"] = match Event::from_slice(&kept.body) {
+fn stored_json(stored: &StoredDelivery) -> Value {
+    let mut value = to_json(stored);
+    value["event"] = match Event::from_slice(&stored.body) {
         Ok(event) => view::json(Some(&event)),
         Err(_) => Value::Null,
     };
@@ -38,47 +38,48 @@ fn kept_json(kept: &StoredDelivery) -> Value {
 
 /// `inbox attempts`
 pub(super) async fn attempts(options: &Attempts) -> Result<(), Failure> {
-    let kept = kept(&options.file, &options.id).await?;
+    let stored = stored(&options.file, &options.id).await?;
     if options.json {
         return Ok(output::json(&json!({
-            "id": kept.summary.id,
-            "state": kept.summary.state,
-            "attempts": kept.summary.attempts,
-            "due_at": kept.due_at.map(when::exact),
-            "dead_lettered_at": kept.summary.dead_lettered_at.map(when::exact),
-            "attempt_list": kept.attempts,
+            "id": stored.summary.id,
+            "state": stored.summary.state,
+            "attempts": stored.summary.attempts,
+            "due_at": stored.due_at.map(when::exact),
+            "dead_lettered_at": stored.summary.dead_lettered_at.map(when::exact),
+            "attempt_list": stored.attempts,
         }))?);
     }
     let screen = Screen::stdout();
-    let state = kept.summary.state.as_str();
+    let state = stored.summary.state.as_str();
     Ok(output::write_bytes(format!(
         "{} is {}{}\n{}",
-        kept.summary.id,
+        stored.summary.id,
         screen.paint(of_word(state), state),
-        what_next(&kept),
-        attempts_text(&kept.attempts, screen)
+        what_next(&stored),
+        attempts_text(&stored.attempts, screen)
     ))?)
 }
 
-fn what_next(kept: &StoredDelivery) -> String {
-    match (kept.summary.state, kept.due_at) {
+fn what_next(stored: &StoredDelivery) -> String {
+    match (stored.summary.state, stored.due_at) {
         (State::Pending, Some(due_at)) => format!(", due {}", when::short(due_at)),
         (State::Pending, None) => {
             ", waiting for an earlier delivery of the same subject".to_owned()
         }
-        (State::Claimed, _) => format!(": attempt {} is running", kept.summary.attempts),
+        (State::Claimed, _) => format!(": attempt {} is running", stored.summary.attempts),
         (State::Interrupted, _) => format!(
             ": attempt {} was not finished when its process ended; the next start of `serve` delivers it again",
-            kept.summary.attempts
+            stored.summary.attempts
         ),
         (State::Acknowledged, _) => String::new(),
         (State::DeadLettered, _) => format!(
             ": dead-lettered{}; `inbox replay {}` dispatches it again",
-            kept.summary
+            stored
+                .summary
                 .dead_lettered_at
                 .map(|dead_lettered_at| format!(" {}", when::short(dead_lettered_at)))
                 .unwrap_or_default(),
-            kept.summary.id
+            stored.summary.id
         ),
         _ => String::new(),
     }

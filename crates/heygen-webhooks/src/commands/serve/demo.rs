@@ -46,7 +46,7 @@ impl Observer for Tally {
 }
 
 impl Tally {
-    /// Nothing is kept once the show is over.
+    /// Nothing is counted once the show is over.
     fn see(&self, see: impl FnOnce(&mut Seen)) {
         if !self.0.is_closed() {
             self.0.send_modify(see);
