@@ -4,10 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::support::{SECRET, Serve, Workdir, words};
+use crate::support::{SECRET, Serve, Workdir, sandbox, words};
 use crate::{endpoint, http};
 
 /// Status and text of a page.
@@ -77,8 +76,7 @@ fn serve_shows_what_came_and_tells_where() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_shows_what_it_dispatches() {
-    let heygen = Sandbox::builder().api_key("key").start();
-    let heygen = heygen.await.expect("a sandbox");
+    let heygen = sandbox("key").await;
     // Its log fills by what it sends somewhere.
     let elsewhere = endpoint::start(|_| 200);
     heygen.register(&elsewhere).await.expect("registered");

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::{SECRET, Workdir, with_free_ports};
+use crate::support::{SECRET, Workdir, with_free_ports, words};
 
 /// How each command that hands deliveries on is started; what comes first is wrong with none of them.
 const HANDING_OUT: [&[&str]; 3] = [
@@ -192,9 +192,8 @@ fn other_addresses_are_checked() {
         ("endpoints update id --url localhost:3000/x", url),
         ("doctor --public-url localhost:3000/x", url),
     ] {
-        let arguments: Vec<_> = line.split(' ').collect();
         workdir
-            .run_with(&arguments, b"", &ENVIRONMENT)
+            .run_with(&words(line), b"", &ENVIRONMENT)
             .fails(2, message);
     }
 
