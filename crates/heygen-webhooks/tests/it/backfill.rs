@@ -86,7 +86,7 @@ impl World {
     }
 
     /// How often each subject is in the inbox.
-    fn kept(&self) -> BTreeMap<String, usize> {
+    fn stored(&self) -> BTreeMap<String, usize> {
         self.workdir.by_subject()
     }
 
@@ -96,7 +96,7 @@ impl World {
             .misbehave(faults.fold(Misbehaviour::default(), Misbehaviour::fault));
     }
 
-    /// A back-filling under way that has kept one page, and waits for the second.
+    /// A back-filling under way that has stored one page, and waits for the second.
     fn under_way(&self) -> UnderWay {
         let forever = Fault::slow(Duration::from_secs(600)).times(9);
         self.fault([Fault::slow(Duration::ZERO), forever]);
@@ -108,7 +108,7 @@ impl World {
         let list = ["inbox", "list", "--json", "--limit", "0"];
         // Before there is an inbox it cannot be listed.
         while self.workdir.run(&list).stdout.matches("\"id\"").count() < 100 {
-            assert!(begun.elapsed() < PATIENCE, "no page is kept");
+            assert!(begun.elapsed() < PATIENCE, "no page is stored");
             std::thread::sleep(Duration::from_millis(20));
         }
         child
@@ -178,7 +178,7 @@ async fn backfilled_event_is_dispatched_once_by_a_running_serve() {
             .all(|delivery| delivery.ended())
     );
     assert_eq!(
-        world.kept(),
+        world.stored(),
         once_each(0..3),
         "the night's events are lost so far"
     );
@@ -197,16 +197,16 @@ async fn backfilled_event_is_dispatched_once_by_a_running_serve() {
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
     assert_eq!(count(lines.iter()), once_each(0..9), "handed out");
-    assert_eq!(world.kept(), once_each(0..9), "kept");
+    assert_eq!(world.stored(), once_each(0..9), "stored");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn next_serve_dispatches_backfilled_events() {
     let world = World::new().await;
     world.send(0..5).await;
-    let told = world.run(&["backfill"]).ok();
-    told.prints("new               5  a running `serve` dispatches them");
-    assert_eq!(told.stderr, "", "no progress where there is no terminal");
+    let ended = world.run(&["backfill"]).ok();
+    ended.prints("new               5  a running `serve` dispatches them");
+    assert_eq!(ended.stderr, "", "no progress where there is no terminal");
     let endpoint = world.endpoint().await;
     let serve = world.serve(&endpoint);
     let lines: Vec<Value> = (0..5)
@@ -225,7 +225,7 @@ async fn backfill_reads_a_long_log_and_a_dry_run_stores_nothing() {
     assert!(!world.workdir.path().join("heygen-inbox.db").exists());
     assert_eq!(world.backfill(&[]), counts(257, 0, 3));
     assert_eq!(world.backfill(&[]), counts(0, 257, 3));
-    assert_eq!(world.kept(), once_each(0..257));
+    assert_eq!(world.stored(), once_each(0..257));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,7 +248,7 @@ async fn the_order_of_the_log_does_not_matter() {
             counts(0, 253, 3),
             "{order:?}"
         );
-        assert_eq!(world.kept(), once_each(0..253), "{order:?}");
+        assert_eq!(world.stored(), once_each(0..253), "{order:?}");
     }
 }
 
@@ -268,7 +268,7 @@ async fn killed_backfill_resumes_at_its_page() {
         (&counted["complete"], &counted["new"]),
         (&json!(true), &json!(155))
     );
-    assert_eq!(world.kept(), once_each(0..255));
+    assert_eq!(world.stored(), once_each(0..255));
 }
 
 #[cfg(unix)]
@@ -317,7 +317,7 @@ async fn backfill_reports_heygens_error_and_the_progress() {
         (&json!(false), &json!(100))
     );
     assert_eq!(world.backfill(&[])["new"], 50);
-    assert_eq!(world.kept(), once_each(0..150));
+    assert_eq!(world.stored(), once_each(0..150));
 
     world.fault([Fault::refuse(401)]);
     let refused = world.run(&["backfill"]);
@@ -345,7 +345,7 @@ async fn a_part_of_the_log_can_be_chosen() {
         world.backfill(&["--event-type", "avatar_video.fail"]),
         counts(1, 0, 1)
     );
-    assert_eq!(world.kept(), once_each(4..5));
+    assert_eq!(world.stored(), once_each(4..5));
     assert_eq!(
         world.backfill(&["--entity-id", "project-7"]),
         counts(0, 1, 1)

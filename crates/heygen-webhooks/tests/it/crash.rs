@@ -31,19 +31,19 @@ async fn acknowledged_delivery_survives_sigkill_and_is_dispatched() {
         answered.extend(new);
         handed_out.extend(lines.iter().filter_map(|line| subject(line)));
 
-        let kept = workdir.by_subject();
+        let stored = workdir.by_subject();
         let lost: Vec<_> = answered
             .iter()
-            .filter(|id| !kept.contains_key(*id))
+            .filter(|id| !stored.contains_key(*id))
             .collect();
-        let twice: Vec<_> = kept.iter().filter(|(_, count)| **count != 1).collect();
+        let twice: Vec<_> = stored.iter().filter(|(_, count)| **count != 1).collect();
         assert!(
             lost.is_empty(),
             "answered and lost in round {round}: {lost:?}"
         );
         assert!(
             twice.is_empty(),
-            "kept more than once in round {round}: {twice:?}"
+            "stored more than once in round {round}: {twice:?}"
         );
     }
     dispatch_the_rest(&workdir, &answered, handed_out);

@@ -98,9 +98,9 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
         + &line("backfill", at, &VIDEO.replace("\"a\"", "\"b\""))
         + &line("callback", at, &VIDEO.replace("\"a\"", "\"c\""));
     for duplicate in [0, 3] {
-        let told = import(&workdir, &[], &lines);
+        let counts = import(&workdir, &[], &lines);
         assert_eq!(
-            told,
+            counts,
             json!({"new": 3 - duplicate, "duplicate": duplicate, "bad": 0})
         );
     }
@@ -121,12 +121,12 @@ fn an_import_suppresses_nothing_unless_it_is_trusted() {
         json!({"webhook": 1, "callback": 0, "backfill": 0, "import": 3})
     );
     // An equal body is here already, by whatever way.
-    let told = import(
+    let counts = import(
         &workdir,
         &[],
         &line("callback", "2026-11-01T00:00:00Z", VIDEO),
     );
-    assert_eq!(told["duplicate"], 1);
+    assert_eq!(counts["duplicate"], 1);
 
     let other = Workdir::new();
     assert_eq!(import(&other, &["--trust"], &lines)["new"], 3);
@@ -154,10 +154,10 @@ fn lines_are_compared_by_their_time_too() {
             [] => &workdir,
             _ => &Workdir::new(),
         };
-        let told = import(workdir, options, &lines);
-        assert_eq!(told, json!({"new": 2, "duplicate": 1, "bad": 0}));
-        let told = import(workdir, options, &lines);
-        assert_eq!(told, json!({"new": 0, "duplicate": 3, "bad": 0}));
+        let counts = import(workdir, options, &lines);
+        assert_eq!(counts, json!({"new": 2, "duplicate": 1, "bad": 0}));
+        let counts = import(workdir, options, &lines);
+        assert_eq!(counts, json!({"new": 0, "duplicate": 3, "bad": 0}));
     }
 }
 

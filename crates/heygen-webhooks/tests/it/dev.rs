@@ -68,15 +68,15 @@ async fn dev_forwards_new_events_as_serve_would() {
     dev.signal("TERM");
     let (status, ..) = dev.wait();
     assert_eq!(status, 0);
-    let kept = workdir.json(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"]);
-    let states: Vec<_> = kept
+    let listed = workdir.json(&["inbox", "list", "--json", "--inbox", "heygen-dev.db"]);
+    let states: Vec<_> = listed
         .as_array()
         .expect("an array")
         .iter()
         .map(|one| &one["state"])
         .collect();
     assert_eq!(states, ["acknowledged", "acknowledged"]);
-    assert_eq!(kept[0]["source"], "backfill");
+    assert_eq!(listed[0]["source"], "backfill");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,12 +23,12 @@ struct Application {
 impl Application {
     fn start(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         let bodies = Arc::<Mutex<Vec<String>>>::default();
-        let kept = Arc::clone(&bodies);
+        let received = Arc::clone(&bodies);
         let url = endpoint::answering(move |request| {
             let number = {
-                let mut kept = kept.lock().expect("no panic");
-                kept.push(String::from_utf8_lossy(&request.body).into_owned());
-                kept.len() - 1
+                let mut received = received.lock().expect("no panic");
+                received.push(String::from_utf8_lossy(&request.body).into_owned());
+                received.len() - 1
             };
             answer(number)
         });
@@ -162,8 +162,8 @@ fn retry_max_elapsed_is_read_from_flag_variable_and_file() {
         assert!(text.contains("state           dead_lettered 20"), "{text}");
         let text = workdir.run(&["inbox", "list"]).ok().stdout;
         assert!(text.contains("dead_lettered 20"), "{text}");
-        let told = workdir.json(&["inbox", "attempts", id, "--json"]);
-        assert_eq!(told["dead_lettered_at"], dead["dead_lettered_at"]);
+        let json = workdir.json(&["inbox", "attempts", id, "--json"]);
+        assert_eq!(json["dead_lettered_at"], dead["dead_lettered_at"]);
         assert!(dead["dead_lettered_at"].is_string());
     }
     let wrong = workdir.run(&["serve", "--retry-max-elapsed", "soon"]);

@@ -249,9 +249,9 @@ fn a_redirect_is_not_followed() {
 fn mistakes_are_told() {
     let workdir = Workdir::new();
     let check = |ended: &Ended, status: i32, message: &str| {
-        let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert_eq!(ended.status, status, "{message}: {told}");
-        assert!(told.contains(message), "{message}: {told}");
+        let output = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status, status, "{message}: {output}");
+        assert!(output.contains(message), "{message}: {output}");
     };
     let url = "http://127.0.0.1:1/";
     let without_secret = workdir.run_with(&["drill", url], b"", &[]);

@@ -63,7 +63,7 @@ pub(crate) fn naive(request: &Request) -> u16 {
 
 fn serve(mut stream: &TcpStream, answer: &dyn Fn(&Request) -> String) {
     if let Some(request) = read(stream) {
-        // Whoever asked may have gone.
+        // The client may have gone.
         let _ = stream.write_all(answer(&request).as_bytes());
     }
 }

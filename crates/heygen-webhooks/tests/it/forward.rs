@@ -446,14 +446,14 @@ fn serve_sandbox_reports_what_was_acknowledged() {
             );
             if !is_json {
                 let expected = format!("30 stored, {acknowledged} of 30 acknowledged");
-                let told = loop {
+                let summary = loop {
                     let line = serve.line();
                     if line.contains("acknowledged") {
                         break line;
                     }
                 };
-                assert!(told.starts_with(&expected), "{told}");
-                assert_eq!(told.contains("answered 401"), status == 401, "{told}");
+                assert!(summary.starts_with(&expected), "{summary}");
+                assert_eq!(summary.contains("answered 401"), status == 401, "{summary}");
             }
             serve.signal("INT");
             let (code, _, log) = serve.wait();

@@ -328,7 +328,7 @@ fn dead_letter_hook_gets_the_delivery_and_the_reason() {
     let hook = script(
         &workdir,
         "alert",
-        "cat > body; echo \"$1 $HEYGEN_DELIVERY_ID $HEYGEN_SUBJECT_ID $HEYGEN_DEAD_LETTER_REASON\" > told.new\nmv told.new told",
+        "cat > body; echo \"$1 $HEYGEN_DELIVERY_ID $HEYGEN_SUBJECT_ID $HEYGEN_DEAD_LETTER_REASON\" > called.new\nmv called.new called",
     );
     let hook = format!("exec:{} loud", hook.display());
     let serve = serve_with_program(
@@ -338,12 +338,12 @@ fn dead_letter_hook_gets_the_delivery_and_the_reason() {
     );
     let sent = ["avatar_video.success", "--set", "video_id=v1"];
     serve.trigger(&workdir, &sent).ok();
-    eventually(|| workdir.path().join("told").exists());
+    eventually(|| workdir.path().join("called").exists());
     let newest = newest_once(&workdir, "dead_lettered");
-    let told = fs::read_to_string(workdir.path().join("told")).expect("text");
+    let called = fs::read_to_string(workdir.path().join("called")).expect("text");
     let id = newest["id"].as_str().expect("an id");
-    assert!(told.starts_with(&format!("loud {id} v1 ")), "{told}");
-    assert!(told.contains("no such customer"), "{told}");
+    assert!(called.starts_with(&format!("loud {id} v1 ")), "{called}");
+    assert!(called.contains("no such customer"), "{called}");
     let body = fs::read_to_string(workdir.path().join("body")).expect("text");
     assert!(body.contains("\"v1\""), "{body}");
 }

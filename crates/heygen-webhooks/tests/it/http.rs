@@ -79,7 +79,7 @@ pub(crate) fn post_to(url: &str, body: impl AsRef<[u8]>) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }
 
-/// Posts a signed body, which may be turned away.
+/// Posts a signed body, which may be rejected.
 pub(crate) fn ask_signed(url: &str, body: impl AsRef<[u8]>) -> Answer {
     let body = body.as_ref();
     ask(url, "POST", &[("Signature", &sign(body))], body)

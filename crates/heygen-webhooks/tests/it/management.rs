@@ -79,9 +79,9 @@ impl Heygen {
 }
 
 impl Ended {
-    /// It failed with this status, told all of this, and printed nothing.
+    /// It failed with this status, said all of this, and printed nothing.
     #[track_caller]
-    fn told(&self, status: i32, parts: &[&str]) {
+    fn fails_with(&self, status: i32, parts: &[&str]) {
         assert_eq!(self.status, status, "{}{}", self.stdout, self.stderr);
         for part in parts {
             self.says(part);

@@ -71,8 +71,8 @@ fn inspect_says_in_json_why_data_is_malformed() {
         assert_eq!(seen["well_formed"], reason.is_none(), "{seen}");
         match reason {
             Some(reason) => {
-                let told = seen["reason"].as_str().expect("a text");
-                assert!(told.contains(reason), "{told}");
+                let shown = seen["reason"].as_str().expect("a text");
+                assert!(shown.contains(reason), "{shown}");
             }
             None => assert_eq!(seen["reason"], Value::Null),
         }

@@ -84,9 +84,12 @@ fn check_serve(trouble: Trouble, format: &str) {
 /// Once it is read again, the log is whole lines, one of which says how many are missing.
 #[track_caller]
 fn check_log(lines: &[String], format: &str) {
-    let told = |line: &&String| line.contains("standard error blocked");
-    let told = lines.iter().find(told).expect("a line about the others");
-    assert!(told.contains("dropped"), "{told}");
+    let is_summary = |line: &&String| line.contains("standard error blocked");
+    let summary = lines
+        .iter()
+        .find(is_summary)
+        .expect("a line about the others");
+    assert!(summary.contains("dropped"), "{summary}");
     if format == "json" {
         for line in lines {
             serde_json::from_str::<Value>(line).expect("a line is JSON");
@@ -304,11 +307,11 @@ fn log_resumes_when_a_full_disk_has_room() {
     let lines: Vec<Value> = lines
         .map(|line| serde_json::from_str(line).expect("a line is JSON"))
         .collect();
-    let told = lines
+    let logged = lines
         .iter()
         .find_map(|line| line["dropped"].as_f64())
         .expect("a line that says how many were dropped");
-    assert!(told >= before, "{told} {before}");
+    assert!(logged >= before, "{logged} {before}");
 }
 
 fn length(path: &Path) -> u64 {

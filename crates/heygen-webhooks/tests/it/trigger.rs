@@ -175,9 +175,9 @@ fn body_may_be_any_bytes() {
 fn mistakes_are_told() {
     let workdir = Workdir::new();
     let check = |ended: &Ended, status: i32, message: &str| {
-        let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert_eq!(ended.status, status, "{message}: {told}");
-        assert!(told.contains(message), "{message}: {told}");
+        let output = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.status, status, "{message}: {output}");
+        assert!(output.contains(message), "{message}: {output}");
     };
     let none = workdir.run_with(&["trigger", "avatar_video.fail"], b"", &[]);
     check(&none, 2, "no signing secret");

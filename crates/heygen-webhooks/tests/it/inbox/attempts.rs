@@ -7,12 +7,12 @@ use crate::support::Workdir;
 fn inbox_attempts_lists_every_attempt() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
-    let told = workdir.json(&["inbox", "attempts", &sent[0], "--json"]);
-    assert_eq!(told["id"], sent[0].as_str());
-    assert_eq!(told["state"], "acknowledged");
-    assert_eq!(told["due_at"], serde_json::Value::Null);
-    assert_eq!(told["attempt_list"][0]["number"], 1);
-    assert_eq!(told["attempt_list"][0]["result"], "acknowledged");
+    let json = workdir.json(&["inbox", "attempts", &sent[0], "--json"]);
+    assert_eq!(json["id"], sent[0].as_str());
+    assert_eq!(json["state"], "acknowledged");
+    assert_eq!(json["due_at"], serde_json::Value::Null);
+    assert_eq!(json["attempt_list"][0]["number"], 1);
+    assert_eq!(json["attempt_list"][0]["result"], "acknowledged");
     let people = workdir.run(&["inbox", "attempts", &sent[0]]).ok().stdout;
     assert!(
         people.starts_with(&format!("{} is acknowledged", sent[0])) && people.contains("STARTED"),

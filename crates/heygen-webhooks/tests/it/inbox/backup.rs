@@ -59,11 +59,11 @@ async fn backup_under_load_is_sound_and_holds_acknowledged_deliveries() {
             .expect("the server answers");
         let before = answered.lock().expect("no panic").clone();
         let copy = format!("copy-{round}.db");
-        let told = workdir.json(&["inbox", "backup", &copy, "--json"]);
+        let json = workdir.json(&["inbox", "backup", &copy, "--json"]);
         let check = workdir.run(&["inbox", "check", "--full", "--inbox", &copy]);
         check.ok();
         let copied = subjects(&workdir, &copy);
-        assert_eq!(told["deliveries"].as_u64(), Some(copied.len() as u64));
+        assert_eq!(json["deliveries"].as_u64(), Some(copied.len() as u64));
         let lost: Vec<_> = before.difference(&copied).collect();
         assert!(lost.is_empty(), "{lost:?}");
     }
@@ -91,10 +91,10 @@ fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
     let workdir = Workdir::new();
     import(&workdir, &[delivery("v1", "dead_lettered", 3)]);
     let backup = |arguments: &[&str]| workdir.run(&[&["inbox", "backup"], arguments].concat());
-    let told = backup(&["copy.db"]).ok().stdout;
+    let output = backup(&["copy.db"]).ok().stdout;
     assert!(
-        told.starts_with("1 delivery in copy.db") && told.contains("To restore"),
-        "{told}"
+        output.starts_with("1 delivery in copy.db") && output.contains("To restore"),
+        "{output}"
     );
     let names: BTreeSet<_> = std::fs::read_dir(workdir.path())
         .expect("a folder")

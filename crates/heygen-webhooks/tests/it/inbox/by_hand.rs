@@ -30,9 +30,9 @@ fn dead_letter_gives_up_what_waits_and_says_what_it_left() {
     assert!(dry.contains("pending") && dry.contains("dry run"), "{dry}");
     assert_eq!(of_state(&workdir, "pending"), pending);
 
-    let told = dead_letter(&["--subject", "v1", "--yes", "--json"]).ok();
+    let ended = dead_letter(&["--subject", "v1", "--yes", "--json"]).ok();
     assert_eq!(
-        told.json(),
+        ended.json(),
         json!({
             "chosen": 1, "ids": [pending[1]],
             "kinds": [{"event_type": "avatar_video.success", "state": "pending", "count": 1}],
@@ -44,9 +44,9 @@ fn dead_letter_gives_up_what_waits_and_says_what_it_left() {
     let dry = dead_letter(&[&pending[0], "--dry-run"]).ok().stdout;
     assert!(dry.contains(&pending[0]) && dry.contains("v3"), "{dry}");
     // By id it does not ask: a replay undoes it.
-    let told = dead_letter(&[&pending[0], &acknowledged[0]]);
-    assert_eq!(told.status, 1, "one was left");
-    told.prints("1 delivery acknowledged already");
+    let ended = dead_letter(&[&pending[0], &acknowledged[0]]);
+    assert_eq!(ended.status, 1, "one was left");
+    ended.prints("1 delivery acknowledged already");
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 2);
     assert_eq!(of_state(&workdir, "acknowledged"), acknowledged);
     assert_eq!(dead_letter(&["000000000000000"]).status, 1);
@@ -68,14 +68,14 @@ fn deleted_delivery_is_new_when_it_comes_again() {
     let dead = of_state(&workdir, "dead_lettered").remove(0);
     let unasked = delete(&[&dead]);
     assert!(unasked.status == 2 && unasked.stderr.contains("cannot be undone"));
-    let told = delete(&[&dead, "--yes"]).ok().stdout;
-    assert!(told.contains("1 delivery deleted"), "{told}");
+    let output = delete(&[&dead, "--yes"]).ok().stdout;
+    assert!(output.contains("1 delivery deleted"), "{output}");
     let gone = delete(&[&dead, "--yes"]);
     assert!(gone.status == 1 && gone.stdout.contains("not in this inbox"));
     assert_eq!(workdir.run(&["inbox", "show", &dead]).status, 1);
 
-    let told = delete(&["--subject", "v2", "--yes", "--json"]).ok().json();
-    assert_eq!((&told["deleted"], &told["claimed"]), (&json!(1), &json!(0)));
+    let json = delete(&["--subject", "v2", "--yes", "--json"]).ok().json();
+    assert_eq!((&json["deleted"], &json["claimed"]), (&json!(1), &json!(0)));
     assert_eq!(super::ids(&workdir, &[]), Vec::<String>::new());
     let body = lines[1]["body"].as_str().expect("a body");
     let answer = post(&serve, body);
@@ -95,9 +95,9 @@ fn claimed_delivery_is_left_to_its_handler() {
     crate::support::eventually(|| workdir.path().join("begun").exists());
     let id = of_state(&workdir, "claimed").remove(0);
     for command in ["dead-letter", "delete"] {
-        let told = workdir.run(&["inbox", command, &id, "--yes"]);
-        assert_eq!(told.status, 1);
-        told.prints("1 delivery claimed by a handler");
+        let ended = workdir.run(&["inbox", command, &id, "--yes"]);
+        assert_eq!(ended.status, 1);
+        ended.prints("1 delivery claimed by a handler");
     }
     workdir.file("go", "");
     crate::support::eventually(|| of_state(&workdir, "acknowledged") == [id.as_str()]);

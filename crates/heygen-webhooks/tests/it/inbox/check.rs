@@ -12,13 +12,13 @@ fn check_finds_no_damage_with_and_without_a_running_serve() {
     let workdir = Workdir::new();
     let (serve, _) = three_events(&workdir);
     for arguments in [&["inbox", "check"][..], &["inbox", "check", "--full"]] {
-        let told = workdir.run(arguments).ok().stdout;
-        assert!(told.contains("is sound"), "{told}");
+        let output = workdir.run(arguments).ok().stdout;
+        assert!(output.contains("is sound"), "{output}");
     }
     drop(serve);
     import(&workdir, &[delivery("v1", "dead_lettered", 3)]);
-    let told = workdir.json(&["inbox", "check", "--json"]);
-    assert_eq!(told, serde_json::json!({"sound": true, "flaws": []}));
+    let json = workdir.json(&["inbox", "check", "--json"]);
+    assert_eq!(json, serde_json::json!({"sound": true, "flaws": []}));
     assert_eq!(
         workdir
             .run(&["inbox", "check", "--inbox", "none.db"])
@@ -52,14 +52,14 @@ fn check_damage(from: f64, to: f64) {
         file.write_all(&[0x5a; 4096]).expect("damage");
     }
     drop(file);
-    let told = workdir.run(&["inbox", "check"]);
-    assert_eq!(told.status, 1);
+    let ended = workdir.run(&["inbox", "check"]);
+    assert_eq!(ended.status, 1);
     assert!(
-        told.stdout.contains("damaged: ") && told.stdout.contains("backup"),
+        ended.stdout.contains("damaged: ") && ended.stdout.contains("backup"),
         "{}{}",
-        told.stdout,
-        told.stderr
+        ended.stdout,
+        ended.stderr
     );
-    let told = workdir.run(&["inbox", "check", "--json"]);
-    assert_eq!((told.status, &told.json()["sound"]), (1, &false.into()));
+    let ended = workdir.run(&["inbox", "check", "--json"]);
+    assert_eq!((ended.status, &ended.json()["sound"]), (1, &false.into()));
 }

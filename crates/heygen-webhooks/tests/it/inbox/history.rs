@@ -38,11 +38,11 @@ pub(super) fn text(lines: &[Value]) -> String {
 /// Takes them into the inbox of this workdir.
 pub(crate) fn import(workdir: &Workdir, lines: &[Value]) {
     let arguments = ["inbox", "import", "-", "--trust", "--json"];
-    let told = workdir
+    let imported = workdir
         .run_with(&arguments, text(lines).as_bytes(), &[])
         .ok();
     assert_eq!(
-        told.json(),
+        imported.json(),
         json!({"new": lines.len(), "duplicate": 0, "bad": 0})
     );
 }

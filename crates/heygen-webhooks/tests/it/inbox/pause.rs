@@ -8,8 +8,8 @@ use crate::support::{Workdir, eventually};
 fn pause_holds_over_restarts_while_receiving_goes_on() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&["--json"]);
-    let told = workdir.run(&["inbox", "pause"]).ok().stdout;
-    assert!(told.contains("paused") && told.contains("inbox resume"));
+    let output = workdir.run(&["inbox", "pause"]).ok().stdout;
+    assert!(output.contains("paused") && output.contains("inbox resume"));
     serve.log_line("dispatch is paused");
     let trigger = ["avatar_video.success", "--set", "video_id=v1"];
     serve.trigger(&workdir, &trigger).ok();
@@ -41,8 +41,8 @@ fn pause_holds_over_restarts_while_receiving_goes_on() {
     let doctor = workdir.run(&["doctor"]).stdout;
     assert!(doctor.contains("dispatch is paused since"), "{doctor}");
 
-    let told = workdir.run(&["inbox", "resume"]).ok().stdout;
-    assert!(told.contains("1 delivery pending"), "{told}");
+    let output = workdir.run(&["inbox", "resume"]).ok().stdout;
+    assert!(output.contains("1 delivery pending"), "{output}");
     serve.log_line("dispatched again");
     let line = serve.line();
     assert!(line.contains("\"v1\""), "{line}");

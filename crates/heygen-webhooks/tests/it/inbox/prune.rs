@@ -28,13 +28,13 @@ fn keep_deletes_old_finished_deliveries_only() {
         unasked.stderr
     );
     assert_eq!(of_state(&workdir, "acknowledged").len(), 2);
-    let told = prune(&["--yes", "--json"]).ok().json();
-    assert_eq!((&told["found"], &told["deleted"]), (&2.into(), &2.into()));
+    let json = prune(&["--yes", "--json"]).ok().json();
+    assert_eq!((&json["found"], &json["deleted"]), (&2.into(), &2.into()));
     assert_eq!(of_state(&workdir, "pending").len(), 1);
     assert_eq!(of_state(&workdir, "acknowledged").len(), 1);
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 0);
-    let told = prune(&["--json"]).ok().json();
-    assert_eq!((&told["found"], &told["deleted"]), (&0.into(), &0.into()));
+    let json = prune(&["--json"]).ok().json();
+    assert_eq!((&json["found"], &json["deleted"]), (&0.into(), &0.into()));
 }
 
 #[test]
@@ -45,9 +45,9 @@ fn prune_deletes_many_beside_a_running_serve() {
         .collect();
     import(&workdir, &many);
     let serve = workdir.serve(&["--json"]);
-    let told = workdir.json(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"]);
-    assert_eq!(told["deleted"], 450);
-    assert!(told["bytes_in_use_after"].as_u64() < told["bytes_in_use_before"].as_u64());
+    let json = workdir.json(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"]);
+    assert_eq!(json["deleted"], 450);
+    assert!(json["bytes_in_use_after"].as_u64() < json["bytes_in_use_before"].as_u64());
     let body = many[0]["body"].as_str().expect("a body");
     let answer = post(&serve, body);
     assert_eq!(answer["status"], "accepted", "no longer a duplicate");

@@ -21,13 +21,13 @@ fn post(serve: &Serve, body: impl AsRef<[u8]>) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
 }
 
-fn mend(workdir: &Workdir, serve: &Serve) {
+fn correct_secret(workdir: &Workdir, serve: &Serve) {
     workdir.file("secret", SECRET);
     serve.signal("HUP");
     serve.log_line("secrets reloaded");
 }
 
-/// What was turned away, as soon as there are so many.
+/// What was rejected, as soon as there are so many.
 fn rejected(workdir: &Workdir, number: usize) -> Vec<Value> {
     let mut found = Vec::new();
     eventually(|| {
@@ -44,8 +44,8 @@ fn reverify(workdir: &Workdir, arguments: &[&str]) -> Value {
     workdir.run_with(&arguments, b"", &[]).ok().json()
 }
 
-fn counts(told: &Value) -> [&Value; 4] {
-    ["checked", "verified", "new", "duplicate"].map(|key| &told[key])
+fn counts(json: &Value) -> [&Value; 4] {
+    ["checked", "verified", "new", "duplicate"].map(|key| &json[key])
 }
 
 #[test]
@@ -56,39 +56,39 @@ fn reverify_accepts_deliveries_rejected_under_a_wrong_secret() {
     serve.trigger(&workdir, &["batch.finished", "--tamper"]);
     serve.trigger(&workdir, &["batch.finished", "--unsigned"]);
     let found = rejected(&workdir, 3);
-    let told = reverify(&workdir, &[]);
-    assert_eq!(counts(&told), [&json!(3), &json!(0), &json!(0), &json!(0)]);
+    let json = reverify(&workdir, &[]);
+    assert_eq!(counts(&json), [&json!(3), &json!(0), &json!(0), &json!(0)]);
     assert_eq!(
-        told["not_verified"],
+        json["not_verified"],
         json!({"matches-no-secret": 2, "no-signature-header": 1})
     );
 
-    mend(&workdir, &serve);
+    correct_secret(&workdir, &serve);
     serve.log_line("may verify now");
     let dry = reverify(&workdir, &["--dry-run"]);
     assert_eq!(counts(&dry), [&json!(3), &json!(1), &json!(0), &json!(0)]);
     assert_eq!(rejected(&workdir, 3), found, "a dry run changes nothing");
     assert_eq!(ids(&workdir, &[]), Vec::<String>::new());
 
-    let told = reverify(&workdir, &[]);
-    assert_eq!(counts(&told), [&json!(3), &json!(1), &json!(1), &json!(0)]);
+    let json = reverify(&workdir, &[]);
+    assert_eq!(counts(&json), [&json!(3), &json!(1), &json!(1), &json!(0)]);
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["event_type"], "avatar_video.fail");
-    let id = told["deliveries"][0]["id"].as_str().expect("an id");
+    let id = json["deliveries"][0]["id"].as_str().expect("an id");
     assert_eq!(
         workdir.run(&["inbox", "show", id, "--raw"]).ok().raw,
         BODY.as_bytes()
     );
-    let kept = workdir.json(&["inbox", "show", id, "--json"]);
+    let shown = workdir.json(&["inbox", "show", id, "--json"]);
     let first = found
         .iter()
-        .find(|post| post["id"] == told["deliveries"][0]["request"]);
+        .find(|post| post["id"] == json["deliveries"][0]["request"]);
     assert_eq!(
-        kept["received_at"],
+        shown["received_at"],
         first.expect("it was listed")["first_at"]
     );
-    assert_eq!(kept["source"], "webhook");
-    assert_eq!(kept["headers"][0][0], "signature");
+    assert_eq!(shown["source"], "webhook");
+    assert_eq!(shown["headers"][0][0], "signature");
 
     let again = reverify(&workdir, &[]);
     assert_eq!(counts(&again), [&json!(2), &json!(0), &json!(0), &json!(0)]);
@@ -104,14 +104,14 @@ fn reverify_works_without_serve_and_recognises_duplicates() {
     post(&serve, BODY);
     post(&serve, BODY.replace("\"a\"", "\"b\""));
     rejected(&workdir, 2);
-    mend(&workdir, &serve);
+    correct_secret(&workdir, &serve);
     // HeyGen tries again, and is heard this time.
     assert_eq!(post(&serve, BODY)["status"], "accepted");
     serve.line();
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let told = reverify(&workdir, &[]);
-    assert_eq!(counts(&told), [&json!(2), &json!(2), &json!(1), &json!(1)]);
+    let json = reverify(&workdir, &[]);
+    assert_eq!(counts(&json), [&json!(2), &json!(2), &json!(1), &json!(1)]);
     assert_eq!(rejected(&workdir, 0), Vec::<Value>::new());
     assert_eq!(ids(&workdir, &[]).len(), 2);
 
@@ -132,8 +132,8 @@ fn only_named_deliveries_are_reverified() {
     }
     let newest = rejected(&workdir, 2)[0]["id"].to_string();
     workdir.file("secret", SECRET);
-    let told = reverify(&workdir, &[&newest]);
-    assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
+    let json = reverify(&workdir, &[&newest]);
+    assert_eq!(counts(&json), [&json!(1), &json!(1), &json!(1), &json!(0)]);
     assert_ne!(rejected(&workdir, 1)[0]["id"].to_string(), newest);
     // The wrong secret is still in force there: what was taken in is handed out all the same.
     assert!(serve.line().contains("\"b\""));
@@ -141,8 +141,8 @@ fn only_named_deliveries_are_reverified() {
     let gone = workdir.run_with(&[&command[..], &[&newest]].concat(), b"", &[]);
     assert_eq!(gone.status, 1);
     gone.prints("no request");
-    let told = reverify(&workdir, &["last"]);
-    assert_eq!(counts(&told), [&json!(1), &json!(1), &json!(1), &json!(0)]);
+    let json = reverify(&workdir, &["last"]);
+    assert_eq!(counts(&json), [&json!(1), &json!(1), &json!(1), &json!(0)]);
 }
 
 #[test]
@@ -159,8 +159,8 @@ fn the_secret_beside_the_inbox_counts_and_none_is_a_mistake() {
         "kept_at": "2026-11-01T00:00:00Z", "accepted_until": null,
     }]});
     workdir.file("heygen-inbox.db.secrets.json", kept.to_string());
-    let told = workdir.run_with(&command, b"", &[]).ok().json();
-    assert_eq!(told["new"], 1);
+    let json = workdir.run_with(&command, b"", &[]).ok().json();
+    assert_eq!(json["new"], 1);
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn lists_and_one_post_for_people_and_programs() {
     let trimmed = format!("\"{SECRET}\"");
     let wrong = show(&["--json"], &[("HEYGEN_WEBHOOK_SECRET", &trimmed)]).json();
     assert_eq!(wrong["now"]["reason"], "matches-trimmed-secret");
-    let mended = show(&[], &[("HEYGEN_WEBHOOK_SECRET", SECRET)]).stdout;
+    let corrected = show(&[], &[("HEYGEN_WEBHOOK_SECRET", SECRET)]).stdout;
     assert!(
-        mended.contains("verified") && mended.contains("reverify"),
-        "{mended}"
+        corrected.contains("verified") && corrected.contains("reverify"),
+        "{corrected}"
     );
     let last = ["inbox", "rejected", "show", "last", "--json"];
     assert_eq!(workdir.json(&last)["id"], newest["id"]);
@@ -220,7 +220,7 @@ fn lists_and_one_post_for_people_and_programs() {
 fn rejected_count_and_bytes_bound_the_stored_requests() {
     let workdir = Workdir::new();
     workdir.file("heygen-webhooks.toml", "rejected-count = 2\n");
-    let turn_away = |serve: &Serve, number: usize| {
+    let reject = |serve: &Serve, number: usize| {
         for video in 0..number {
             let body = BODY.replace("\"a\"", &format!("\"{video}\""));
             post(serve, body);
@@ -228,13 +228,13 @@ fn rejected_count_and_bytes_bound_the_stored_requests() {
         serve.signal("TERM");
     };
     let serve = misled(&workdir);
-    turn_away(&serve, 9);
+    reject(&serve, 9);
     assert_eq!(serve.wait().0, 0);
     assert_eq!(rejected(&workdir, 2)[0]["signed"], true);
     for off in [["--rejected-count", "0"], ["--rejected-bytes", "0"]] {
         let other = Workdir::new();
         let serve = other.serve_with(&off, &[("HEYGEN_WEBHOOK_SECRET", "whsec_wrong")]);
-        turn_away(&serve, 1);
+        reject(&serve, 1);
         assert_eq!(serve.wait().0, 0);
         let ring = other.path().join("heygen-inbox.db.rejected");
         assert!(!ring.exists(), "{off:?}");

@@ -22,17 +22,17 @@ fn dead_lettered_delivery_is_replayed_by_a_running_serve() {
     );
     let ids = of_state(&workdir, "dead_lettered");
     let serve = workdir.serve(&["--json"]);
-    let told = replay(&workdir, &[&ids[1]]);
+    let json = replay(&workdir, &[&ids[1]]);
     assert_eq!(
-        (&told["chosen"], &told["replayed"], &told["missing"]),
+        (&json["chosen"], &json["replayed"], &json["missing"]),
         (&json!(1), &json!(1), &json!(0))
     );
     let line = serve.line();
     assert!(line.contains("\"v1\""), "{line}");
     serve.signal("TERM");
     serve.wait();
-    let kept = workdir.json(&["inbox", "attempts", &ids[1], "--json"]);
-    let results: Vec<_> = kept["attempt_list"]
+    let shown = workdir.json(&["inbox", "attempts", &ids[1], "--json"]);
+    let results: Vec<_> = shown["attempt_list"]
         .as_array()
         .expect("an array")
         .iter()
@@ -68,10 +68,10 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
         "{dry}"
     );
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 2);
-    let told = replay(&workdir, &["--state", "dead_lettered", "--since", "60h"]);
-    assert_eq!(told["replayed"], 1);
+    let json = replay(&workdir, &["--state", "dead_lettered", "--since", "60h"]);
+    assert_eq!(json["replayed"], 1);
     assert_eq!(
-        told["kinds"],
+        json["kinds"],
         json!([{"event_type": "avatar_video.success", "state": "dead_lettered", "count": 1}])
     );
     assert_eq!(replay(&workdir, &["--subject", "v3"])["replayed"], 1);
@@ -87,8 +87,8 @@ fn nothing_is_replayed_by_accident() {
         .collect();
     import(&workdir, &many);
     let status = |arguments: &[&str]| {
-        let told = workdir.run(&[&["inbox", "replay"], arguments].concat());
-        (told.status, told.stderr)
+        let ended = workdir.run(&[&["inbox", "replay"], arguments].concat());
+        (ended.status, ended.stderr)
     };
     let (none, why) = status(&[]);
     assert!(none == 2 && why.contains("--all"), "{why}");
@@ -113,9 +113,9 @@ fn a_rate_paces_it() {
         .collect();
     import(&workdir, &five);
     let begun_at = std::time::Instant::now();
-    let told = replay(&workdir, &["--all", "--rate", "10/s"]);
+    let json = replay(&workdir, &["--all", "--rate", "10/s"]);
     assert_eq!(
-        (&told["replayed"], &told["not_reached"]),
+        (&json["replayed"], &json["not_reached"]),
         (&json!(5), &json!(0))
     );
     let took = begun_at.elapsed();
@@ -142,9 +142,9 @@ fn it_can_be_stopped() {
     replaying.signal("INT");
     let (status, lines, _) = replaying.wait();
     assert_eq!(status, 1);
-    let told: Value = serde_json::from_str(&lines.concat()).expect("JSON");
+    let json: Value = serde_json::from_str(&lines.concat()).expect("JSON");
     assert_eq!(
-        (&told["replayed"], &told["not_reached"]),
+        (&json["replayed"], &json["not_reached"]),
         (&json!(1), &json!(2))
     );
     assert_eq!(of_state(&workdir, "acknowledged").len(), 2);

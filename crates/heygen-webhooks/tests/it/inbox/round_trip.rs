@@ -24,8 +24,8 @@ proptest! {
         let path = workdir.path().join("heygen-inbox.db");
         block_on(SqliteInbox::open_beside(&path).unwrap().import(deliveries)).unwrap();
         let lines = workdir.run(&["inbox", "export"]).ok().stdout;
-        let told = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
-        prop_assert_eq!(&told.ok().json()["bad"], 0);
+        let imported = other.run_with(&["inbox", "import", "-", "--trust", "--json"], lines.as_bytes(), &[]);
+        prop_assert_eq!(&imported.ok().json()["bad"], 0);
         let (sent, received) = (everything(&path), everything(&other.path().join("heygen-inbox.db")));
         prop_assert!(!sent.is_empty());
         prop_assert_eq!(received.len(), sent.len());

@@ -12,9 +12,9 @@ fn everything_is_counted() {
     let (serve, _) = three_events(&workdir);
     post(&serve, "no event");
     serve.line();
-    let mut told = workdir.json(&["inbox", "stats", "--json"]);
+    let mut json = workdir.json(&["inbox", "stats", "--json"]);
     // Whether the last one is done already is for the server to know.
-    let states = told["states"].take();
+    let states = json["states"].take();
     let sum: u64 = [
         "pending",
         "claimed",
@@ -27,17 +27,17 @@ fn everything_is_counted() {
     .sum();
     assert_eq!(sum, 4, "{states}");
     assert!(states["acknowledged"].as_u64() >= Some(3), "{states}");
-    assert_eq!(told["total"], 4);
+    assert_eq!(json["total"], 4);
     assert_eq!(
-        told["sources"],
+        json["sources"],
         json!({"webhook": 4, "callback": 0, "backfill": 0, "import": 0})
     );
-    assert_eq!(told["received_last_hour"], 4);
-    assert_eq!(told["received_last_day"], 4);
-    assert!(told["attempts_last_day"]["acknowledged"].as_u64() >= Some(3));
-    assert!(told["bytes_in_use"].as_u64() > Some(4096));
-    assert!(told["bytes_on_disk"].as_u64() > Some(4096));
-    let events = told["event_types"].as_array().expect("an array");
+    assert_eq!(json["received_last_hour"], 4);
+    assert_eq!(json["received_last_day"], 4);
+    assert!(json["attempts_last_day"]["acknowledged"].as_u64() >= Some(3));
+    assert!(json["bytes_in_use"].as_u64() > Some(4096));
+    assert!(json["bytes_on_disk"].as_u64() > Some(4096));
+    let events = json["event_types"].as_array().expect("an array");
     assert_eq!(events.len(), 4);
     assert!(events.contains(&json!({"event_type": null, "count": 1})));
 

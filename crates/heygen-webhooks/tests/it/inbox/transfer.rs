@@ -7,11 +7,11 @@ use super::{post, three_events};
 use crate::support::{Workdir, words};
 
 fn export(workdir: &Workdir, arguments: &[&str]) -> Vec<Value> {
-    let told = workdir
+    let output = workdir
         .run(&[&["inbox", "export"], arguments].concat())
         .ok()
         .stdout;
-    let lines = told.lines();
+    let lines = output.lines();
     lines
         .map(|line| serde_json::from_str(line).expect("a line is JSON"))
         .collect()
@@ -49,8 +49,8 @@ fn exported_inbox_survives_a_round_trip() {
     let other = Workdir::new();
     let arguments = ["inbox", "import", "-", "--trust", "--json"];
     let import = |expected: Value| {
-        let told = other.run_with(&arguments, text(&lines).as_bytes(), &[]);
-        assert_eq!(told.ok().json(), expected);
+        let ended = other.run_with(&arguments, text(&lines).as_bytes(), &[]);
+        assert_eq!(ended.ok().json(), expected);
         assert_eq!(without_ids(export(&other, &[])), without_ids(lines.clone()));
     };
     import(json!({"new": 6, "duplicate": 0, "bad": 0}));
@@ -62,10 +62,10 @@ fn exported_inbox_survives_a_round_trip() {
 fn export_to_a_file_is_complete_beside_a_running_serve() {
     let workdir = Workdir::new();
     let (_serve, sent) = three_events(&workdir);
-    let told = workdir.json(&words(
+    let json = workdir.json(&words(
         "inbox export --subject v2 --output out.jsonl --json",
     ));
-    assert_eq!(told["exported"], 1);
+    assert_eq!(json["exported"], 1);
     let path = workdir.path().join("out.jsonl");
     let text = std::fs::read_to_string(&path).expect("a file");
     let line: Value = serde_json::from_str(&text).expect("one line");
@@ -128,17 +128,17 @@ fn import_reports_unreadable_lines_and_imports_the_others() {
     );
     let file = workdir.file("in.jsonl", &input);
     let file = file.to_str().expect("a path");
-    let told = workdir.run(&["inbox", "import", file]);
-    assert_eq!(told.status, 1);
+    let ended = workdir.run(&["inbox", "import", file]);
+    assert_eq!(ended.status, 1);
     assert!(
-        told.stderr.contains("line 2: ") && told.stderr.contains("line 4: "),
+        ended.stderr.contains("line 2: ") && ended.stderr.contains("line 4: "),
         "{}",
-        told.stderr
+        ended.stderr
     );
     assert!(
-        told.stdout.starts_with("1 new, 1 already here, 2 "),
+        ended.stdout.starts_with("1 new, 1 already here, 2 "),
         "{}",
-        told.stdout
+        ended.stdout
     );
     assert_eq!(of_state(&workdir, "acknowledged").len(), 1);
     assert_eq!(of_state(&workdir, "dead_lettered").len(), 1);
@@ -186,9 +186,9 @@ fn export_skips_and_reports_damaged_deliveries() {
     std::fs::write(&path, bytes).expect("damage");
 
     let id = super::ids(&workdir, &[])[1].clone();
-    let told = workdir.run(&["inbox", "export"]);
-    assert_eq!((told.status, told.stdout.lines().count()), (1, 2));
-    told.says(&id);
+    let ended = workdir.run(&["inbox", "export"]);
+    assert_eq!((ended.status, ended.stdout.lines().count()), (1, 2));
+    ended.says(&id);
     assert_eq!(workdir.run(&["inbox", "check"]).status, 1);
 }
 

@@ -86,9 +86,9 @@ fn updates_change_what_they_name() {
             .run(&[&update[..], &["--url", URL, "--events", "all"]].concat())
             .ok();
         assert_eq!(heygen.first().events, None);
-        heygen.run(&update).told(2, &["--url", "--events"]);
+        heygen.run(&update).fails_with(2, &["--url", "--events"]);
         let none = heygen.run(&[&update[..], &["--url", URL, "--events", ","]].concat());
-        none.told(2, &["--events is empty"]);
+        none.fails_with(2, &["--events is empty"]);
     }
 }
 
@@ -99,7 +99,7 @@ fn events_alone_are_enough_for_v3_and_too_little_for_v1() {
     let update = ["endpoints", "update", &id, "--events", "batch.finished"];
     heygen
         .run(&[&update[..], &["--api", "v1"]].concat())
-        .told(2, &["v1 needs --url", "changes nothing"]);
+        .fails_with(2, &["v1 needs --url", "changes nothing"]);
     assert_eq!(heygen.first().events, None);
     heygen.run(&update).ok();
     assert_eq!(
@@ -114,12 +114,12 @@ fn deleting_needs_a_yes() {
         let heygen = Heygen::start();
         let id = heygen.create().endpoint_id;
         let delete = ["endpoints", "delete", &id, "--api", api];
-        heygen.run(&delete).told(2, &["--yes"]);
+        heygen.run(&delete).fails_with(2, &["--yes"]);
         assert_eq!(heygen.sandbox.endpoints().len(), 1);
         let deleted = heygen.run(&[&delete[..], &["--yes"]].concat()).ok();
         assert_eq!(deleted.stdout, format!("deleted endpoint {id} ({URL})\n"));
         assert!(heygen.sandbox.endpoints().is_empty());
         let again = heygen.run(&[&delete[..], &["--yes"]].concat());
-        again.told(1, &["HeyGen lists no endpoint", &id]);
+        again.fails_with(1, &["HeyGen lists no endpoint", &id]);
     }
 }

@@ -40,10 +40,10 @@ fn events_lists_as_much_of_the_log_as_requested() {
     }
     heygen
         .run(&["events", "--limit", "0"])
-        .told(2, &["--limit"]);
+        .fails_with(2, &["--limit"]);
     heygen
         .run(&["events", "--limit", "5", "--all"])
-        .told(2, &["--all"]);
+        .fails_with(2, &["--all"]);
 }
 
 #[test]
@@ -68,10 +68,10 @@ fn the_log_is_filtered_and_shown() {
         }
     }
     let unknown = heygen.run(&["events", "--event-type", "video.failed"]);
-    unknown.told(1, &["event_type", "with `event-types`"]);
+    unknown.fails_with(1, &["event_type", "with `event-types`"]);
     heygen
         .run(&["events", "--api", "v1"])
-        .told(2, &["v1 has no event log"]);
+        .fails_with(2, &["v1 has no event log"]);
 }
 
 #[test]

@@ -24,13 +24,13 @@ fn wrong_api_key_is_reported_with_advice_and_not_printed() {
                 continue;
             }
             let ended = heygen.run_as("wrong-key", &[command, &["--api", api][..]].concat());
-            ended.told(1, &["HTTP 401", "check HEYGEN_API_KEY"]);
+            ended.fails_with(1, &["HTTP 401", "check HEYGEN_API_KEY"]);
             assert!(!ended.stderr.contains("wrong-key"), "{}", ended.stderr);
         }
     }
     heygen
         .run_as("", &["endpoints", "list"])
-        .told(2, &["no API key", "HEYGEN_API_KEY"]);
+        .fails_with(2, &["no API key", "HEYGEN_API_KEY"]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn api_errors_are_reported_with_advice() {
         heygen.refuse(fault);
         heygen
             .run(&[&["endpoints", "list"], arguments].concat())
-            .told(1, parts);
+            .fails_with(1, parts);
     };
     check(
         Fault::refuse(404),
@@ -73,18 +73,18 @@ fn api_errors_are_reported_with_advice() {
     heygen.refuse(fault.on(Operation::V1Add));
     heygen
         .run(&["endpoints", "create", URL, "--api", "v1"])
-        .told(1, &["url (HTTP 400, 400542)", "answer to OPTIONS"]);
+        .fails_with(1, &["url (HTTP 400, 400542)", "answer to OPTIONS"]);
     heygen
         .run(&["endpoints", "create", "http://plain.example/"])
-        .told(1, &["url", "invalid_parameter", "public and https"]);
+        .fails_with(1, &["url", "invalid_parameter", "public and https"]);
     heygen
         .run(&["endpoints", "create", URL, "--events", "video.completed"])
-        .told(1, &["events", "with `event-types`"]);
+        .fails_with(1, &["events", "with `event-types`"]);
     assert!(heygen.sandbox.endpoints().is_empty());
     heygen.refuse(Fault::refuse(500).on(Operation::V1Add));
     heygen
         .run(&["endpoints", "create", URL, "--api", "v1"])
-        .told(1, &["HTTP 500", "may have been made anyway"]);
+        .fails_with(1, &["HTTP 500", "may have been made anyway"]);
 }
 
 /// v1's own 404 says that the endpoint is gone; any other may be the end of v1.
@@ -98,7 +98,7 @@ fn missing_v1_endpoint_is_not_reported_as_the_end_of_v1() {
     ];
     let update = ["endpoints", "update", "gone", "--url", URL, "--api", "v1"];
     let update = heygen.run(&[&update[..], &["--events", "all"]].concat());
-    update.told(1, &gone);
+    update.fails_with(1, &gone);
     assert!(!update.stderr.contains("2026-10-31"), "{}", update.stderr);
 
     // It is still listed, and somebody else deletes it before we do.
@@ -108,20 +108,20 @@ fn missing_v1_endpoint_is_not_reported_as_the_end_of_v1() {
     heygen.refuse(fault.on(Operation::V1Delete));
     let delete = ["endpoints", "delete", &id, "--yes", "--api", "v1"];
     let deleted = heygen.run(&delete);
-    deleted.told(1, &gone);
+    deleted.fails_with(1, &gone);
     assert!(!deleted.stderr.contains("2026-10-31"), "{}", deleted.stderr);
 
     heygen.refuse(Fault::refuse(404).on(Operation::V1Delete));
     heygen
         .run(&delete)
-        .told(1, &["HTTP 404", "announced the end of v1 for 2026-10-31"]);
+        .fails_with(1, &["HTTP 404", "announced the end of v1 for 2026-10-31"]);
 
     // What a lost answer had done is done.
     heygen.refuse(Fault::cut_off().on(Operation::V1Delete));
     heygen.run(&delete).ok();
     heygen
         .run(&delete)
-        .told(1, &["lists no endpoint", "`endpoints list --api v1`"]);
+        .fails_with(1, &["lists no endpoint", "`endpoints list --api v1`"]);
 }
 
 /// The probe is documented for v1 alone.

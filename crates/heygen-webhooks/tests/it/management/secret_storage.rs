@@ -29,11 +29,11 @@ fn create_fails_before_registering_if_the_secret_cannot_be_stored() {
     heygen.put_in_the_way();
     heygen
         .run(&["endpoints", "create", URL, "--keep"])
-        .told(1, &["cannot write", FILE]);
+        .fails_with(1, &["cannot write", FILE]);
     assert_eq!(heygen.sandbox.endpoints().len(), 1);
     heygen
         .run(&["endpoints", "rotate-secret", &old.endpoint_id, "--apply"])
-        .told(1, &["cannot write", FILE]);
+        .fails_with(1, &["cannot write", FILE]);
     assert_eq!(heygen.first().secret.expose(), old.secret.expose());
 }
 

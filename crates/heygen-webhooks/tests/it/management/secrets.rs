@@ -111,7 +111,7 @@ fn a_damaged_secrets_file_is_seen_before_anything_is_done() {
         .workdir
         .file("heygen-inbox.db.secrets.json", "no JSON");
     let made = heygen.run(&["endpoints", "create", URL, "--keep"]);
-    made.told(1, &["is not a secrets file"]);
+    made.fails_with(1, &["is not a secrets file"]);
     assert!(heygen.sandbox.endpoints().is_empty());
 }
 
@@ -149,10 +149,10 @@ fn a_replaced_secret_is_shown_once() {
 
     heygen
         .run(&[&rotate[..], &["--api", "v1"]].concat())
-        .told(2, &["v1 cannot rotate a secret"]);
+        .fails_with(2, &["v1 cannot rotate a secret"]);
     heygen
         .run(&["endpoints", "rotate-secret", "nobody"])
-        .told(1, &["webhook_not_found", "endpoints list"]);
+        .fails_with(1, &["webhook_not_found", "endpoints list"]);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
     let rotate = ["endpoints", "rotate-secret", &old.endpoint_id, "--apply"];
     heygen
         .run(&rotate)
-        .told(1, &["no inbox at ./heygen-inbox.db", "--inbox"]);
+        .fails_with(1, &["no inbox at ./heygen-inbox.db", "--inbox"]);
     assert_eq!(heygen.first().secret.expose(), old.secret.expose());
 
     heygen.workdir.file("other.db", "");
@@ -211,5 +211,5 @@ fn a_secret_is_not_replaced_for_an_inbox_that_is_not_there() {
     assert!(heygen.workdir.path().join("other.db.secrets.json").exists());
     heygen
         .run(&[&rotate[..3], &["--overlap", "1h"]].concat())
-        .told(2, &["--apply"]);
+        .fails_with(2, &["--apply"]);
 }

@@ -36,12 +36,12 @@ async fn backfill_on_nats_stores_a_missed_event_once_after_the_duplicate_window(
             ("HEYGEN_WEBHOOKS_BASE_URL", &url),
         ];
         let arguments = [&["backfill", "--json"], arguments].concat();
-        let told = world
+        let counts = world
             .workdir
             .run_with(&arguments, b"", &environment)
             .ok()
             .json();
-        [told["new"].clone(), told["known"].clone()]
+        [counts["new"].clone(), counts["known"].clone()]
     };
     send(0..12).await;
     assert_eq!(backfill(&["--dry-run"]), [12, 0]);

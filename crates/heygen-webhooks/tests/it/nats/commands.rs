@@ -107,13 +107,13 @@ fn inbox_commands_list_show_count_and_follow_streams() {
     assert_eq!(pruned["deleted"], 4, "{pruned}");
     assert_eq!(listed(&[]).len(), 0);
     // What is carried back in is there as it was.
-    let told = world.workdir.run_with(
+    let imported = world.workdir.run_with(
         &["inbox", "import", "-", "--trust", "--json"],
         lines.as_bytes(),
         &[],
     );
     assert_eq!(
-        told.ok().json(),
+        imported.ok().json(),
         json!({"new": 4, "duplicate": 0, "bad": 0})
     );
     assert_eq!(counts(&world.workdir, &[]), [0, 0, 4, 0]);

@@ -71,19 +71,19 @@ fn the_permissions_of_the_example_are_enough_and_the_password_is_nowhere() {
         .ok();
     assert_eq!(counts(&world.workdir, &[]), [0, 0, 0, 0]);
 
-    let mut told = String::new();
+    let mut output = String::new();
     for process in [serve, worker] {
         let id = process.process_id();
         if let Ok(arguments) = fs::read(format!("/proc/{id}/cmdline")) {
-            told.push_str(&String::from_utf8_lossy(&arguments));
+            output.push_str(&String::from_utf8_lossy(&arguments));
         }
         process.signal("TERM");
         let (status, lines, log) = process.wait();
         assert_eq!(status, 0, "{log:?}");
-        told.push_str(&lines.join("\n"));
-        told.push_str(&log.join("\n"));
+        output.push_str(&lines.join("\n"));
+        output.push_str(&log.join("\n"));
     }
-    assert!(!told.contains(PASSWORD), "{told}");
+    assert!(!output.contains(PASSWORD), "{output}");
     let log = world.server.log().expect("the server's log");
     let violations: Vec<_> = log
         .lines()

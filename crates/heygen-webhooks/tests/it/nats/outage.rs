@@ -55,9 +55,9 @@ fn nats_outage_answers_503_and_recovers() {
         assert_eq!(send(&serve, subject).status, 200);
     }
     assert!(worker.line().contains("meanwhile"));
-    let kept = world.workdir.by_subject();
+    let stored = world.workdir.by_subject();
     assert_eq!(
-        kept.into_iter().collect::<Vec<_>>(),
+        stored.into_iter().collect::<Vec<_>>(),
         [("before".into(), 1), ("meanwhile".into(), 1)]
     );
 

@@ -81,8 +81,8 @@ fn an_export_goes_to_a_file_of_its_own() {
     let folder = TempDir::new().expect("a folder");
     let to = folder.path().join("out.jsonl");
     let to = to.to_str().expect("a path");
-    let told = world.json(&["inbox", "export", "--output", to, "--json"]);
-    assert_eq!(told["exported"], 12, "{told}");
+    let json = world.json(&["inbox", "export", "--output", to, "--json"]);
+    assert_eq!(json["exported"], 12, "{json}");
     assert_eq!(
         std::fs::read_to_string(to).expect("a file").lines().count(),
         12

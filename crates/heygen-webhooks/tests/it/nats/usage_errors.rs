@@ -122,8 +122,8 @@ fn unreachable_servers_and_missing_jetstream_are_reported() {
         "--base-url",
         "http://127.0.0.1:1",
     ];
-    let told = workdir.run(&doctor).stdout;
-    assert!(told.contains("check that the servers run"), "{told}");
+    let output = workdir.run(&doctor).stdout;
+    assert!(output.contains("check that the servers run"), "{output}");
     // A second block puts the first one aside.
     let world = World::on(Program::Current, &Options::new().config("jetstream: false"));
     check(&world.workdir, &["inbox", "stats"], 1, "JetStream");

@@ -123,8 +123,8 @@ fn failed_delivery_is_retried_dead_lettered_and_replayed() {
     post(&serve, event("order.new", "v2"));
     assert!(worker.line().contains("v2"));
     worker.log_line("attempt failed, retry");
-    let told = worker.log_line("dead-lettered");
-    assert!(told.contains("inbox replay"), "{told}");
+    let line = worker.log_line("dead-lettered");
+    assert!(line.contains("inbox replay"), "{line}");
     eventually(|| counts(&world.workdir, &[]) == [0, 0, 1, 1]);
     worker.signal("TERM");
     assert_eq!(worker.wait().0, 0);

@@ -167,9 +167,15 @@ fn callback_token_file_without_tokens_is_rejected_without_printing_it() {
         ];
         let ended = workdir.run(&arguments);
         assert_eq!(ended.status, 2, "{}", ended.stderr);
-        let told = format!("{}{}", ended.stdout, ended.stderr);
-        assert!(told.contains(expected), "{told}");
-        assert!(!told.contains("hunter2") && !told.contains(TOKEN), "{told}");
-        assert!(!told.contains("listening"), "nothing was started: {told}");
+        let output = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(output.contains(expected), "{output}");
+        assert!(
+            !output.contains("hunter2") && !output.contains(TOKEN),
+            "{output}"
+        );
+        assert!(
+            !output.contains("listening"),
+            "nothing was started: {output}"
+        );
     }
 }

@@ -61,7 +61,7 @@ fn delivery_that_kills_serve_every_time_is_dead_lettered() {
         .list()
         .into_iter()
         .find(|one| one["subject_id"] == "a");
-    let delivery = show(&workdir, &found.expect("it is kept"));
+    let delivery = show(&workdir, &found.expect("it is stored"));
     let expected = ["interrupted", "interrupted", "interrupted", "dead_lettered"];
     assert_eq!(results(&delivery), expected);
     let why = delivery["attempt_list"][3]["detail"].as_str().unwrap_or("");
@@ -117,8 +117,8 @@ async fn kill_under_load(workdir: &Workdir, handler: &[&str]) -> BTreeSet<String
     eventually(|| are_all(workdir, "acknowledged"));
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
-    let kept = workdir.by_subject();
-    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
-    assert!(answered.iter().all(|subject| kept.contains_key(subject)));
+    let stored = workdir.by_subject();
+    assert!(stored.values().all(|count| *count == 1), "{stored:?}");
+    assert!(answered.iter().all(|subject| stored.contains_key(subject)));
     answered
 }

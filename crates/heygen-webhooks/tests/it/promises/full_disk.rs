@@ -40,34 +40,34 @@ fn body(subject: &str) -> String {
 }
 
 #[derive(Default)]
-struct Told {
+struct Outcome {
     answered: BTreeSet<String>,
     refused: BTreeSet<String>,
 }
 
 /// Delivers until everybody was refused several times.
-async fn fill(sender: &Sender) -> Told {
-    let told = Arc::new(Mutex::new(Told::default()));
+async fn fill(sender: &Sender) -> Outcome {
+    let outcome = Arc::new(Mutex::new(Outcome::default()));
     let clients: Vec<_> = (0..4)
         .map(|client| {
-            let (sender, told) = (sender.clone(), told.clone());
+            let (sender, outcome) = (sender.clone(), outcome.clone());
             tokio::spawn(async move {
                 let mut refusals = 0;
                 for number in 0.. {
                     let subject = format!("{client}-{number}");
                     let report = sender.deliver(body(&subject)).await.expect("a request");
                     let answer = report.answer().expect("an answer");
-                    let mut told = told.lock().expect("no panic");
+                    let mut outcome = outcome.lock().expect("no panic");
                     match answer.status.as_u16() {
                         // Opened anew, the inbox may have found room once more.
                         200 => {
                             refusals = 0;
-                            told.answered.insert(subject)
+                            outcome.answered.insert(subject)
                         }
                         503 => {
                             assert!(answer.headers.contains_key("retry-after"));
                             refusals += 1;
-                            told.refused.insert(subject)
+                            outcome.refused.insert(subject)
                         }
                         status => panic!("{status}"),
                     };
@@ -81,7 +81,7 @@ async fn fill(sender: &Sender) -> Told {
     for client in clients {
         client.await.expect("a client ends");
     }
-    std::mem::take(&mut *told.lock().expect("no panic"))
+    std::mem::take(&mut *outcome.lock().expect("no panic"))
 }
 
 /// Room for less than the log that goes before the file, and for several times as much.
@@ -99,7 +99,7 @@ async fn check(blocks: u32) {
     let readiness = || get(&format!("{admin}/readyz")).status;
     assert_eq!(readiness(), 200);
     let sender = sender(&serve);
-    let Told { answered, refused } = fill(&sender).await;
+    let Outcome { answered, refused } = fill(&sender).await;
     assert!(!answered.is_empty());
 
     eventually(|| readiness() == 503);
@@ -108,9 +108,9 @@ async fn check(blocks: u32) {
         let probe = sender.probe().await.expect("a request");
         assert!(probe.passed(), "{:?}", probe.attempt());
     }
-    let kept = workdir.by_subject();
-    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
-    assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), answered);
+    let stored = workdir.by_subject();
+    assert!(stored.values().all(|count| *count == 1), "{stored:?}");
+    assert_eq!(stored.keys().cloned().collect::<BTreeSet<_>>(), answered);
 
     lift(&serve);
     eventually(|| readiness() == 200);

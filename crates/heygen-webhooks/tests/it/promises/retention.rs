@@ -45,8 +45,8 @@ fn prune_deletes_only_old_finished_deliveries() {
             .all(|subject| !subject.starts_with("old-"))
     });
     serve.log_line("old deliveries deleted");
-    let kept: BTreeSet<_> = workdir.by_subject().into_keys().collect();
-    assert_eq!(kept, expected);
+    let stored: BTreeSet<_> = workdir.by_subject().into_keys().collect();
+    assert_eq!(stored, expected);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_oldest_finished_go_until_the_rest_fits() {
         bytes() <= f64::from(1 << 20) + 20_000.0
     });
     serve.log_line("old deliveries deleted");
-    let kept: Vec<_> = workdir
+    let stored: Vec<_> = workdir
         .list()
         .iter()
         .map(|delivery| {
@@ -79,7 +79,7 @@ fn the_oldest_finished_go_until_the_rest_fits() {
         })
         .collect();
     let of = |prefix: &str| -> Vec<String> {
-        let these = kept.iter().filter(|subject| subject.starts_with(prefix));
+        let these = stored.iter().filter(|subject| subject.starts_with(prefix));
         these.cloned().collect()
     };
     assert_eq!((of("waits-").len(), of("new-").len()), (4, sent));

@@ -83,8 +83,8 @@ async fn every_command_works_and_every_delivery_is_answered() {
     let ended = tail.0.try_wait().expect("it can be asked");
     assert!(ended.is_none(), "tail goes on: {ended:?}");
     eventually(|| are_all(&workdir, "acknowledged"));
-    let kept = workdir.by_subject();
-    assert!(kept.values().all(|count| *count == 1), "{kept:?}");
-    let new = kept.keys().filter(|subject| subject.starts_with("new-"));
+    let stored = workdir.by_subject();
+    assert!(stored.values().all(|count| *count == 1), "{stored:?}");
+    let new = stored.keys().filter(|subject| subject.starts_with("new-"));
     assert_eq!(new.count(), sent.load(Ordering::SeqCst));
 }
