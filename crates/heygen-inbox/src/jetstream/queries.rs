@@ -197,7 +197,9 @@ impl Queries<'_> {
                 self.events(batch, &names.all_of("events"), true).await?
             {
                 let state = match states.get(&event.sequence) {
-                    Some((state, received_at)) if is_of(*received_at, &event) => *state,
+                    Some((state, of_record)) if is_of(*of_record, to_micros(event.received_at)) => {
+                        *state
+                    }
                     Some(_) | None => self.unrecorded(&event, &progress),
                 };
                 let group = (names.event_type_of(&subject), state, event.source);

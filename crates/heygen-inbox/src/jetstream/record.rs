@@ -120,7 +120,7 @@ impl Record {
     }
 
     pub(super) fn is_of(&self, event: &Stored) -> bool {
-        is_of(self.received_at, event)
+        is_of(self.received_at, to_micros(event.received_at))
     }
 
     pub(super) fn state(&self) -> State {
@@ -352,9 +352,9 @@ impl Record {
     }
 }
 
-/// Whether a record whose event was received then is that of this event.
-pub(super) fn is_of(received_at: i64, event: &Stored) -> bool {
-    [0, to_micros(event.received_at)].contains(&received_at)
+/// Whether a record with this time is that of the event that was received then.
+pub(super) fn is_of(of_record: i64, received_at: i64) -> bool {
+    of_record == 0 || of_record == received_at
 }
 
 fn micros(time: Duration) -> u64 {
