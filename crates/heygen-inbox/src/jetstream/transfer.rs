@@ -1,5 +1,6 @@
 //! [`Transfer`]: replays, dead-letters, deletes and imports deliveries.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +8,7 @@ use super::consumer::Consumer;
 use super::message::Stored;
 use super::publisher::{Published, Publisher};
 use super::queries::Queries;
-use super::record::{Record, RecordState};
+use super::record::{Record, RecordState, is_of};
 use super::records::RecordEntry;
 use super::streams::Streams;
 use super::wake::Wake;
@@ -93,9 +94,15 @@ impl Transfer<'_> {
         let Some(event) = events.find(id).await? else {
             return Ok(None);
         };
+        // That of a round whose record was not written. Servers take the letter of the next round for
+        // its duplicate, so it stays until another is in its place.
+        let mut letter = 0;
         loop {
             let (mut record, revision, state) = self.record_of(&event).await?;
             if state != State::Pending {
+                if record.dead_sequence != letter {
+                    dead.remove(letter).await;
+                }
                 return Ok(Some(state));
             }
             if !record.is_begun() {
@@ -117,15 +124,17 @@ impl Transfer<'_> {
                 Attempt::new(number, now, Duration::ZERO, AttemptOutcome::DeadLettered);
             attempt.detail = Some(DEAD_LETTERED_BY_HAND.to_owned());
             record.set_attempts(&[attempt]);
-            record.dead_sequence = dead
-                .add(&event, id, number, Some(DEAD_LETTERED_BY_HAND))
-                .await?;
+            let added = dead.add(&event, id, number, Some(DEAD_LETTERED_BY_HAND));
+            record.dead_sequence = added.await?;
+            if record.dead_sequence != letter {
+                dead.remove(mem::replace(&mut letter, record.dead_sequence))
+                    .await;
+            }
             if self.put(&event, &record, revision).await? {
                 self.streams.references.remove(event.sequence).await;
                 self.consumer.drop_held(event.sequence).await?;
                 return Ok(Some(state));
             }
-            dead.remove(record.dead_sequence).await;
         }
     }
 
@@ -225,8 +234,8 @@ impl Transfer<'_> {
             return Ok(());
         };
         // Only what was imported itself.
-        let is_of = event.is_of(&imported.delivery);
-        let Some(state) = event.imported_state.filter(|_| is_of) else {
+        let is_same = event.is_of(&imported.delivery);
+        let Some(state) = event.imported_state.filter(|_| is_same) else {
             return Ok(());
         };
         let found = records.get(sequence).await?.map(|found| found.record);
@@ -284,7 +293,7 @@ impl Transfer<'_> {
         let mut is_written = records.put(sequence, &record, 0).await?;
         if !is_written
             && let Some(found) = records.get(sequence).await?
-            && ![0, record.received_at].contains(&found.record.received_at)
+            && !is_of(found.record.received_at, record.received_at)
         {
             // That of an event that had the sequence before.
             is_written = records.put(sequence, &record, found.revision).await?;

@@ -328,3 +328,33 @@ async fn attempt_whose_reference_or_dead_letter_stays_in_flight_is_not_completed
     }
     assert_eq!(claim_soon(&inbox, 1).await.attempt, 2);
 }
+
+/// A repetition is counted after the letter is stored and before the record says so: the record is
+/// written in a second round, and the letter must still be there.
+#[tokio::test]
+async fn dead_letter_stays_when_its_record_is_written_in_a_second_round() {
+    let (server, inbox) = started().await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let (client, mut published) = unacknowledged(&server, "HEYGEN_DEAD", "heygen.dead.>").await;
+    let streams = Streams::of(client.clone());
+    let answering = async {
+        for is_duplicate in [false, true] {
+            let reply = published.next().await.unwrap().reply.unwrap();
+            until(async || streams.len("HEYGEN_DEAD").await == 1).await;
+            let dead = streams.context.get_stream("HEYGEN_DEAD").await.unwrap();
+            let sequence = dead.cached_info().state.last_sequence;
+            if !is_duplicate {
+                append_duplicate(&inbox, 0, body("a")).await;
+            }
+            let answer = format!(
+                r#"{{"stream":"HEYGEN_DEAD","seq":{sequence},"duplicate":{is_duplicate}}}"#
+            );
+            client.publish(reply, answer.into()).await.unwrap();
+        }
+    };
+    let dead_lettering = inbox.dead_letter(vec![id], at(1));
+    let both = Box::pin(async { tokio::join!(dead_lettering, answering) });
+    let (report, ()) = in_time(both).await;
+    assert_eq!(report.unwrap().dead_lettered, 1);
+    assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
+}
