@@ -13,6 +13,7 @@ use async_nats::jetstream::context::{
 use async_nats::jetstream::stream::{
     Config, DiscardPolicy, RetentionPolicy, StorageType, Stream as JsStream,
 };
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::address::Address;
@@ -25,9 +26,10 @@ use super::queue::{self, Queue};
 use super::records::Records;
 use super::references::References;
 use super::stream::{Stream, is_not_found, unused_sequence};
-use super::streams::Streams;
+use super::streams::{RESTORE_LOG_INTERVAL, Streams};
 use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
+use crate::throttle::Throttle;
 
 /// What to do about a missing stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -149,7 +151,7 @@ impl Setup<'_> {
             connection: connection.clone(),
             events: Events::new(events),
             creates_missing: self.if_missing == IfMissing::Create,
-            restoring: Arc::default(),
+            restoring: Arc::new(Mutex::new(Throttle::new(RESTORE_LOG_INTERVAL))),
         };
         if lacks_references {
             let made = streams.make_references().await;

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::Mutex;
 
@@ -16,6 +16,7 @@ use super::references::References;
 use super::subject::Names;
 use crate::error::InboxError;
 use crate::record::State;
+use crate::throttle::Throttle;
 
 /// The connection, the streams and the queues of one inbox.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ pub(super) struct Streams {
     pub(super) config_drift: Vec<String>,
     /// Whether missing streams are created, and not only read.
     pub(super) creates_missing: bool,
-    /// Held by the task that looks for missing streams.
-    pub(super) restoring: Arc<Mutex<()>>,
+    /// Held by the task that looks for missing streams, with how often it logs why it creates none.
+    pub(super) restoring: Arc<Mutex<Throttle>>,
 }
 
 impl Streams {
@@ -51,23 +52,26 @@ impl Streams {
         if !self.creates_missing || !self.connection.is_connected() {
             return;
         }
-        let Ok(turn) = Arc::clone(&self.restoring).try_lock_owned() else {
+        let Ok(mut turn) = Arc::clone(&self.restoring).try_lock_owned() else {
             return;
         };
         let streams = Arc::clone(self);
         // A task of its own, since a caller may be dropped between a stream and what belongs in it.
         tokio::spawn(async move {
-            let _turn = turn;
-            if let Err(error) = streams.restore().await {
+            if let Err(error) = streams.restore().await
+                && turn.passes(Instant::now())
+            {
                 let cause = error.source().map(ToString::to_string);
-                tracing::debug!(%error, cause, "missing streams are not created again");
+                tracing::warn!(%error, cause, "a missing stream is not created again");
             }
         });
     }
 
     async fn restore(&self) -> Result<(), InboxError> {
-        // The loss of the events themselves must not be hidden.
-        self.events.stream.state().await?;
+        // The loss of the events themselves must not be hidden, and shows where they are read.
+        if self.events.stream.state().await.is_err() {
+            return Ok(());
+        }
         self.records.stream.restore().await?;
         self.dead.stream.restore().await?;
         if !self.references.stream.restore().await? {
@@ -76,6 +80,9 @@ impl Streams {
         let mut tries = 0;
         while let Err(error) = self.restore_references().await {
             tries += 1;
+            if tries == 1 {
+                tracing::warn!(%error, "deliveries that wait for another attempt are not found yet; retrying");
+            }
             if tries == RESTORE_TRIES {
                 tracing::error!(%error, "deliveries that wait for another attempt have to be replayed");
                 return Err(error);
@@ -127,3 +134,6 @@ impl Streams {
 /// How often to try to make references: once there was one in the new stream, a start makes none.
 const RESTORE_TRIES: usize = 600;
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Between two lines about a stream that is not created again.
+pub(super) const RESTORE_LOG_INTERVAL: Duration = Duration::from_secs(60);
