@@ -288,7 +288,7 @@ mod tests {
         socket.bind(any).unwrap();
         let full = socket.listen(1).unwrap();
         let silent = full.local_addr().unwrap();
-        // Nobody accepts: once the queue is full, the system does not answer.
+        // No one accepts: once the queue is full, the system does not answer.
         let mut waiting = Vec::new();
         while let Ok(Ok(client)) =
             timeout(Duration::from_millis(500), TcpStream::connect(silent)).await

@@ -266,7 +266,7 @@ async fn address_that_does_not_answer_is_a_timeout() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let full = socket.listen(1).unwrap();
     let silent = full.local_addr().unwrap();
-    // Nobody accepts: once the queue is full, the system does not answer.
+    // No one accepts: once the queue is full, the system does not answer.
     let mut waiting = Vec::new();
     while let Ok(Ok(client)) = timeout(Duration::from_millis(500), TcpStream::connect(silent)).await
     {

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::throttle::Throttle;
 use rusqlite::Connection;
+
+use crate::throttle::Throttle;
 
 /// The WAL as the writer's connection sees it.
 #[derive(Debug)]

@@ -338,7 +338,7 @@ async fn all_programs_can_be_ended_at_once() {
     }
 }
 
-/// Holds a lease of a file: whoever opens it, also to run it, has to wait.
+/// Holds a lease of a file: opening it, also to run it, has to wait.
 #[cfg(target_os = "linux")]
 const LEASE: &str = r#"
 import fcntl, os, signal, sys

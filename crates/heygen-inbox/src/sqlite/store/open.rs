@@ -126,7 +126,7 @@ pub(super) fn recover(
     now: SystemTime,
 ) -> rusqlite::Result<Loaded> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // In a file that was restored from a backup, the attempt of the backup is claimed, which nobody
+    // In a file that was restored from a backup, the attempt of the backup is claimed, which no one
     // completes.
     let claimed: Vec<(i64, u32)> = transaction
         .prepare("SELECT id, attempts FROM delivery WHERE state = 'claimed'")?

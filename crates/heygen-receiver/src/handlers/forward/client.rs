@@ -467,7 +467,7 @@ mod tests {
         socket.bind(any).expect("a free port");
         let full = socket.listen(1).expect("a listener");
         let address = full.local_addr().expect("its address");
-        // Nobody accepts: once the queue is full, the system does not answer.
+        // No one accepts: once the queue is full, the system does not answer.
         let mut waiting = Vec::new();
         while let Ok(Ok(client)) =
             timeout(Duration::from_millis(500), TcpStream::connect(address)).await
