@@ -19,9 +19,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     manifests::check(&members, &mut problems);
     layers::check(root, &members, &mut problems)?;
     circles::check(root, &members, &mut problems)?;
-    paths::check(root, &mut problems)?;
-    shell::check(root, &mut problems)?;
-    words::check(root, &mut problems)?;
+    let files = published(root)?;
+    paths::check(root, &files, &mut problems)?;
+    shell::check(root, &files, &mut problems)?;
+    words::check(root, &files, &mut problems)?;
     for problem in &problems {
         println!("problem: {problem}");
     }
@@ -30,4 +31,15 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     println!("{} members are tidy", members.len());
     Ok(())
+}
+
+/// The paths of all documents, and of what else users read and run.
+fn published(root: &Path) -> Result<Vec<String>> {
+    let mut files = paths::DOCUMENTS.map(str::to_owned).to_vec();
+    for folder in [
+        "crates", "deploy", "docs", "fixtures", "packages", "schemas",
+    ] {
+        files.extend(workspace::files_below(root, folder)?);
+    }
+    Ok(files)
 }

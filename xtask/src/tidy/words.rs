@@ -29,22 +29,16 @@ const WORDS: [(&str, &str); 18] = [
 ];
 
 /// Looks through everything that a user reads.
-pub(super) fn check(root: &Path, problems: &mut Vec<String>) -> Result<()> {
+pub(super) fn check(root: &Path, files: &[String], problems: &mut Vec<String>) -> Result<()> {
     let words = words()?;
-    let mut paths = super::paths::DOCUMENTS.map(str::to_owned).to_vec();
-    for folder in [
-        "crates", "deploy", "docs", "fixtures", "packages", "schemas",
-    ] {
-        paths.extend(workspace::files_below(root, folder)?);
-    }
-    for path in paths {
+    for path in files {
         let is_source = path.contains("/src/") && path.ends_with(".rs");
         // Help is checked as it is shown, wherever its words come from.
         let is_document = path.ends_with(".md") || path.contains("/cli/help/");
         if !is_source && !is_document {
             continue;
         }
-        for (line, number) in workspace::read(root, &path)?.lines().zip(1..) {
+        for (line, number) in workspace::read(root, path)?.lines().zip(1..) {
             if is_document || is_read_by_users(line) {
                 let found = found(&words, line).into_iter();
                 problems.extend(found.map(|advice| format!("{path}:{number} {advice}")));
