@@ -422,16 +422,20 @@ async fn an_event_does_not_inherit_the_record_of_another() {
     }
 }
 
+/// One that waits for its second attempt.
+async fn append_retried(inbox: &JetStreamInbox) -> DeliveryId {
+    let id = append_new(inbox, 0, &body("a")).await;
+    let claimed = claim_soon(inbox, 10).await;
+    let retry = end(&claimed, AttemptOutcome::Retry);
+    inbox.complete(retry).await.unwrap();
+    id
+}
+
 /// How a delivery goes on that waits for its second attempt while a stream is deleted.
 async fn check_lost(stream: &str, attempt: u32) {
     let server = fast_server();
     let before = open(&server.url(), options()).await;
-    let id = append_new(&before, 0, &body("a")).await;
-    let claimed = claim_soon(&before, 10).await;
-    before
-        .complete(end(&claimed, AttemptOutcome::Retry))
-        .await
-        .unwrap();
+    let id = append_retried(&before).await;
     drop(before);
     let streams = Streams::on(&server.url()).await;
     streams.context.delete_stream(stream).await.unwrap();
@@ -588,12 +592,7 @@ async fn references_are_made_by_the_start_after_one_that_failed() {
     for program in [Program::Current, Program::Debian] {
         let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
         let before = open(&server.url(), options()).await;
-        let id = append_new(&before, 0, &body("a")).await;
-        let claimed = claim_soon(&before, 10).await;
-        before
-            .complete(end(&claimed, AttemptOutcome::Retry))
-            .await
-            .unwrap();
+        let id = append_retried(&before).await;
         drop(before);
         let streams = Streams::on(&server.url()).await;
         let again = streams.config("HEYGEN_AGAIN").await;
