@@ -85,15 +85,13 @@ impl Registration {
     /// because its API is down, or because it refuses the key and an earlier start has registered here.
     pub(super) async fn persist(&self) -> Result<(), Failure> {
         while let Err(error) = self.inner.register().await {
-            let is_tried_again = is_refused(&error) && self.has_registered_before();
-            let failure = failure(&error).unwrap_or_else(|| error.into());
-            if !is_tried_again {
-                return Err(failure);
+            if !is_refused(&error) || !self.has_registered_before() {
+                return Err(failure(&error).unwrap_or_else(|| error.into()));
             }
             tracing::error!(
                 "not registered at {}, tried again in an hour; deliveries signed with a known secret are accepted meanwhile: {}",
                 self.at,
-                failure.to_string().replace("\n  ", "; ")
+                in_one_line(&error)
             );
             sleep(REFUSED_PAUSE).await;
         }
@@ -146,10 +144,7 @@ impl Reporter {
         match event {
             Event::Delayed(error) => {
                 let meanwhile = meanwhile(&self.sources.active);
-                let failure = failure(error).map_or_else(
-                    || error_chain(error),
-                    |failure| failure.to_string().replace("\n  ", "; "),
-                );
+                let failure = in_one_line(error);
                 tracing::warn!(
                     url,
                     "registration failed and is retried; {meanwhile}: {failure}"
@@ -214,6 +209,13 @@ fn is_refused(error: &ConnectError) -> bool {
     use ApiErrorKind::{Authentication, Forbidden, PaymentRequired};
     let kind = error.api_error().map(ApiError::kind);
     kind.is_some_and(|kind| [Authentication, Forbidden, PaymentRequired].contains(&kind))
+}
+
+fn in_one_line(error: &ConnectError) -> String {
+    failure(error).map_or_else(
+        || error_chain(error),
+        |failure| failure.to_string().replace("\n  ", "; "),
+    )
 }
 
 fn meanwhile(active: &ActiveSecrets) -> &'static str {
