@@ -83,13 +83,13 @@ pub(crate) fn table(
     }
 }
 
-/// Headers, and names of those whose values are not kept.
-pub(crate) fn headers<'a>(kept: &[Header], others: impl IntoIterator<Item = &'a str>) -> Markup {
-    let kept = kept.iter();
-    let kept = kept.map(|header| (&*header.name, html! { (visible(&header.value)) }));
+/// Headers, and names of those whose values are not stored.
+pub(crate) fn headers<'a>(stored: &[Header], others: impl IntoIterator<Item = &'a str>) -> Markup {
+    let stored = stored.iter();
+    let stored = stored.map(|header| (&*header.name, html! { (visible(&header.value)) }));
     let others = others.into_iter();
-    let others = others.map(|name| (name, html! { span.hint { "not kept" } }));
-    let rows = kept.chain(others);
+    let others = others.map(|name| (name, html! { span.hint { "not stored" } }));
+    let rows = stored.chain(others);
     let rows: Vec<_> = rows
         .map(|(name, value)| vec![html! { code { (visible(name)) } }, value])
         .collect();

@@ -122,11 +122,11 @@ pub(crate) async fn show(
                 @if shown.as_ref().is_some_and(|shown| shown.hides_links) { a.button href=(format!("{path}?links=shown")) { "Show whole links" } }
             }
             p.hint { "No one vouches for who sent it." }
-            @match &shown { Some(shown) => (shown.markup("body-text")), None => p.hint { "It was not read whole, or not kept." } }
+            @match &shown { Some(shown) => (shown.markup("body-text")), None => p.hint { "It was not read whole, or not stored." } }
         }
         section.card {
             h2 { "Headers" }
-            p.hint { "Values are kept of signatures alone." }
+            p.hint { "Of signatures alone the values are stored." }
             (page::headers(signatures, others))
         }
     };

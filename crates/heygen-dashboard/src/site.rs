@@ -129,7 +129,7 @@ impl Site {
     ) -> Answer<T> {
         let rejected = self.rejected.clone();
         let rejected =
-            rejected.ok_or_else(|| Problem::not_found("Rejected requests are not kept here."))?;
+            rejected.ok_or_else(|| Problem::not_found("Rejected requests are not stored here."))?;
         let asked = tokio::task::spawn_blocking(move || ask(&*rejected)).await;
         let panicked = "reading rejected requests panicked";
         let panicked = |_| InboxError::new(InboxErrorKind::Storage, panicked);

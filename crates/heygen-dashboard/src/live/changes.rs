@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn page_is_made_once_a_second_and_for_each_change_that_was_told() {
+    async fn page_is_made_once_a_second_and_for_each_change_that_was_sent() {
         let site = Arc::new(Site::new(BoxInbox::new(MemoryInbox::new())));
         let pending = |State(site): State<Arc<Site>>| async move {
             site.inbox.counts().await.unwrap().pending.to_string()
