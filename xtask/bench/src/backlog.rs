@@ -1,4 +1,4 @@
-//! Inboxes with many events in them; files are made once and copied for whoever changes them.
+//! Inboxes with many events in them; files are made once, and copied to be changed.
 
 use std::fs::{self, File};
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::ground::Ground;
 /// The number of the first event in such a file, far from those of the requests.
 pub(super) const FIRST: u64 = 1 << 40;
 
-/// A file with so many rows, as the store itself writes them: all pending. To be copied by whoever changes it.
+/// A file with so many rows, as the store itself writes them: all pending. To be copied before it is changed.
 pub(super) fn filled(ground: &Ground, rows: u64) -> Result<PathBuf> {
     let folder = ground.shared("filled")?;
     let file = folder.join(format!("{rows}.db"));

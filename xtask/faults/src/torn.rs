@@ -139,7 +139,7 @@ impl Written {
         bytes
     }
 
-    /// Some sectors reached the disk, some did not, and of some nobody knows what became.
+    /// Some sectors reached the disk, some did not, and of some no one knows what became.
     fn spoilt(&self, random: &mut fastrand::Rng) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
         let worst = random.u8(..4);

@@ -37,7 +37,7 @@ pub fn memory(id: u32) -> Option<Memory> {
 pub fn memory_of_family(id: u32) -> Option<u64> {
     let mut kib = memory(id)?.peak;
     for task in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
-        // Whoever has just ended has no children any more.
+        // A process that has just ended has no children any more.
         let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
         let children = children.split(' ').filter_map(|id| id.trim().parse().ok());
         kib += children.filter_map(memory_of_family).sum::<u64>();
@@ -162,14 +162,16 @@ mod tests {
     }
 
     #[test]
-    fn a_family_is_whoever_descends_from_the_first() {
+    fn a_family_is_all_that_descend_from_the_first() {
         let mut parent = Command::new("sh")
             .args(["-c", "sleep 60 & wait"])
             .spawn()
             .unwrap();
         let own = || memory(parent.id()).unwrap().peak;
+        let started = Instant::now();
         // The child is there a moment after its parent.
         while memory_of_family(parent.id()).unwrap() <= own() {
+            assert!(started.elapsed() < Duration::from_secs(60), "no child");
             thread::sleep(Duration::from_millis(5));
         }
         let children = format!("/proc/{0}/task/{0}/children", parent.id());

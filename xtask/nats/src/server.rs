@@ -257,7 +257,7 @@ impl Drop for Server {
     }
 }
 
-/// Starts something again, with other ports, when the log that its error shows says that somebody else had taken one.
+/// Starts something again, with other ports, when the log that its error shows says that another process had taken one.
 pub(crate) fn with_other_ports_on_a_clash<T>(start: impl Fn() -> Result<T>) -> Result<T> {
     for _ in 1..TRIES {
         match start() {

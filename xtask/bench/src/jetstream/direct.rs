@@ -59,7 +59,7 @@ pub(super) async fn append(servers: &str, at_a_time: usize, seconds: f64) -> Mea
     measured
 }
 
-/// Appends so many events with the store to streams that are empty, for workers to hand out.
+/// Appends so many events with the store to streams that are empty, for workers to dispatch.
 #[tokio::main]
 pub(super) async fn fill(servers: &str, count: u64) -> Result<()> {
     let inbox = open(servers).await?;

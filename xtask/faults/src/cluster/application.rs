@@ -21,7 +21,7 @@ pub(super) struct Application {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The events that were told to come again, each once.
+    /// The events that were put off, each once.
     pub(super) put_off: BTreeSet<u64>,
     /// Bodies that are not what was sent, byte for byte.
     pub(super) altered: u64,

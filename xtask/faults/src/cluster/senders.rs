@@ -43,7 +43,7 @@ impl Post {
 
 #[derive(Debug)]
 struct State {
-    /// Of the receivers; meaningless until they are told.
+    /// Of the receivers; meaningless until they are set.
     addresses: [SocketAddr; RECEIVERS],
     sends_new: bool,
     is_over: bool,

@@ -124,7 +124,7 @@ impl Setting {
     }
 
     /// Undoes it: starts again what was killed, as an init system would.
-    pub(super) fn mend(&mut self, blow: Blow, node: usize) -> Result<()> {
+    pub(super) fn undo(&mut self, blow: Blow, node: usize) -> Result<()> {
         match blow {
             Blow::Nothing => Ok(()),
             Blow::KillNode => self.cluster.restart(node),

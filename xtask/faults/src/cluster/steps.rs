@@ -11,7 +11,7 @@ use super::figures::seconds;
 use super::senders::Post;
 use super::setting::{Blow, LONGEST, Setting};
 
-/// What is done under load: its name; after how many seconds it is mended; what, and to which node.
+/// What is done under load: its name; after how many seconds it is undone; what, and to which node.
 pub(super) type Step = (&'static str, u64, Blow, Node);
 
 /// In the order in which they are done.
@@ -38,7 +38,7 @@ const FOLLOWER: Node = 1;
 pub(super) struct Stepped {
     pub(super) name: &'static str,
     pub(super) stretch: Range<Instant>,
-    /// Counted from the mending.
+    /// Counted from when it was undone.
     pub(super) well_after: Option<Duration>,
     pub(super) report: Report,
 }
@@ -69,19 +69,19 @@ pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
     }
     let lasts = Duration::from_secs(lasts);
     thread::sleep(lasts.saturating_sub(struck.elapsed()));
-    let mending = Instant::now();
+    let undoing = Instant::now();
     if is_apart {
-        let said = said_by_first(&setting.senders.posts(), struck, mending);
+        let said = said_by_first(&setting.senders.posts(), struck, undoing);
         report.note(format!("{name}: {said}"));
     }
-    setting.mend(blow, node)?;
-    let mended = match blow {
+    setting.undo(blow, node)?;
+    let undone = match blow {
         // It waits until the nodes have found each other.
-        Blow::KillAll => mending,
+        Blow::KillAll => undoing,
         _ => Instant::now(),
     };
-    let is_well = setting.wait_until_well(mended);
-    let well_after = is_well.then(|| mended.elapsed());
+    let is_well = setting.wait_until_well(undone);
+    let well_after = is_well.then(|| undone.elapsed());
     if !is_well {
         report.wrong(format!(
             "{name}: not everything worked again within {} s",
@@ -103,8 +103,8 @@ pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
     })
 }
 
-/// What receiver 0 said, whose node nobody else reaches, to what was sent and answered in this time. An event that was sent before
-/// may well be known.
+/// What receiver 0 said, whose node no other process reaches, to what was sent and answered in this time. An event that was sent
+/// before may well be known.
 fn said_by_first(posts: &[Post], from: Instant, to: Instant) -> String {
     let here = posts
         .iter()
@@ -113,7 +113,7 @@ fn said_by_first(posts: &[Post], from: Instant, to: Instant) -> String {
     let mut new = here.filter(|post| post.is_taken() && !post.is_again);
     let took = match new.find(|post| post.answered_at >= from + SETTLING) {
         Some(post) => format!("went on after {}", seconds(post.answered_at - from)),
-        None => "took nothing new until it was mended".to_owned(),
+        None => "took nothing new until that was undone".to_owned(),
     };
     format!("the receiver at that node answered {refused} posts 503, and {took}")
 }
