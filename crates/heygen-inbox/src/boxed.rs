@@ -1,16 +1,19 @@
-//! [`BoxInbox`]: an inbox whose type is chosen at run time.
+//! [`BoxInbox`]: an inbox whose type is chosen at run time. [`InboxOpener`]: opens one that is in use already.
 
 use std::fmt;
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use tokio::sync::watch;
 
 use crate::admin::{InboxAdmin, PruneReport, PruneStep};
 use crate::claim::{Claim, ClaimRequest};
 use crate::completion::Completion;
 use crate::delivery::NewDelivery;
 use crate::drift::DriftCount;
-use crate::error::InboxError;
+use crate::error::{InboxError, InboxErrorKind};
 use crate::id::DeliveryId;
 use crate::imported::Imported;
 use crate::inbox::{Appended, Inbox};
@@ -37,6 +40,138 @@ impl BoxInbox {
     /// Hides the type of `inbox`.
     pub fn new(inbox: impl InboxAdmin) -> Self {
         Self(Arc::new(inbox))
+    }
+
+    /// An inbox that is opened while a receiver and an admin listener already answer, since opening
+    /// may take longer than HeyGen waits for the answer to a probe.
+    ///
+    /// Until it is open, appends, claims and completions wait for that, and everything else fails as
+    /// [`Opening`](InboxErrorKind::Opening). Closing it does nothing until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use heygen_inbox::{BoxInbox, Inbox, InboxErrorKind, MemoryInbox};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let (inbox, opener) = BoxInbox::unopened();
+    /// let error = inbox.ready().await.expect_err("not open yet");
+    /// assert_eq!(error.kind(), InboxErrorKind::Opening);
+    /// opener.open(BoxInbox::new(MemoryInbox::new()));
+    /// inbox.ready().await?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn unopened() -> (Self, InboxOpener) {
+        let (opener, inbox) = watch::channel(None);
+        (Self::new(Unopened(inbox)), InboxOpener(opener))
+    }
+}
+
+/// Opens the inbox that [`BoxInbox::unopened`] made with it. Dropped before, it closes that inbox
+/// for good.
+#[derive(Debug)]
+pub struct InboxOpener(watch::Sender<Option<BoxInbox>>);
+
+impl InboxOpener {
+    /// From now on the inbox is `opened`.
+    pub fn open(self, opened: BoxInbox) {
+        self.0.send_replace(Some(opened));
+    }
+}
+
+#[derive(Clone)]
+struct Unopened(watch::Receiver<Option<BoxInbox>>);
+
+impl Unopened {
+    fn get(&self) -> Option<BoxInbox> {
+        self.0.borrow().clone()
+    }
+
+    /// For what is not to wait.
+    fn now(&self) -> Result<BoxInbox, InboxError> {
+        // Asked first: what is closed now is not opened any more.
+        let is_closed = self.0.has_changed().is_err();
+        self.get().ok_or_else(|| match is_closed {
+            true => closed(),
+            false => InboxError::new(InboxErrorKind::Opening, "the inbox is being opened"),
+        })
+    }
+
+    async fn opened(&self) -> Result<BoxInbox, InboxError> {
+        let mut inbox = self.0.clone();
+        let opened = inbox.wait_for(Option::is_some).await.ok();
+        opened.and_then(|opened| opened.clone()).ok_or_else(closed)
+    }
+}
+
+fn closed() -> InboxError {
+    InboxError::new(InboxErrorKind::Closed, "the inbox was not opened")
+}
+
+impl Inbox for Unopened {
+    fn queue_len(&self) -> usize {
+        self.get().map_or(0, |inbox| Inbox::queue_len(&inbox))
+    }
+
+    fn orders_by_subject(&self) -> bool {
+        self.get()
+            .is_some_and(|inbox| Inbox::orders_by_subject(&inbox))
+    }
+
+    fn max_body_bytes(&self) -> Option<usize> {
+        Inbox::max_body_bytes(&self.get()?)
+    }
+
+    async fn append(&self, delivery: NewDelivery) -> Result<Appended, InboxError> {
+        Inbox::append(&self.opened().await?, delivery).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claim, InboxError> {
+        Inbox::claim(&self.opened().await?, request).await
+    }
+
+    async fn complete(&self, completion: Completion) -> Result<(), InboxError> {
+        Inbox::complete(&self.opened().await?, completion).await
+    }
+
+    async fn wait_for_append(&self) {
+        match self.opened().await {
+            Ok(inbox) => Inbox::wait_for_append(&inbox).await,
+            Err(_) => pending().await,
+        }
+    }
+
+    async fn ready(&self) -> Result<(), InboxError> {
+        Inbox::ready(&self.now()?).await
+    }
+
+    async fn wait_until_synced(&self) {
+        if let Ok(inbox) = self.opened().await {
+            Inbox::wait_until_synced(&inbox).await;
+        }
+    }
+
+    fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let unopened = self.clone();
+        async move {
+            let opened = unopened.opened().await;
+            let closed = opened.map(|inbox| Inbox::closed(&inbox));
+            // It keeps the inbox open.
+            drop(unopened);
+            if let Ok(closed) = closed {
+                closed.await;
+            }
+        }
+    }
+
+    async fn close(&self) -> Result<(), InboxError> {
+        match self.get() {
+            Some(inbox) => Inbox::close(&inbox).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -100,6 +235,12 @@ macro_rules! delegate {
             })*
         }
 
+        impl InboxAdmin for Unopened {
+            $(async fn $admin(&self, $($admin_argument: $admin_type),*) -> $admin_result {
+                InboxAdmin::$admin(&self.now()?, $($admin_argument),*).await
+            })*
+        }
+
         impl<I: Inbox> Inbox for Arc<I> {
             $(fn $sync(&self) -> $sync_result {
                 I::$sync(self)
@@ -153,5 +294,79 @@ delegate! {
         async fn prune(step: PruneStep) -> Result<PruneReport, InboxError>;
         async fn bookmark(name: String) -> Result<Option<String>, InboxError>;
         async fn set_bookmark(name: String, value: Option<String>) -> Result<(), InboxError>;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::memory::MemoryInbox;
+    use crate::source::Source;
+
+    fn delivery() -> NewDelivery {
+        let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
+        NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body)
+    }
+
+    fn kind<T>(result: Result<T, InboxError>) -> Option<InboxErrorKind> {
+        result.err().map(|error| error.kind())
+    }
+
+    #[tokio::test]
+    async fn append_waits_until_the_inbox_is_open() {
+        let (inbox, opener) = BoxInbox::unopened();
+        let waiting = inbox.clone();
+        let append = tokio::spawn(async move { Inbox::append(&waiting, delivery()).await });
+        tokio::task::yield_now().await;
+        assert!(!append.is_finished());
+        assert_eq!(
+            kind(Inbox::ready(&inbox).await),
+            Some(InboxErrorKind::Opening)
+        );
+        assert_eq!(
+            kind(InboxAdmin::counts(&inbox).await),
+            Some(InboxErrorKind::Opening)
+        );
+        assert!(!Inbox::orders_by_subject(&inbox));
+
+        opener.open(BoxInbox::new(MemoryInbox::new()));
+        let appended = append.await.expect("it ends").expect("stored");
+        assert!(matches!(appended, Appended::New(_)), "{appended:?}");
+        assert_eq!(kind(Inbox::ready(&inbox).await), None);
+        let stored = InboxAdmin::get(&inbox, appended.id()).await.expect("open");
+        assert!(stored.is_some());
+        assert!(Inbox::orders_by_subject(&inbox));
+    }
+
+    #[tokio::test]
+    async fn inbox_whose_opener_is_gone_is_closed() {
+        let (inbox, opener) = BoxInbox::unopened();
+        let waiting = inbox.clone();
+        let append = tokio::spawn(async move { Inbox::append(&waiting, delivery()).await });
+        tokio::task::yield_now().await;
+        drop(opener);
+        let closed = Some(InboxErrorKind::Closed);
+        assert_eq!(kind(append.await.expect("it ends")), closed);
+        assert_eq!(kind(Inbox::ready(&inbox).await), closed);
+        Inbox::closed(&inbox).await;
+        Inbox::close(&inbox).await.expect("nothing to close");
+    }
+
+    #[tokio::test]
+    async fn waiting_for_its_end_does_not_keep_it_open() {
+        let (inbox, opener) = BoxInbox::unopened();
+        let closed = tokio::spawn(Inbox::closed(&inbox));
+        let opened = BoxInbox::new(MemoryInbox::new());
+        let weak: Weak<dyn DynInbox> = Arc::downgrade(&opened.0);
+        opener.open(opened);
+        Inbox::ready(&inbox).await.expect("open");
+        drop(inbox);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(weak.strong_count(), 0);
+        closed.abort();
     }
 }

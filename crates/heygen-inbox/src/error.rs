@@ -35,6 +35,9 @@ pub enum InboxErrorKind {
     Subjects,
     /// There is no inbox: a stream of it does not exist.
     Missing,
+    /// The inbox is not open yet ([`BoxInbox::unopened`](crate::BoxInbox::unopened)): try again in
+    /// a moment.
+    Opening,
     /// The inbox has been closed.
     Closed,
     /// This store does not support the operation.

@@ -44,7 +44,7 @@ mod traffic;
 pub mod transfer;
 
 pub use admin::{InboxAdmin, PruneReport, PruneStep};
-pub use boxed::BoxInbox;
+pub use boxed::{BoxInbox, InboxOpener};
 pub use claim::{Claim, ClaimRequest, ClaimedDelivery, DispatchOrder, Room};
 pub use completion::Completion;
 pub use dedup::DedupKey;
