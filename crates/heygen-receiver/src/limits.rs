@@ -18,7 +18,8 @@ use crate::setters::setters;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// The maximum size of a body; larger ones are answered 413. Default: 1 MiB.
+    /// The maximum size of a body; larger ones are answered 413, as are those that exceed
+    /// [`Inbox::max_body_bytes`](heygen_inbox::Inbox::max_body_bytes). Default: 1 MiB.
     pub max_body_bytes: usize,
     /// How long a client may take to send the headers of a request, from their first byte; for the
     /// first request, from connecting. Default: 5 s.

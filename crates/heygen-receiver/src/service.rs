@@ -339,11 +339,12 @@ impl<I: Inbox> Shared<I> {
         let (headers, body) = detach(request);
         let forwarded = headers.get(FORWARDED_ID).cloned();
         let mut share = self.budget.share();
-        let secrets = match self.check(&headers, &body, endpoint, &mut share) {
+        let limits = self.limits();
+        let secrets = match self.check(&headers, &body, endpoint, &limits, &mut share) {
             Ok(secrets) => secrets,
             Err(rejection) => return Err(self.reject(rejection, &headers, body, share).await),
         };
-        let read = body::read(body, &self.options.limits, &mut share).await;
+        let read = body::read(body, &limits, &mut share).await;
         let body = read.map_err(|rejection| {
             self.notify(rejection, Some(ObservedPost::new(&headers)));
             Rejected {
@@ -397,6 +398,16 @@ impl<I: Inbox> Shared<I> {
         })
     }
 
+    /// Its limits, with the longest body that the inbox takes: a longer one is rejected for its
+    /// length, and not each time it is sent again. An inbox knows that once it is open.
+    fn limits(&self) -> Limits {
+        let mut limits = self.options.limits.clone();
+        if let Some(max_body_bytes) = self.inbox.max_body_bytes() {
+            limits.max_body_bytes = limits.max_body_bytes.min(max_body_bytes);
+        }
+        limits
+    }
+
     /// The checks before the body is read. Returns the secrets to verify it with, unless it is a
     /// callback.
     fn check<B>(
@@ -404,6 +415,7 @@ impl<I: Inbox> Shared<I> {
         headers: &HeaderMap,
         body: &B,
         endpoint: Endpoint,
+        limits: &Limits,
         share: &mut Share,
     ) -> Result<Option<Arc<Secrets>>, Rejection>
     where
@@ -413,7 +425,7 @@ impl<I: Inbox> Shared<I> {
         if is_encoded(headers) {
             return Err(Rejection::EncodedBody);
         }
-        body::check_declared_len(body, &self.options.limits)?;
+        body::check_declared_len(body, limits)?;
         match endpoint {
             Endpoint::Webhook => Ok(Some(self.secrets.get().ok_or(Rejection::NoSecret)?)),
             Endpoint::Callback => Ok(None),

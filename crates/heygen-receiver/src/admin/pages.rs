@@ -29,7 +29,7 @@ use crate::observer::Observer;
 /// | path | response |
 /// |---|---|
 /// | `/healthz` | 200 while the process lives |
-/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)), or while a dispatcher stalls that these pages [observe](Observer::stalled). The body names the failed check, and says when dispatch is paused |
+/// | `/readyz` | 200 when the inbox commits within 2 s, checked at most once a second; else 503, also while the inbox is opened, after shutdown began or a part of the process ended ([`report_ended`](Self::report_ended)), or while a dispatcher stalls that these pages [observe](Observer::stalled). The body names the failed check, and says when dispatch is paused |
 /// | `/metrics` | the metrics, if any: as `OpenMetrics` on request, else in Prometheus' text format |
 ///
 /// GET and HEAD; other methods get 405, other paths 404. All but the metrics carry `Server:

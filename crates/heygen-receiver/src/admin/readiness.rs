@@ -29,6 +29,7 @@ pub(super) enum Verdict {
     Ok,
     /// It commits, and an operator paused dispatch: what is received is stored.
     Paused,
+    Opening,
     Busy,
     Failed,
     TimedOut,
@@ -38,6 +39,7 @@ impl Verdict {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Ok | Self::Paused => "ok",
+            Self::Opening => "opening",
             Self::Busy => "busy",
             Self::Failed => "failed",
             Self::TimedOut => "timed out",
@@ -74,8 +76,12 @@ impl<I: InboxAdmin> Readiness<I> {
                 true => Verdict::Paused,
                 false => Verdict::Ok,
             },
-            Ok(Ok(Err(error))) if error.kind() == InboxErrorKind::Busy => Verdict::Busy,
-            Ok(Ok(Err(_)) | Err(_)) => Verdict::Failed,
+            Ok(Ok(Err(error))) => match error.kind() {
+                InboxErrorKind::Opening => Verdict::Opening,
+                InboxErrorKind::Busy => Verdict::Busy,
+                _ => Verdict::Failed,
+            },
+            Ok(Err(_)) => Verdict::Failed,
             Err(_) => Verdict::TimedOut,
         };
         check.last = Some((Instant::now(), verdict));

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use axum::extract::Path;
 use axum::routing::post;
-use heygen_inbox::{Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
+use heygen_inbox::{BoxInbox, Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
 use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher, Observer as _};
 use tokio::net::TcpStream;
 
@@ -66,6 +66,18 @@ async fn pause_is_named_and_the_process_ready() {
     let checks = r#"{"inbox":"ok","dispatch":"paused","shutdown":"ok"}"#;
     let expected = format!(r#"{{"status":"ready","checks":{checks}}}"#);
     assert_eq!((answer.status, answer.body), (200, expected));
+}
+
+#[tokio::test]
+async fn inbox_that_is_opened_is_named_and_the_process_not_ready() {
+    let (inbox, opener) = BoxInbox::unopened();
+    let address = start(AdminPages::new(inbox)).await;
+    let answer = get(address, "/readyz").await;
+    let expected = r#"{"status":"not ready","checks":{"inbox":"opening","shutdown":"ok"}}"#;
+    assert_eq!((answer.status, answer.body.as_str()), (503, expected));
+    assert_eq!(get(address, "/healthz").await.status, 200);
+    opener.open(BoxInbox::new(MemoryInbox::new()));
+    until(async || get(address, "/readyz").await.status == 200).await;
 }
 
 #[tokio::test]

@@ -28,6 +28,15 @@ async fn a_declared_length_is_refused_before_a_byte_is_sent() {
 }
 
 #[tokio::test]
+async fn body_that_the_inbox_cannot_hold_is_rejected_for_its_length() {
+    let server = start(Tampered::new(Fault::TakesUpTo(1000)), |_| {}).await;
+    let mut client = Client::connect(server.address).await;
+    let answer = client.ask(signed(body_of_len(1000))).await;
+    assert_eq!(answer.verdict(), "accepted");
+    assert_eq!(client.ask(signed(body_of_len(1001))).await.status, 413);
+}
+
+#[tokio::test]
 async fn client_that_still_sends_can_read_the_response() {
     let server = start(MemoryInbox::new(), |limits| limits.max_body_bytes = 1000).await;
     let large = "x".repeat(5 * 1024 * 1024);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use heygen_inbox::MemoryInbox;
+use heygen_inbox::{BoxInbox, MemoryInbox};
 use heygen_receiver::{ActiveSecrets, Delivery, Dispatcher};
 
 use crate::client::{Client, ask, probe, request, signed};
@@ -40,6 +40,17 @@ async fn while_the_inbox_never_answers() {
         hanging.push(client);
     }
     check(&server).await;
+}
+
+#[tokio::test]
+async fn while_the_inbox_is_opened() {
+    let (inbox, opener) = BoxInbox::unopened();
+    let server = start(inbox, |_| {}).await;
+    let mut client = Client::connect(server.address).await;
+    client.send(signed(body("a"))).await;
+    check(&server).await;
+    opener.open(BoxInbox::new(MemoryInbox::new()));
+    assert_eq!(client.answer().await.verdict(), "accepted");
 }
 
 #[tokio::test]

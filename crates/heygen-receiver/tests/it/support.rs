@@ -124,6 +124,8 @@ pub(crate) enum Fault {
     FinishFails(Arc<Semaphore>),
     /// It says that it keeps no order.
     KeepsNoOrder,
+    /// It says that no longer body fits.
+    TakesUpTo(usize),
     /// So many calls of this method panic: `append`, `claim`, `complete`, `wait_for_append`,
     /// `counts`, `prune` or `clone`.
     Panics(&'static str, Arc<Semaphore>),
@@ -174,8 +176,11 @@ impl Inbox for Tampered {
             Fault::Waits(permits) => permits.acquire().await.unwrap().forget(),
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => self.ready().await?,
-            Fault::ClaimHangs | Fault::FinishFails(_) | Fault::KeepsNoOrder | Fault::Panics(..) => {
-            }
+            Fault::ClaimHangs
+            | Fault::FinishFails(_)
+            | Fault::KeepsNoOrder
+            | Fault::TakesUpTo(_)
+            | Fault::Panics(..) => {}
         }
         self.inbox.append(delivery).await
     }
@@ -221,6 +226,7 @@ impl Inbox for Tampered {
             | Fault::ClaimHangs
             | Fault::FinishFails(_)
             | Fault::KeepsNoOrder
+            | Fault::TakesUpTo(_)
             | Fault::Panics(..) => Ok(()),
         }
     }
@@ -231,6 +237,13 @@ impl Inbox for Tampered {
 
     fn orders_by_subject(&self) -> bool {
         !matches!(self.fault, Fault::KeepsNoOrder)
+    }
+
+    fn max_body_bytes(&self) -> Option<usize> {
+        match self.fault {
+            Fault::TakesUpTo(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 }
 
