@@ -1,14 +1,16 @@
-//! [`RunningServer`]: what `serve`, `work` and `dev` run, from the opened inbox to its closing.
+//! [`RunningServer`]: what `serve`, `work` and `dev` run, from before the inbox is opened to its closing.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use heygen_inbox::{BoxInbox, Inbox as _};
+use heygen_inbox::{BoxInbox, Inbox as _, InboxOpener};
 use heygen_receiver::{
     ActiveSecrets, AdminPages, DispatchOptions, Dispatcher, Receiver, ReceiverOptions, Retention,
     Server,
 };
 use tokio::runtime::Builder;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::dispatch::BuiltHandler;
 use crate::failure::Failure;
@@ -45,7 +47,7 @@ pub(crate) fn block_on(
     ended
 }
 
-/// An open inbox, and the tasks that fill it, dispatch from it and show it. They stop in this order.
+/// An inbox, and the tasks that fill it, dispatch from it and show it. They stop in this order.
 pub(crate) struct RunningServer {
     inbox: BoxInbox,
     pages: AdminPages<BoxInbox>,
@@ -55,7 +57,7 @@ pub(crate) struct RunningServer {
     pub(crate) working: Tasks,
     /// Announce what the dispatcher gave up, until a little after it has ended.
     announcing: Tasks,
-    built: BuiltHandler,
+    pub(crate) built: BuiltHandler,
     administering: Tasks,
     /// Of the dispatcher, where there is one.
     #[cfg(unix)]
@@ -63,7 +65,7 @@ pub(crate) struct RunningServer {
 }
 
 impl RunningServer {
-    /// Nothing runs yet; the end of the inbox ends it.
+    /// Nothing runs yet; the end of the inbox, which need not be open, ends it.
     pub(crate) fn new(inbox: BoxInbox, built: BuiltHandler, pages: AdminPages<BoxInbox>) -> Self {
         let mut working = Tasks::new();
         working.spawn_endless("inbox", inbox.closed());
@@ -127,9 +129,9 @@ impl RunningServer {
     }
 
     /// Shows how all of it does.
-    pub(crate) fn administer(&mut self, listener: admin::Bound) {
-        if let Ok(Some(admin)) = listener.0 {
-            let administering = admin.serve(self.pages.clone(), self.administering.stopped());
+    pub(crate) fn administer(&mut self, admin: &mut admin::Bound) {
+        if let Some(listener) = admin.take() {
+            let administering = listener.serve(self.pages.clone(), self.administering.stopped());
             self.administering.spawn("admin listener", administering);
         }
     }
@@ -154,6 +156,37 @@ impl RunningServer {
     #[cfg(not(unix))]
     pub(crate) fn announce(&mut self, _: &str, _: watch::Receiver<u64>, _: watch::Receiver<u64>) {}
 
+    /// Opens the inbox while what was started before already answers: HeyGen gives a probe one second, and opening may take
+    /// longer. `None` when it was asked to stop meanwhile, and has.
+    pub(crate) async fn open(
+        mut self,
+        opener: InboxOpener,
+        opening: impl Future<Output = Result<BoxInbox, Failure>>,
+        asked: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<Option<Self>, Failure> {
+        let opening = async {
+            let mut opening = pin!(opening);
+            if let Ok(opened) = timeout(SLOW_OPENING, &mut opening).await {
+                return opened;
+            }
+            tracing::info!("the inbox is still being opened; deliveries wait until it is");
+            opening.await
+        };
+        let ended = tokio::select! {
+            opened = opening => match opened {
+                Ok(inbox) => {
+                    opener.open(inbox);
+                    return Ok(Some(self));
+                }
+                Err(failure) => Err(failure),
+            },
+            ended = self.wait(asked) => ended,
+        };
+        // Deliveries that wait for it are rejected now.
+        drop(opener);
+        self.end(ended).await.map(|()| None)
+    }
+
     /// Returns when it is time to stop: when that was asked for, or a part ended by itself.
     pub(crate) async fn wait(
         &mut self,
@@ -173,9 +206,13 @@ impl RunningServer {
     /// Stops, whether all went well or not: accepted deliveries are answered, attempts are recorded. What was not dispatched is
     /// dispatched after the next start.
     pub(crate) async fn stop(self, ended: Result<(), Failure>) -> Result<(), Failure> {
-        self.pages.begin_shutdown();
         #[cfg(unix)]
         notify::stopping();
+        self.end(ended).await
+    }
+
+    async fn end(self, ended: Result<(), Failure>) -> Result<(), Failure> {
+        self.pages.begin_shutdown();
         let stopped = self.receiving.stop(self.receive_stop_time).await;
         let stopped = stopped.and(self.working.stop(WORK_STOP_TIME).await);
         let stopped = stopped.and(self.announcing.stop(ANNOUNCE_STOP_TIME).await);
@@ -186,6 +223,9 @@ impl RunningServer {
         ended.and(stopped).and(closed)
     }
 }
+
+/// Far longer than opening an inbox usually takes.
+const SLOW_OPENING: Duration = Duration::from_secs(2);
 
 /// More than the dispatcher takes, which waits for a claim and for handlers, ten seconds each.
 const WORK_STOP_TIME: Duration = Duration::from_secs(30);
@@ -198,7 +238,10 @@ const ADMIN_STOP_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use heygen_inbox::sqlite::SqliteInbox;
+    use heygen_inbox::{NewDelivery, Source};
 
     use super::*;
 
@@ -210,11 +253,10 @@ mod tests {
         let pages = AdminPages::new(inbox.clone());
         let mut server = RunningServer::new(inbox.clone(), BuiltHandler::ignoring(), pages);
         start(&mut server);
-        let never = || std::future::pending();
-        let waited = tokio::time::timeout(Duration::from_millis(50), server.wait(never()));
+        let waited = tokio::time::timeout(Duration::from_millis(50), server.wait(pending()));
         waited.await.expect_err("all goes well");
         inbox.close().await.expect("closed");
-        let ended = tokio::time::timeout(Duration::from_secs(60), server.wait(never()));
+        let ended = tokio::time::timeout(Duration::from_secs(60), server.wait(pending()));
         let ended = ended.await.expect("it is noticed").expect_err("a failure");
         let said = ended.to_string();
         assert!(said.starts_with("the inbox ended"), "{said}");
@@ -227,5 +269,39 @@ mod tests {
     async fn end_of_the_writer_is_noticed() {
         check(|server| server.prune(Retention::default())).await;
         check(|server| server.dispatch(DispatchOptions::default())).await;
+    }
+
+    /// How a server ends whose inbox does not open; a delivery that waits for it is rejected.
+    async fn check_opening(
+        opening: impl Future<Output = Result<BoxInbox, Failure>>,
+        asked: impl Future<Output = Result<(), Failure>>,
+        expected: Result<(), &str>,
+    ) {
+        let (inbox, opener) = BoxInbox::unopened();
+        let pages = AdminPages::new(inbox.clone());
+        let server = RunningServer::new(inbox.clone(), BuiltHandler::ignoring(), pages);
+        let waiting = tokio::spawn(async move {
+            let body = r#"{"event_type":"a.b","event_data":{}}"#.into();
+            let now = std::time::SystemTime::now();
+            let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), body);
+            inbox.append(delivery).await
+        });
+        let opened = server.open(opener, opening, asked);
+        let opened = timeout(Duration::from_secs(60), opened).await;
+        let ended = opened
+            .expect("it ends")
+            .map(|server| assert!(server.is_none()));
+        assert_eq!(
+            ended.map_err(|failure| failure.to_string()),
+            expected.map_err(str::to_owned)
+        );
+        waiting.await.expect("it ends").expect_err("rejected");
+    }
+
+    #[tokio::test]
+    async fn server_ends_when_its_inbox_cannot_be_opened_or_it_is_to_stop() {
+        let refused = async { Err(anyhow::anyhow!("no such disk").into()) };
+        check_opening(refused, pending(), Err("no such disk")).await;
+        check_opening(pending(), async { Ok(()) }, Ok(())).await;
     }
 }

@@ -25,7 +25,7 @@ pub(crate) async fn open(
 ) -> Result<BoxInbox, Failure> {
     Ok(match location {
         InboxLocation::File(path) => {
-            let inbox = SqliteInbox::open(path)?;
+            let inbox = in_thread(SqliteInbox::open, path).await?;
             warn_of_rescued_copies(path);
             BoxInbox::new(inbox)
         }
@@ -58,18 +58,24 @@ pub(crate) async fn open_beside(
 ) -> Result<BoxInbox, InboxError> {
     Ok(match location {
         InboxLocation::File(path) => {
-            let path = path.clone();
-            // It may wait for another process.
-            let opened = task::spawn_blocking(move || SqliteInbox::open_beside(path)).await;
-            BoxInbox::new(opened.map_err(|error| {
-                InboxError::new(InboxErrorKind::Storage, "opening the inbox panicked")
-                    .with_source(error)
-            })??)
+            BoxInbox::new(in_thread(SqliteInbox::open_beside, path).await?)
         }
         InboxLocation::Streams(address) => {
             BoxInbox::new(JetStreamInbox::open(address, impatient(nats)).await?)
         }
     })
+}
+
+/// It may wait for the disk, or for another process.
+async fn in_thread(
+    open: fn(PathBuf) -> Result<SqliteInbox, InboxError>,
+    path: &Path,
+) -> Result<SqliteInbox, InboxError> {
+    let path = path.to_owned();
+    let opened = task::spawn_blocking(move || open(path)).await;
+    opened.map_err(|error| {
+        InboxError::new(InboxErrorKind::Storage, "opening the inbox panicked").with_source(error)
+    })?
 }
 
 /// Opens what is there to look into it, and makes nothing.

@@ -48,6 +48,7 @@ pub(super) fn run(options: &cli::Dashboard) -> Result<(), Failure> {
         let pages = AdminPages::new(inbox.clone()).hosts(&hosts);
         access.require(&admin)?;
         let pages = access.mount(pages, &admin, &hosts, shown);
+        access.log(&admin);
         admin
             .serve(pages, async {
                 // It stops, whatever came of waiting for that.
@@ -67,7 +68,7 @@ async fn bind(address: &AdminAddress) -> Result<Bound, Failure> {
             bound if bound.is_there() => Ok(bound),
             _ => {
                 let admin = Admin::bind("127.0.0.1:0").await;
-                Ok(Bound::from(admin.context("cannot listen on loopback")?))
+                Bound::at(admin.context("cannot listen on loopback")?)
             }
         },
     }

@@ -1,11 +1,11 @@
 //! `dev`: dispatches the events of HeyGen's log, for local work without a public address.
 
+use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use heygen_connect::{Backfill, SecretStore};
 use heygen_dashboard::Dashboard;
 use heygen_inbox::BoxInbox;
-use heygen_inbox::sqlite::SqliteInbox;
 use heygen_receiver::{AdminPages, Retention};
 use tokio::sync::oneshot;
 
@@ -23,7 +23,8 @@ use crate::server::{RunningServer, admin, block_on, dashboard};
 use crate::settings::location;
 use crate::settings::span::seconds;
 use crate::store::location::InboxLocation;
-use crate::store::warn_of_open_files;
+use crate::store::nats::{Nats, Promise};
+use crate::store::{self, warn_of_open_files};
 
 pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     let file = options.config.read()?;
@@ -31,7 +32,7 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     file.log();
     let location = InboxLocation::read(options.inbox.clone())?;
     location.check_folder()?;
-    let path = location.file(
+    location.file(
         "dev",
         "leave out --inbox, and `dev` stores events in a file in the current folder",
     )?;
@@ -59,26 +60,34 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
     );
     block_on(&printer, async {
         let asked = asked_to_stop(built.programs())?;
-        let admin = admin::bind(&admin_address).await?;
+        let mut asked = pin!(asked);
+        let mut admin = admin::bind(&admin_address).await?;
         built.begin()?;
-        let inbox = BoxInbox::new(SqliteInbox::open(path)?);
-        warn_of_open_files(&InboxLocation::File(path.to_owned()));
-        built.tell();
+        let (inbox, opener) = BoxInbox::unopened();
         let backfill = Backfill::new(client, inbox.clone())
             .base_url(api_options.base_url.clone())
             .since(since);
+        let shown = Dashboard::new(inbox.clone())
+            .facts(facts(&location, None, None))
+            .sender(built.sender());
+        let pages = dashboard.mount(AdminPages::new(inbox.clone()), &admin, &[], shown);
+        let mut server = RunningServer::new(inbox, built, pages);
+        server.administer(&mut admin);
+        let (nats, promise) = (Nats::default(), Promise::default());
+        let opening = store::open(&location, &nats, &promise);
+        let Some(mut server) = Box::pin(server.open(opener, opening, &mut asked)).await? else {
+            return Ok(());
+        };
+        warn_of_open_files(&location);
+        server.built.tell();
         tracing::info!(
             inbox = %options.inbox.display(),
             interval = options.interval,
             "polling HeyGen's event log"
         );
         printer.say("waiting for events in HeyGen's event log; stop with Ctrl-C\n".to_owned());
-        admin.tell()?;
-        let shown = Dashboard::new(inbox.clone())
-            .facts(facts(&location, None, None))
-            .sender(built.sender());
-        let pages = dashboard.mount(AdminPages::new(inbox.clone()), &admin, &[], shown);
-        let mut server = RunningServer::new(inbox, built, pages);
+        admin.log();
+        dashboard.log(&admin);
         server.dispatch(dispatch.options.clone());
         server.prune(Retention::default());
         let (refuse, refused) = oneshot::channel();
@@ -91,7 +100,6 @@ pub(super) fn run(options: &Dev) -> Result<(), Failure> {
                 told_to_stop.await;
             }
         });
-        server.administer(admin);
         let ended = tokio::select! {
             Ok(failure) = refused => Err(failure),
             ended = server.wait(asked) => ended,

@@ -64,32 +64,21 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         callbacks,
         certificate,
         listener,
-        admin,
+        mut admin,
         dashboard,
         show,
         registration,
     } = prepared;
     let address = listener.address()?;
+    let is_exposed = !address.is_local();
+    let scheme = certificate.as_ref().map_or("http", |_| "https");
+    let url = listen::url(scheme, &address, &config.path);
     // Before anybody can know that there is something to stop, or to read again: opening logs already.
     let (asked, hangups) = (asked_to_stop(built.programs())?, hangups()?);
     let mut asked = pin!(asked);
     built.begin()?;
-    let inbox = tokio::select! {
-        inbox = store::open(&config.inbox, &config.nats, &config.promise) => inbox?,
-        ended = &mut asked => return ended,
-    };
-    warn_of_open_files(&config.inbox);
 
-    let is_exposed = !address.is_local();
-    let scheme = certificate.as_ref().map_or("http", |_| "https");
-    let url = listen::url(scheme, &address, &config.path);
-    tracing::info!(url, inbox = %config.inbox, "listening");
-    tell_secrets(config, &sources.active, is_exposed);
-    admin.tell()?;
-    built.tell();
-    // Programs find the address in the log.
-    printer.say(format!("listening on {url}\n"));
-
+    let (inbox, opener) = BoxInbox::unopened();
     let rejected = rejected_path(&config.inbox.beside());
     let mut metrics = metrics::of_process(printer);
     if let Some(certificate) = &certificate {
@@ -120,10 +109,10 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         receiving.observers.add(tally.clone());
     }
     receiving.path = Some(config.path.clone());
-    receiving.limits = limits(config, &inbox, built.handler.destinations());
+    receiving.limits = limits(config, built.handler.destinations());
     receiving.callback_tokens = callbacks.tokens.clone();
     let pages = AdminPages::new(inbox.clone()).hosts(&config.admin_hosts);
-    let active = &sources.active;
+    let active = sources.active.clone();
     let mut shown = Dashboard::new(inbox.clone())
         .facts(facts(
             &config.inbox,
@@ -150,22 +139,9 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         (backfill.base_url(config.api.base_url.clone()), interval)
     });
 
-    let mut server = RunningServer::new(inbox, built, pages);
-    server.receive(listener, &sources.active, receiving);
-    if config.is_working {
-        let mut dispatching = config.dispatch.options.clone();
-        dispatching.observers.add(metrics);
-        if config.sandbox {
-            dispatching.observers.add(tally.clone());
-        }
-        server.dispatch(dispatching);
-    }
-    server.prune(config.retention.clone());
+    let mut server = RunningServer::new(inbox.clone(), built, pages);
+    server.receive(listener, &active, receiving);
     let working = &mut server.working;
-    if let Some((backfill, interval)) = backfill {
-        let watching = backfill::watch(backfill, interval, backfill_counts, working.stopped());
-        working.spawn("backfill", watching);
-    }
     let refresh = sources.keep_fresh(hangups.clone(), rejected, is_exposed, reloaded);
     working.spawn_endless("refresh of secrets", refresh);
     working.spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
@@ -175,9 +151,36 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
     }
     let refresh = callbacks.keep_fresh(hangups.clone());
     working.spawn_endless("refresh of callback tokens", refresh);
-    let address = admin.address().filter(|it| it.ip().is_loopback());
-    let dashboard = address.and(admin.url());
-    server.administer(admin);
+    server.administer(&mut admin);
+
+    let opening = store::open(&config.inbox, &config.nats, &config.promise);
+    let Some(mut server) = Box::pin(server.open(opener, opening, &mut asked)).await? else {
+        return Ok(());
+    };
+    warn_of_open_files(&config.inbox);
+    tracing::info!(url, inbox = %config.inbox, "listening");
+    log_secrets(config, &active, is_exposed);
+    admin.log();
+    server.built.tell();
+    // Programs find the address in the log.
+    printer.say(format!("listening on {url}\n"));
+    log_max_body(config, &inbox);
+    dashboard.log(&admin);
+    if config.is_working {
+        let mut dispatching = config.dispatch.options.clone();
+        dispatching.observers.add(metrics);
+        if config.sandbox {
+            dispatching.observers.add(tally.clone());
+        }
+        server.dispatch(dispatching);
+    }
+    server.prune(config.retention.clone());
+    if let Some((backfill, interval)) = backfill {
+        let working = &mut server.working;
+        let watching = backfill::watch(backfill, interval, backfill_counts, working.stopped());
+        working.spawn("backfill", watching);
+    }
+    let dashboard = admin.url().filter(|_| admin.is_loopback());
     server.announce(&format!("listening on {url}"), hangups, reloads);
 
     let registered = register_and_wait(
@@ -249,19 +252,9 @@ async fn register_and_wait(
     ended
 }
 
-/// What no message could hold is refused for its length, at once, and not each time it is sent again. Each destination has room
-/// of its own.
-fn limits(config: &Config, inbox: &BoxInbox, destinations: usize) -> Limits {
+/// As many connections as there are file descriptors for. Each destination has room of its own.
+fn limits(config: &Config, destinations: usize) -> Limits {
     let mut limits = config.limits.clone();
-    if let Some(max_body_bytes) = inbox.max_body_bytes()
-        && max_body_bytes < limits.max_body_bytes
-    {
-        tracing::info!(
-            max_body_bytes,
-            "--max-body-bytes lowered to what a NATS message can hold; raise max_payload at the servers"
-        );
-        limits.max_body_bytes = max_body_bytes;
-    }
     let concurrency = config.dispatch.options.concurrency;
     let handlers = match config.is_working {
         true => concurrency.saturating_mul(destinations),
@@ -271,7 +264,18 @@ fn limits(config: &Config, inbox: &BoxInbox, destinations: usize) -> Limits {
     limits
 }
 
-fn tell_secrets(config: &Config, active: &ActiveSecrets, is_exposed: bool) {
+fn log_max_body(config: &Config, inbox: &BoxInbox) {
+    if let Some(max_body_bytes) = inbox.max_body_bytes()
+        && max_body_bytes < config.limits.max_body_bytes
+    {
+        tracing::info!(
+            max_body_bytes,
+            "--max-body-bytes lowered to what a NATS message can hold; raise max_payload at the servers"
+        );
+    }
+}
+
+fn log_secrets(config: &Config, active: &ActiveSecrets, is_exposed: bool) {
     let will_register = config.public_url.is_some() || config.sandbox;
     match active.get() {
         Some(secrets) => {

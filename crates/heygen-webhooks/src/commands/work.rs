@@ -4,6 +4,7 @@ use std::pin::pin;
 
 use heygen_connect::SecretStore;
 use heygen_dashboard::Dashboard;
+use heygen_inbox::BoxInbox;
 use heygen_receiver::{AdminPages, Retention};
 
 use crate::cli::Work;
@@ -56,17 +57,10 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         let asked = asked_to_stop(built.programs())?;
         // As at a receiver, a terminal that closes does not end it.
         let hangups = hangups()?;
-        let admin = admin::bind(&admin_address).await?;
+        let mut admin = admin::bind(&admin_address).await?;
         built.begin()?;
         let mut asked = pin!(asked);
-        let inbox = tokio::select! {
-            inbox = store::open(&location, &nats, &promise) => inbox?,
-            ended = &mut asked => return ended,
-        };
-        admin.tell()?;
-        built.tell();
-        tracing::info!(inbox = %location, "working");
-        printer.say(format!("dispatching from {location}\n"));
+        let (inbox, opener) = BoxInbox::unopened();
         let mut metrics = metrics::of_process(&printer);
         if let Some(hook) = &built.hook {
             metrics = metrics.dead_letter_hook(hook);
@@ -84,13 +78,22 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         dispatching.observers.add(pages.clone());
         let fresh_forward_secret = built.keep_fresh(hangups.clone());
         let mut server = RunningServer::new(inbox, built, pages);
+        server.administer(&mut admin);
+        let opening = store::open(&location, &nats, &promise);
+        let Some(mut server) = Box::pin(server.open(opener, opening, &mut asked)).await? else {
+            return Ok(());
+        };
+        admin.log();
+        server.built.tell();
+        tracing::info!(inbox = %location, "working");
+        printer.say(format!("dispatching from {location}\n"));
+        dashboard.log(&admin);
         server.dispatch(dispatching);
         // Receivers prune, each by its own options.
         server.prune(Retention::default());
         server
             .working
             .spawn_endless("refresh of the forwarding secret", fresh_forward_secret);
-        server.administer(admin);
         server.announce(
             &format!("dispatching from {location}"),
             hangups.clone(),

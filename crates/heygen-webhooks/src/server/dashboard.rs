@@ -63,12 +63,14 @@ impl Access {
         (pages, dashboard.metrics(scrape))
     }
 
+    /// Whether it is shown to those alone who have the token, or are on this machine.
+    fn is_protected(&self, admin: &Bound) -> bool {
+        self.token.is_some() || admin.is_loopback()
+    }
+
     /// For a command that has nothing else to serve.
     pub(crate) fn require(&self, admin: &Bound) -> Result<(), Failure> {
-        let is_loopback = admin
-            .address()
-            .is_some_and(|address| address.ip().is_loopback());
-        match is_loopback || self.token.is_some() {
+        match self.is_protected(admin) {
             true => Ok(()),
             false => Err(Failure::usage(
                 "--admin: anyone who can reach this address could see every delivery: name a file with a token with --admin-token-file",
@@ -76,35 +78,39 @@ impl Access {
         }
     }
 
-    /// Mounts the dashboard, and logs where it is or why there is none.
+    /// Mounts the dashboard where it may be shown.
     pub(crate) fn mount(
-        self,
+        &self,
         pages: AdminPages<BoxInbox>,
         admin: &Bound,
         hosts: &[String],
         dashboard: Dashboard,
     ) -> AdminPages<BoxInbox> {
-        let Some(url) = admin.url() else {
+        if !admin.is_there() || !self.is_protected(admin) {
             return pages;
-        };
-        let address = admin.address();
+        }
         let mut dashboard = dashboard.hosts(hosts);
         if self.is_read_only {
             dashboard = dashboard.read_only();
         }
-        match self.token {
-            Some(token) => dashboard = dashboard.token(token),
-            None if address.is_some_and(|address| address.ip().is_loopback()) => {}
-            // In front of a Unix socket stands a proxy, which lets in others.
-            None => {
-                tracing::warn!(
-                    "no dashboard: anyone who can reach {url} could see every delivery; --admin-token-file asks for a token"
-                );
-                return pages;
-            }
+        if let Some(token) = &self.token {
+            dashboard = dashboard.token(token.clone());
         }
-        tracing::info!(url, "dashboard");
         pages.mount(dashboard.router())
+    }
+
+    /// Logs where it is, or why there is none.
+    pub(crate) fn log(&self, admin: &Bound) {
+        let Some(url) = admin.url() else {
+            return;
+        };
+        match self.is_protected(admin) {
+            true => tracing::info!(url, "dashboard"),
+            // In front of a Unix socket stands a proxy, which lets in others.
+            false => tracing::warn!(
+                "no dashboard: anyone who can reach {url} could see every delivery; --admin-token-file asks for a token"
+            ),
+        }
     }
 }
 

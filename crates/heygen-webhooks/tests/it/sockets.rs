@@ -31,7 +31,7 @@ fn refused(workdir: &Workdir, arguments: &[&str]) -> Ended {
 }
 
 /// A signed delivery that ends its connection.
-fn delivery(number: u32) -> String {
+pub(crate) fn delivery(number: u32) -> String {
     let body = format!(
         r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"v{number}"}}}}"#
     );
@@ -52,7 +52,7 @@ fn answer(mut stream: impl std::io::Read) -> String {
     answer
 }
 
-fn ask(path: &Path, request: &str) -> String {
+pub(crate) fn ask(path: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(path).expect("a connection");
     let patience = Some(Duration::from_secs(60));
     stream.set_read_timeout(patience).expect("a timeout");

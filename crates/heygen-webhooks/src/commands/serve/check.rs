@@ -30,7 +30,7 @@ pub(super) async fn run(config: &Config, prepared: Prepared) -> Result<(), Failu
         AdminAddress::Off => "off".to_owned(),
         AdminAddress::Default if prepared.admin.is_there() => format!("{ADMIN} is free"),
         AdminAddress::Default => {
-            prepared.admin.tell()?;
+            prepared.admin.log();
             format!("none: {ADMIN} is taken")
         }
         AdminAddress::At(address) => listen::checked(address),

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::World;
 use crate::http::{Answer, ask, ask_signed, get};
 use crate::promises::{are_all, event};
-use crate::support::{Serve, eventually};
+use crate::sockets;
+use crate::support::{SECRET, Serve, eventually, words};
 
 fn send(serve: &Serve, subject: &str) -> Answer {
     ask_signed(&serve.url, event("order.new", subject))
@@ -111,4 +112,79 @@ fn consumer_paused_at_the_servers_is_logged() {
     pause_consumer(&world, "2000-01-01T00:00:00Z");
     assert!(worker.line().contains("while-paused"));
     worker.log_line("is resumed at the servers");
+}
+
+/// HeyGen gives a probe one second, and servers that elect a leader take longer to open an inbox.
+#[test]
+fn probes_are_answered_and_deliveries_wait_while_the_inbox_is_opened() {
+    let mut world = World::new();
+    let folder = world.workdir.path().to_owned();
+    let socket = |name: &str| folder.join(name);
+    let begin = || {
+        let arguments =
+            "serve --receive-only --log-format json --listen unix:x.sock --admin unix:admin.sock";
+        let command = world.workdir.command(&words(arguments));
+        let serve = world
+            .workdir
+            .begin(command, &[("HEYGEN_WEBHOOK_SECRET", SECRET)]);
+        eventually(|| socket("x.sock").exists() && socket("admin.sock").exists());
+        serve
+    };
+    let status = |name: &str, request: &str| {
+        let answer = sockets::ask(
+            &socket(name),
+            &format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        );
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let status: u16 = status.expect("a status");
+        (status, answer)
+    };
+    let check_opening = || {
+        assert_eq!(status("x.sock", "OPTIONS /webhooks/heygen").0, 204);
+        assert_eq!(status("x.sock", "GET /webhooks/heygen").0, 204);
+        assert_eq!(status("admin.sock", "GET /healthz").0, 200);
+        let (status, ready) = status("admin.sock", "GET /readyz");
+        assert!(
+            status == 503 && ready.contains(r#""inbox":"opening""#),
+            "{ready}"
+        );
+    };
+    let deliver = |number| {
+        let path = socket("x.sock");
+        std::thread::spawn(move || sockets::ask(&path, &sockets::delivery(number)))
+    };
+
+    world.server.pause().expect("it is paused");
+    let serve = begin();
+    check_opening();
+    let waiting = deliver(1);
+    serve.log_line("still being opened");
+    assert!(!waiting.is_finished());
+    serve.signal("TERM");
+    let rejected = waiting.join().expect("it ends").to_lowercase();
+    assert!(rejected.starts_with("http/1.1 503"), "{rejected}");
+    assert!(rejected.contains("retry-after: "), "{rejected}");
+    let (ended, lines, log) = serve.wait();
+    assert_eq!((ended, lines.len()), (0, 0), "{log:?}");
+
+    let serve = begin();
+    check_opening();
+    let waiting = deliver(2);
+    serve.log_line("still being opened");
+    assert!(!waiting.is_finished());
+    world.server.resume().expect("it goes on");
+    serve.log_line("listening");
+    let answer = waiting.join().expect("it ends");
+    // A machine that is slow enough has it sent again.
+    let stored = match answer.starts_with("HTTP/1.1 503") {
+        true => deliver(2).join().expect("it ends"),
+        false => answer,
+    };
+    assert!(stored.starts_with("HTTP/1.1 200"), "{stored}");
+    eventually(|| status("admin.sock", "GET /readyz").0 == 200);
+    let videos: Vec<_> = world.workdir.by_subject().into_iter().collect();
+    assert_eq!(videos, [("v2".to_owned(), 1)]);
 }
