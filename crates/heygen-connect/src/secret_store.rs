@@ -120,6 +120,18 @@ impl SecretStore {
         Ok(secrets.iter().any(|entry| entry.is_current(endpoint_id)))
     }
 
+    /// Whether a secret of an endpoint with this URL is stored and accepted at `now`: whether it was
+    /// registered before.
+    ///
+    /// # Errors
+    ///
+    /// As [`read`](Self::read).
+    pub fn has_accepted(&self, url: &str, now: SystemTime) -> Result<bool, ConnectError> {
+        let now = timestamp(now);
+        let is_its = |entry: &Entry| entry.is_accepted(now) && same_address(&entry.url, url);
+        Ok(self.content()?.secrets.iter().any(is_its))
+    }
+
     /// Checks that a secret can be stored, before HeyGen is asked for one that it shows only once.
     ///
     /// # Errors

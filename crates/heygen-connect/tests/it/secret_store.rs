@@ -51,6 +51,25 @@ fn replaced_secret_is_accepted_during_its_overlap() {
 }
 
 #[test]
+fn accepted_secret_is_that_of_an_address() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = SecretStore::beside(&folder.path().join("inbox.db"));
+    let now = SystemTime::now();
+    let check = |url: &str, at, expected| {
+        assert_eq!(store.has_accepted(url, at).expect("readable"), expected);
+    };
+    check("https://a.example/h", now, false);
+    let overlap = Duration::from_secs(3600);
+    let inserted = store.insert("e1", "https://a.example/h", "whsec_a", overlap);
+    inserted.expect("stored");
+    check("https://A.example:443/h/", now, true);
+    check("https://b.example/h", now, false);
+    assert!(store.mark_replaced("e1", overlap).expect("stored"));
+    check("https://a.example/h", now, true);
+    check("https://a.example/h", now + 2 * overlap, false);
+}
+
+#[test]
 fn secret_of_a_deleted_endpoint_expires() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let store = SecretStore::beside(&folder.path().join("inbox.db"));

@@ -121,7 +121,14 @@ async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
     serve.signal("TERM");
     assert_eq!(serve.wait().0, 0);
 
-    // One that was never registered is not, with a mistyped key: that has to be seen.
+    // One that was never registered is not, with a mistyped key: that has to be seen. Nor is another address of the same inbox.
+    let elsewhere = [
+        "--public-url",
+        "https://elsewhere.example",
+        "--base-url",
+        other_key.url(),
+    ];
+    assert_eq!(workdir.serve_with(&elsewhere, &[KEY]).wait().0, 1);
     let configured = [KEY, ("HEYGEN_WEBHOOK_SECRET", SECRET)];
     let fresh = Workdir::new().serve_with(&again, &configured);
     assert_eq!(fresh.wait().0, 1);

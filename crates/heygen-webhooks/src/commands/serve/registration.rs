@@ -34,6 +34,7 @@ pub(super) struct Wanted {
 pub(super) struct Registration {
     inner: heygen_connect::Registration,
     at: &'static str,
+    url: String,
     /// Whether HeyGen said so of the endpoint.
     is_disabled: Arc<AtomicBool>,
     /// Whether it has succeeded, for the metrics.
@@ -72,6 +73,7 @@ impl Registration {
                 .unknown_secret(unknown_secret)
                 .on_event(move |event| reporter.report(event)),
             at: wanted.at,
+            url: wanted.url,
             is_disabled,
             registered: Registered::default(),
             store,
@@ -100,10 +102,10 @@ impl Registration {
         Ok(())
     }
 
-    /// Whether HeyGen once gave a secret that is in force, and that is not to be replaced.
+    /// Whether HeyGen once gave a secret for this address that is in force, and that is not to be replaced.
     fn has_registered_before(&self) -> bool {
-        let stored = self.store.read(SystemTime::now());
-        !self.rotates && stored.is_ok_and(|stored| !stored.accepted.is_empty())
+        let known = self.store.has_accepted(&self.url, SystemTime::now());
+        !self.rotates && known.unwrap_or_default()
     }
 
     /// Waits until a secret that HeyGen is making is known, and stored.
