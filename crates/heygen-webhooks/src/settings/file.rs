@@ -3,12 +3,13 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context as _;
 use clap::{Arg, Args, Command};
-use serde::de::DeserializeOwned;
-use toml::Table;
-use toml::de::{DeTable, DeValue};
+use serde::de::{Deserialize as _, DeserializeOwned};
+use toml::de::{DeTable, DeValue, Deserializer};
+use toml::{Spanned, Table};
 
 use crate::failure::Failure;
 use crate::settings::admin::{AdminHosts, AdminListener, DashboardAccess};
@@ -34,28 +35,39 @@ pub(crate) struct ConfigFile {
     /// Configuration file, that of `serve` [default: ./heygen-webhooks.toml if it exists]
     #[arg(long, value_name = "FILE", env = "HEYGEN_WEBHOOKS_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// A pipe, such as the shell makes of `<(…)`, gives what it holds only once.
+    #[arg(skip)]
+    read: OnceLock<File>,
 }
 
 impl ConfigFile {
-    /// The file that was named, else the one in the current folder, else nothing. One that no one named may have been laid there by
-    /// another user, and does not decide where keys and events go.
     pub(crate) fn read(&self) -> Result<File, Failure> {
-        match &self.config {
-            Some(path) => File::read(path, true),
-            None if Path::new(DEFAULT_FILE).exists() => File::read(Path::new(DEFAULT_FILE), false),
-            None => Ok(File::default()),
+        if let Some(file) = self.read.get() {
+            return Ok(file.clone());
         }
+        let file = File::of(self.config.as_deref())?;
+        Ok(self.read.get_or_init(|| file).clone())
     }
 }
 
 /// What the configuration file says; nothing where there is none.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct File {
     path: Option<PathBuf>,
     table: Table,
 }
 
 impl File {
+    /// The file that was named, else the one in the current folder, else nothing. One that no one named may have been laid there by
+    /// another user, and does not decide where keys and events go.
+    pub(crate) fn of(named: Option<&Path>) -> Result<Self, Failure> {
+        match named {
+            Some(path) => Self::read(path, true),
+            None if Path::new(DEFAULT_FILE).exists() => Self::read(Path::new(DEFAULT_FILE), false),
+            None => Ok(Self::default()),
+        }
+    }
+
     fn read(path: &Path, is_named: bool) -> Result<Self, Failure> {
         let unreadable = || {
             let option = match is_named {
@@ -68,12 +80,12 @@ impl File {
         let mut bytes = Vec::new();
         opened.read_to_end(&mut bytes).with_context(unreadable)?;
         let text = written::text(bytes).with_context(unreadable)?;
-        if !is_named {
-            trust::check(path, &opened, &text)?;
-        }
         let table = parse(&text).map_err(|mistake| {
             Failure::usage(format!("configuration file {}{mistake}", path.display()))
         })?;
+        if !is_named {
+            trust::check(path, &opened, &table)?;
+        }
         origin::remember_file(path);
         Ok(Self {
             path: Some(path.to_owned()),
@@ -100,12 +112,12 @@ impl File {
 
 /// Reads the text, and checks every key of it, also those that the command does not need. Says what is wrong, and where.
 fn parse(text: &str) -> Result<Table, String> {
-    let mistake = |error: toml::de::Error| match unknown_field(text, &error) {
-        Some(unknown) => unknown,
-        None => format!(": {}", in_words(&error)),
+    let mistake = |mut error: toml::de::Error| {
+        error.set_input(Some(text));
+        unknown_field(text, &error).unwrap_or_else(|| format!(": {}", in_words(&error)))
     };
     let parsed = DeTable::parse(text).map_err(mistake)?;
-    let groups = GROUPS.map(|check| check(text));
+    let groups = GROUPS.map(|check| check(&parsed));
     let names = || groups.iter().flat_map(|group| &group.keys);
     for (key, value) in parsed.get_ref() {
         let name = key.get_ref().as_ref();
@@ -130,7 +142,7 @@ fn parse(text: &str) -> Result<Table, String> {
     if let Some(error) = groups.into_iter().find_map(|group| group.error) {
         return Err(mistake(error));
     }
-    text.parse().map_err(mistake)
+    Table::deserialize(Deserializer::from(parsed)).map_err(mistake)
 }
 
 /// What is wrong, without the names that Rust has for what was expected.
@@ -154,7 +166,7 @@ fn in_words(error: &toml::de::Error) -> String {
 }
 
 /// What can stand in the file: the options of these groups.
-const GROUPS: [fn(&str) -> Checked; 21] = [
+const GROUPS: [fn(&Spanned<DeTable<'_>>) -> Checked; 21] = [
     check::<Listen>,
     check::<InboxOption>,
     check::<SecretFiles>,
@@ -185,13 +197,13 @@ struct Checked {
     error: Option<toml::de::Error>,
 }
 
-/// Looks at the text of a file for the group `T`, and passes over what belongs to others.
-fn check<T: Args + DeserializeOwned>(text: &str) -> Checked {
+/// Reads a file for the group `T`, and passes over what belongs to others.
+fn check<T: Args + DeserializeOwned>(file: &Spanned<DeTable<'_>>) -> Checked {
     let group = definition::<T>();
     let keys = group.get_arguments().filter_map(Arg::get_long);
     Checked {
         keys: keys.map(str::to_owned).collect(),
-        error: toml::from_str::<T>(text).err(),
+        error: T::deserialize(Deserializer::from(file.clone())).err(),
     }
 }
 
@@ -203,10 +215,9 @@ pub(crate) fn definition<T: Args>() -> Command {
 /// Every key that can stand in the file.
 #[cfg(test)]
 pub(crate) fn keys() -> Vec<String> {
-    GROUPS
-        .into_iter()
-        .flat_map(|check| check("").keys)
-        .collect()
+    let nothing = DeTable::parse("").expect("TOML");
+    let groups = GROUPS.into_iter();
+    groups.flat_map(|check| check(&nothing).keys).collect()
 }
 
 /// A key below the top that is not known.

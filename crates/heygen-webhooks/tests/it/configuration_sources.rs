@@ -3,7 +3,7 @@
 use heygen_testkit::EventBuilder;
 use serde_json::{Value, json};
 
-use crate::support::{SECRET, Workdir, sandbox};
+use crate::support::{SECRET, Workdir, sandbox, words};
 use crate::tunnel::Tunnel;
 
 #[test]
@@ -29,6 +29,18 @@ fn the_inbox_is_the_same_for_every_command() {
         count(&[], &[("HEYGEN_WEBHOOKS_CONFIG", "other.toml")]),
         None
     );
+}
+
+/// `doctor` asks the file more than once, and a pipe can be read only once.
+#[cfg(unix)]
+#[test]
+fn file_may_be_a_pipe() {
+    let workdir = Workdir::new();
+    let doctor = words("doctor --local --no-sample --config /dev/stdin");
+    let file = b"listen = \"127.0.0.1:1\"\ninbox = \"of-the-pipe.db\"\n";
+    let ended = workdir.run_with(&doctor, file, &[]);
+    ended.prints("of-the-pipe.db");
+    ended.prints("127.0.0.1:1");
 }
 
 #[test]

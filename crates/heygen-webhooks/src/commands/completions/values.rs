@@ -13,7 +13,7 @@ use heygen_inbox::{DeliverySummary, InboxAdmin as _, Query};
 use crate::failure::Failure;
 use crate::output::tame;
 use crate::process::environment;
-use crate::settings::file::ConfigFile;
+use crate::settings::file::File;
 use crate::settings::location::of_serve;
 use crate::settings::when;
 use crate::store;
@@ -160,7 +160,7 @@ fn location() -> Result<InboxLocation, Failure> {
     let config = typed("--config");
     let config =
         config.or_else(|| environment::variable("HEYGEN_WEBHOOKS_CONFIG").map(PathBuf::from));
-    of_serve(&ConfigFile { config }.read()?)
+    of_serve(&File::of(config.as_deref())?)
 }
 
 /// The value of an option on the line that is being completed.

@@ -4,15 +4,13 @@
 use std::fs;
 use std::path::Path;
 
+use toml::Table;
+
 use crate::failure::Failure;
 
 /// Refuses a file that others can have written, where it says what only we may say.
-pub(super) fn check(path: &Path, opened: &fs::File, text: &str) -> Result<(), Failure> {
+pub(super) fn check(path: &Path, opened: &fs::File, table: &Table) -> Result<(), Failure> {
     let Some(distrust) = distrust(path, opened) else {
-        return Ok(());
-    };
-    // The parser reports what is no TOML.
-    let Ok(table) = text.parse::<toml::Table>() else {
         return Ok(());
     };
     let decides: Vec<_> = table
@@ -100,7 +98,8 @@ mod tests {
             chown(&path, Some(uid), None).expect("given");
         }
         let opened = fs::File::open(&path).expect("readable");
-        match (check(&path, &opened, text), expected) {
+        let table = text.parse().expect("TOML");
+        match (check(&path, &opened, &table), expected) {
             (Ok(()), None) => {}
             (Err(failure), Some(expected)) => {
                 let told = failure.to_string();
