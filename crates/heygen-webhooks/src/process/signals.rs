@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use heygen_receiver::handlers::Command;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use crate::failure::Failure;
 #[cfg(unix)]
@@ -146,6 +147,17 @@ pub(crate) fn hangups() -> Result<watch::Receiver<u64>, Failure> {
     let (count, counted) = watch::channel(0);
     std::mem::forget(count);
     Ok(counted)
+}
+
+/// Runs `reload` on a thread whenever `changes` counts, such as on each SIGHUP: a disk that hangs blocks no other task.
+pub(crate) async fn on_each(
+    mut changes: watch::Receiver<u64>,
+    reload: impl Fn() + Clone + Send + 'static,
+) {
+    while changes.changed().await.is_ok() {
+        // A panic was logged.
+        let _ = spawn_blocking(reload.clone()).await;
+    }
 }
 
 static IS_ENDING: AtomicBool = AtomicBool::new(false);

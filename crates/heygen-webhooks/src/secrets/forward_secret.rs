@@ -13,6 +13,7 @@ use heygen_signature::Secrets;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::process::signals::on_each;
 use crate::secrets::secret;
 use crate::settings::written;
 use crate::store::location::InboxLocation;
@@ -100,16 +101,8 @@ impl ForwardSecret {
     }
 
     /// Reads it again each time the receiver's secrets were, on SIGHUP. One that is gone or empty is no longer signed with: deliveries wait for another.
-    pub(crate) async fn keep_fresh(
-        self,
-        receivers: ActiveSecrets,
-        mut reloads: watch::Receiver<u64>,
-    ) {
-        while reloads.changed().await.is_ok() {
-            let (secret, receivers) = (self.clone(), receivers.clone());
-            // A disk that hangs holds up no other task; one that panicked has said so.
-            let _ = tokio::task::spawn_blocking(move || secret.read_again(&receivers)).await;
-        }
+    pub(crate) async fn keep_fresh(self, receivers: ActiveSecrets, reloads: watch::Receiver<u64>) {
+        on_each(reloads, move || self.read_again(&receivers)).await;
     }
 
     fn read_again(&self, receivers: &ActiveSecrets) {

@@ -1,11 +1,13 @@
 //! The tokens of callback paths: read at the start and on SIGHUP.
 
+use std::future::pending;
 use std::path::{Path, PathBuf};
 
 use heygen_receiver::CallbackTokens;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
+use crate::process::signals::on_each;
 use crate::secrets::secret;
 use crate::settings::origin;
 use crate::settings::written;
@@ -38,15 +40,11 @@ impl Callbacks {
 
     /// Reads the file again on every SIGHUP. One that holds no token any more, or is gone, takes all back; what cannot be read, or
     /// holds something else, leaves those in force.
-    pub(super) async fn keep_fresh(self, mut hangups: watch::Receiver<u64>) {
+    pub(super) async fn keep_fresh(self, hangups: watch::Receiver<u64>) {
         let Self { tokens, file } = self;
-        let Some(file) = file else {
-            return std::future::pending().await;
-        };
-        while hangups.changed().await.is_ok() {
-            let (tokens, file) = (tokens.clone(), file.clone());
-            // A disk that hangs holds up no other task; one that panicked has said so.
-            let _ = tokio::task::spawn_blocking(move || read_again(&tokens, &file)).await;
+        match file {
+            Some(file) => on_each(hangups, move || read_again(&tokens, &file)).await,
+            None => pending().await,
         }
     }
 }
