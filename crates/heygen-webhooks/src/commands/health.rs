@@ -50,25 +50,25 @@ fn client(socket: Option<&Socket>, page: &str) -> Result<reqwest::Client, Failur
     Ok(client.map_err(anyhow::Error::msg)?)
 }
 
-/// `place` is where it is asked, in messages.
-async fn ask(client: &reqwest::Client, url: &str, place: &str) -> Result<(), Failure> {
+/// `address` is where it is asked, in messages.
+async fn ask(client: &reqwest::Client, url: &str, address: &str) -> Result<(), Failure> {
     let answer = client.get(url).timeout(TIME).send().await;
     let answer = answer.map_err(|error| {
         anyhow::anyhow!(
-            "no answer from {place}: {}; is the server running, with this --admin?",
+            "no answer from {address}: {}; is the server running, with this --admin?",
             error_chain(&error.without_url())
         )
     })?;
     let status = answer.status();
     if !admin::has_answered(&answer) {
         return Err(anyhow::anyhow!(
-            "another program answered {status} at {place}; is the server running, with this --admin?"
+            "another program answered {status} at {address}; is the server running, with this --admin?"
         )
         .into());
     }
     let text = answer.text().await.unwrap_or_default();
     if !status.is_success() {
-        return Err(anyhow::anyhow!("{place} answered {status}: {}", text.trim()).into());
+        return Err(anyhow::anyhow!("{address} answered {status}: {}", text.trim()).into());
     }
     Ok(output::write(format!(
         "{}\n",

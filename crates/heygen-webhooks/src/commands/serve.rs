@@ -213,7 +213,7 @@ async fn register_and_wait(
         }
         if let Some(show) = &show {
             let report = show.play(tally).await;
-            report.tell();
+            report.log();
             is_failed.set(!report.is_good());
             printer.say(show.suggestions(&report, &config.inbox, dashboard));
         }
@@ -291,5 +291,5 @@ fn log_secrets(config: &Config, active: &ActiveSecrets, is_exposed: bool) {
     }
 }
 
-/// What is left of HeyGen's time to tell a secret once the process is to stop.
+/// How long a process that is to stop waits for a secret that HeyGen is making.
 const SECRET_GRACE: Duration = Duration::from_secs(3);

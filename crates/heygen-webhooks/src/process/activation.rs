@@ -75,7 +75,7 @@ fn listens(socket: &impl AsFd) -> bool {
     rustix::net::sockopt::socket_acceptconn(socket).unwrap_or(true)
 }
 
-/// The system does not tell.
+/// The system does not say.
 #[cfg(target_vendor = "apple")]
 fn listens(_: &impl AsFd) -> bool {
     true

@@ -75,7 +75,7 @@ async fn any(signals: &mut [(Received, Signal)]) -> Signal {
     .await
 }
 
-/// Waits for all that has ended, and tells the status of the one.
+/// Waits for all that has ended; the status of the one.
 fn reap(child: Pid) -> io::Result<Option<WaitStatus>> {
     while let Some((pid, status)) = wait(WaitOptions::NOHANG)? {
         if pid == child {
@@ -94,7 +94,7 @@ fn exit_code(status: WaitStatus) -> ExitCode {
 /// No one would end us, were our parent killed.
 fn follow_parent() {
     let parent = getppid().map(|parent| parent.as_raw_nonzero().to_string());
-    let is_ours = env::var(PARENT).is_ok_and(|told| parent.is_some_and(|parent| parent == told));
+    let is_ours = env::var(PARENT).is_ok_and(|given| parent.is_some_and(|parent| parent == given));
     if is_ours {
         #[cfg(target_os = "linux")]
         let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
@@ -120,5 +120,5 @@ const PASSED_ON: [Signal; 6] = [
     Signal::USR2,
 ];
 
-/// Tells the program that we start who started it.
+/// Names the process that started it to the program that we start.
 const PARENT: &str = "_WEBHOOKS_INIT";

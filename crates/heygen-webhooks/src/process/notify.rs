@@ -1,5 +1,4 @@
-//! What systemd is told of this process, where it asks for that (`Type=notify`): ready, reloading, stopping, and that it is
-//! alive.
+//! Notifies systemd, where it asks for that (`Type=notify`): ready, reloading, stopping, alive.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,29 +37,29 @@ impl Observer for Pulse {
 }
 
 pub(crate) fn ready(status: &str) {
-    tell(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
-/// Tells of each SIGHUP, and of the end of what it causes.
+/// Notifies of each SIGHUP, and when the reload has ended.
 pub(crate) async fn reloads(mut hangups: watch::Receiver<u64>, mut done: watch::Receiver<u64>) {
     while hangups.changed().await.is_ok() {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
-            Err(_) => tell(&[NotifyState::Reloading]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(_) => notify(&[NotifyState::Reloading]),
         }
         // systemd would wait for ever.
         let _ = timeout(RELOAD_TIME, done.changed()).await;
-        tell(&[NotifyState::Ready]);
+        notify(&[NotifyState::Ready]);
     }
     // A task that ended early would end the process.
     pending::<()>().await;
 }
 
-/// Tells the watchdog, where there is one (`WatchdogSec=`), that the writer of the inbox and the dispatcher are alive, for as long
+/// Notifies the watchdog, where there is one (`WatchdogSec=`), that the writer of the inbox and the dispatcher are alive, for as long
 /// as they are. A disk that is full or an inbox that refuses is no reason to start again: an error is an answer.
 pub(crate) async fn watchdog(inbox: BoxInbox, dispatcher: Option<Pulse>) {
     let Some(interval) = sd_notify::watchdog_enabled() else {
@@ -80,7 +79,7 @@ pub(crate) async fn watchdog(inbox: BoxInbox, dispatcher: Option<Pulse>) {
         }
     };
     watch_over(interval, dispatcher, asks, || {
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
     })
     .await;
 }
@@ -89,7 +88,7 @@ async fn watch_over<A: Future<Output = bool>>(
     interval: Duration,
     dispatcher: Option<Pulse>,
     asks: impl Fn() -> A,
-    tells: impl Fn(),
+    notifies: impl Fn(),
 ) {
     let writer = Pulse::new();
     let pause = interval / 4;
@@ -101,7 +100,7 @@ async fn watch_over<A: Future<Output = bool>>(
             sleep(pause).await;
         }
     };
-    let telling = async {
+    let notifying = async {
         let mut is_silent = false;
         loop {
             let parts = [
@@ -113,10 +112,10 @@ async fn watch_over<A: Future<Output = bool>>(
                 .flatten()
                 .find(|(_, pulse)| pulse.age() > interval);
             match hanging {
-                None => tells(),
+                None => notifies(),
                 Some((part, pulse)) if !is_silent => tracing::error!(
                     seconds = pulse.age().as_secs(),
-                    "the {part} does not answer; systemd's watchdog is not told that it does, and ends this process"
+                    "the {part} does not answer; systemd's watchdog is no longer notified, and ends this process"
                 ),
                 Some(_) => {}
             }
@@ -124,11 +123,11 @@ async fn watch_over<A: Future<Output = bool>>(
             sleep(pause).await;
         }
     };
-    tokio::join!(asking, telling);
+    tokio::join!(asking, notifying);
 }
 
 /// No one listens unless systemd started us, and what it does not hear it finds out.
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::debug!(%error, "systemd could not be notified");
     }
@@ -145,11 +144,11 @@ mod tests {
 
     const INTERVAL: Duration = Duration::from_secs(60);
 
-    /// How often the watchdog is told within ten intervals, when the parts answer for the first three.
-    async fn told(writer_hangs: bool, dispatcher_hangs: bool) -> usize {
+    /// How often the watchdog is notified within ten intervals, when the parts answer for the first three.
+    async fn notified(writer_hangs: bool, dispatcher_hangs: bool) -> usize {
         let begun = Instant::now();
         let is_early = move || begun.elapsed() < 3 * INTERVAL;
-        let told = AtomicUsize::new(0);
+        let count = AtomicUsize::new(0);
         let dispatcher = Pulse::new();
         let dispatching = async {
             while is_early() || !dispatcher_hangs {
@@ -164,48 +163,48 @@ mod tests {
             }
             true
         };
-        let tells = || {
-            told.fetch_add(1, Ordering::Relaxed);
+        let notifies = || {
+            count.fetch_add(1, Ordering::Relaxed);
         };
         tokio::select! {
-            () = watch_over(INTERVAL, Some(dispatcher.clone()), asks, tells) => {}
+            () = watch_over(INTERVAL, Some(dispatcher.clone()), asks, notifies) => {}
             () = dispatching => {}
             () = sleep(10 * INTERVAL) => {}
         }
-        told.into_inner()
+        count.into_inner()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn watchdog_is_told_only_while_all_parts_answer() {
-        let always = told(false, false).await;
+    async fn watchdog_is_notified_only_while_all_parts_answer() {
+        let always = notified(false, false).await;
         assert!((39..=41).contains(&always), "{always}");
         for (writer_hangs, dispatcher_hangs) in [(true, false), (false, true), (true, true)] {
-            let count = told(writer_hangs, dispatcher_hangs).await;
+            let count = notified(writer_hangs, dispatcher_hangs).await;
             // Until one interval after the last answer.
             assert!((12..=17).contains(&count), "{count}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn watchdog_is_told_again_when_a_part_comes_back() {
+    async fn watchdog_is_notified_again_when_a_part_comes_back() {
         let is_answering = AtomicBool::new(false);
-        let told = AtomicUsize::new(0);
+        let count = AtomicUsize::new(0);
         let asks = || async { is_answering.load(Ordering::Relaxed) };
-        let tells = || {
-            told.fetch_add(1, Ordering::Relaxed);
+        let notifies = || {
+            count.fetch_add(1, Ordering::Relaxed);
         };
         tokio::select! {
-            () = watch_over(INTERVAL, None, asks, tells) => {}
+            () = watch_over(INTERVAL, None, asks, notifies) => {}
             () = async {
                 sleep(3 * INTERVAL).await;
-                let before = told.swap(0, Ordering::Relaxed);
+                let before = count.swap(0, Ordering::Relaxed);
                 // For one interval it counts as alive since the start.
                 assert!((4..=5).contains(&before), "{before}");
                 is_answering.store(true, Ordering::Relaxed);
                 sleep(2 * INTERVAL).await;
             } => {}
         }
-        let after = told.into_inner();
+        let after = count.into_inner();
         assert!((5..=9).contains(&after), "{after}");
     }
 }

@@ -48,7 +48,7 @@ fn read_to_end() {
             Ok(0) => return,
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            // Whoever shares it may have made it so.
+            // Another process that shares it may have made it so.
             Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LOOK_EVERY),
             Err(_) => return,
         }

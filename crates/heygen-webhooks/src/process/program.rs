@@ -40,7 +40,7 @@ fn find(program: &str) -> Result<PathBuf, String> {
         let path = folder.join(program);
         match check_file(&path) {
             Ok(()) => return Ok(path),
-            // A file that cannot be run is passed over, and told if no other is found.
+            // A file that cannot be run is passed over, and reported if no other is found.
             Err(problem) if path.exists() && !path.is_dir() => {
                 first_problem.get_or_insert(format!("({}) {problem}", path.display()));
             }

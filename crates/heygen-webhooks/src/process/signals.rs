@@ -22,7 +22,7 @@ pub(crate) async fn until_true(mut watched: watch::Receiver<bool>) {
 }
 
 /// Resolves on the first SIGTERM or Ctrl-C. A later one ends these programs with all they started,
-/// and then the process at once: what was answered is kept all the same.
+/// and then the process at once: what was answered is stored all the same.
 #[cfg(unix)]
 pub(crate) fn asked_to_stop(
     programs: Vec<Command>,

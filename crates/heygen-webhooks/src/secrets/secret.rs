@@ -49,7 +49,7 @@ fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
     others.iter().any(|other| other.expose() == secret.expose())
 }
 
-/// Says of each secret that could be guessed that it should not be so.
+/// Warns of each secret that could be guessed.
 pub(crate) fn warn_of_short(secrets: &Secrets) {
     let short = secrets.iter();
     let short = short.filter(|secret| secret.expose().trim_start_matches("whsec_").len() < MIN_LEN);
@@ -72,7 +72,7 @@ pub(crate) fn require(files: &[PathBuf], file: &File, otherwise: &str) -> Result
     })
 }
 
-/// Says of each file that others can read, once, that it should not be so.
+/// Warns once of each file that others can read.
 pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
     for file in files.iter().filter(|file| is_open_to_others(file)) {
         tracing::warn!(
@@ -132,15 +132,15 @@ fn of_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
 }
 
 fn all_of(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
-    let place = format!("secret file {}", file.display());
+    let source = format!("secret file {}", file.display());
     let text = written::read_of(option, "secret file", file)?;
-    let values =
-        written::lines(&text).map(|(line, number)| value(line, &format!("{place}, line {number}")));
+    let values = written::lines(&text)
+        .map(|(line, number)| value(line, &format!("{source}, line {number}")));
     Ok(values.filter_map(|text| Secret::new(text).ok()).collect())
 }
 
-fn value<'a>(written: &'a str, place: &str) -> &'a str {
-    written::value(written, written::is_webhook_secret, "the secret", place)
+fn value<'a>(written: &'a str, source: &str) -> &'a str {
+    written::value(written, written::is_webhook_secret, "the secret", source)
 }
 
 /// Environment and files, which the user changes, and the store, which `serve` itself and `endpoints` change. Clones share
@@ -166,7 +166,7 @@ struct Last {
     taken: Option<(String, Secret)>,
     /// How many of environment and files are not accepted for that.
     withdrawn: usize,
-    /// Told by HeyGen and kept nowhere, because that failed.
+    /// From HeyGen, and stored nowhere, because that failed.
     held: Vec<Secret>,
 }
 
@@ -269,7 +269,7 @@ impl SecretSources {
         self.enforce(&mut last);
     }
 
-    /// Brings a secret into force that could not be kept, until the process ends.
+    /// Brings a secret into force that could not be stored, until the process ends.
     pub(crate) fn hold(&self, secret: Secret) {
         let mut last = self.last();
         last.held.push(secret);
@@ -326,11 +326,11 @@ impl SecretSources {
                             "the configuration file is read at the start only: restart to bring its changes into force"
                         );
                     }
-                    tokio::task::spawn_blocking(move || tell_rejected(&rejected));
+                    tokio::task::spawn_blocking(move || log_rejected(&rejected));
                 }
                 true
             });
-            // One that panicked has said so.
+            // A panic was logged.
             if looking.await.unwrap_or(true) {
                 ticks_until_reload = RELOAD_TICKS;
             }
@@ -402,8 +402,8 @@ impl SecretSources {
 }
 
 /// Points to requests that a wrong secret may have rejected.
-fn tell_rejected(path: &Path) {
-    // The file is looked at for a hint and nothing more: one that cannot be read is told by those who need it.
+fn log_rejected(path: &Path) {
+    // The file is looked at for a hint and nothing more: commands that need it report one that cannot be read.
     let found = RejectedFile::open(path).and_then(|file| match file {
         Some(file) => file.list(None),
         None => Ok(Vec::new()),

@@ -131,16 +131,16 @@ fn token(file: &Path) -> Result<Token, Failure> {
     })
 }
 
-/// Every secret in force, under a name that tells where it stands.
+/// Every secret in force, by where it comes from.
 pub(crate) fn named_secrets(active: ActiveSecrets) -> impl Fn() -> Vec<(String, Secret)> {
     move || {
         let secrets = active.get();
         let all = secrets.iter().flat_map(|secrets| secrets.iter());
         let count = secrets.as_ref().map_or(0, |secrets| secrets.len());
         all.enumerate()
-            .map(|(place, secret)| {
+            .map(|(index, secret)| {
                 (
-                    format!("signing secret {} of {count}", place + 1),
+                    format!("signing secret {} of {count}", index + 1),
                     secret.clone(),
                 )
             })

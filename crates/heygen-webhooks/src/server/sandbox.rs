@@ -81,9 +81,9 @@ impl SandboxControl for Control {
         let deliveries = deliveries.unwrap_or_default();
         let attempts = deliveries.iter().rev().flat_map(|delivery| {
             let numbered = delivery.attempts.iter().enumerate().rev();
-            numbered.map(|(place, attempt)| {
+            numbered.map(|(index, attempt)| {
                 let name = delivery.event_type.as_str();
-                let mut shown = SandboxAttempt::new(name, place + 1, attempt.status);
+                let mut shown = SandboxAttempt::new(name, index + 1, attempt.status);
                 shown.url.clone_from(&attempt.url);
                 shown.duration = attempt.duration;
                 shown.error.clone_from(&attempt.error);

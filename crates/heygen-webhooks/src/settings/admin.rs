@@ -49,7 +49,7 @@ pub(crate) struct DashboardAccess {
 /// Where the admin listener is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum AdminAddress {
-    /// At the usual place, if that is free.
+    /// At the default address, if that is free.
     Default,
     /// There, and nowhere else.
     At(String),
@@ -67,5 +67,5 @@ impl AdminListener {
     }
 }
 
-/// Where it is when nothing else is said, if that is free.
+/// The default address, if that is free.
 pub(crate) const ADMIN: &str = "127.0.0.1:9180";

@@ -41,7 +41,7 @@ pub(crate) struct Config {
     pub(crate) api: ApiOptions,
     pub(crate) dispatch: DispatchConfig,
     pub(crate) retention: Retention,
-    /// How many rejected requests are kept; `None` for none.
+    /// How many rejected requests are stored; `None` for none.
     pub(crate) rejected: Option<RingOptions>,
     pub(crate) callback_token_file: Option<PathBuf>,
     pub(crate) admin: AdminAddress,

@@ -101,7 +101,7 @@ impl File {
         &self.table
     }
 
-    /// Tells the log which file was read.
+    /// Logs which file was read.
     pub(crate) fn log(&self) {
         if let Some(path) = &self.path {
             let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -156,12 +156,12 @@ fn in_words(error: &toml::de::Error) -> String {
         ("expected a boolean", "expected true or false"),
         ("expected a string", "expected a text: \"…\""),
     ];
-    let told = error.to_string();
-    let told = told.trim_end();
-    let found = WORDS.iter().find(|(rust, _)| told.ends_with(rust));
+    let text = error.to_string();
+    let text = text.trim_end();
+    let found = WORDS.iter().find(|(rust, _)| text.ends_with(rust));
     match found {
-        Some((rust, words)) => format!("{}{words}", told.trim_end_matches(rust)),
-        None => told.to_owned(),
+        Some((rust, words)) => format!("{}{words}", text.trim_end_matches(rust)),
+        None => text.to_owned(),
     }
 }
 
@@ -246,7 +246,7 @@ fn unknown_key<'a>(
     format!(", line {line}: unknown key `{key}`: {advice}")
 }
 
-/// The number of the line at this place.
+/// The number of the line at this offset.
 fn line(text: &str, start: usize) -> usize {
     let before = text.get(..start).unwrap_or_default();
     before.matches('\n').count() + 1

@@ -50,7 +50,7 @@ impl Options<InboxOption> {
         InboxLocation::read(named.unwrap_or_else(|| "./heygen-inbox.db".into()))
     }
 
-    /// What is only played is kept apart from what is real, unless the command line itself says where.
+    /// A demonstration has an inbox of its own, unless the command line itself names one.
     pub(crate) fn sandbox_location(&self) -> Result<InboxLocation, Failure> {
         let flag = from_command_line(self.given()?)?;
         InboxLocation::read(flag.unwrap_or_else(|| "./heygen-sandbox.db".into()))

@@ -72,7 +72,7 @@ pub(crate) fn seconds(option: &str, given: f64, least: Option<f64>) -> Result<Du
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let read = || {
         let span: jiff::Span = text.parse().ok()?;
-        // A day is 24 hours here: nobody prunes by the wall clock.
+        // A day is 24 hours here: no one prunes by the wall clock.
         let day = jiff::SpanRelativeTo::days_are_24_hours();
         Duration::try_from(span.to_duration(day).ok()?).ok()
     };

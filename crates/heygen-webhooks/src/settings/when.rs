@@ -18,7 +18,7 @@ pub(crate) struct When(Timestamp);
 
 impl When {
     pub(crate) fn system_time(self) -> SystemTime {
-        // A moment that the system cannot tell is before every delivery.
+        // A moment that the system cannot represent is before every delivery.
         self.0.try_into().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
@@ -51,7 +51,7 @@ impl FromStr for When {
     }
 }
 
-/// The local time zone; where its data is missing that is said, and UTC stands in for it.
+/// The local time zone; where its data is missing, a warning says so and UTC stands in for it.
 pub(crate) fn zone() -> &'static TimeZone {
     static ZONE: OnceLock<TimeZone> = OnceLock::new();
     ZONE.get_or_init(|| {

@@ -95,17 +95,17 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = (&str, usize)> {
 }
 
 /// A secret, token or key itself, without a `NAME=` before it where what is left is a value for sure, as `is_value` says. What else
-/// looks wrong stays, quotes too, and is warned of; `place` is where it stands, `what` what it is.
+/// looks wrong stays, quotes too, and is warned of; `source` is where it comes from, `what` what it is.
 pub(crate) fn value<'a>(
     written: &'a str,
     is_value: fn(&str) -> bool,
     what: &str,
-    place: &str,
+    source: &str,
 ) -> &'a str {
     let value = without_name(written, is_value);
     if let Some(oddity) = oddity(value) {
         notice::warn(format!(
-            "{place}: {what} has {oddity}, which counts as part of it; remove it unless it belongs there"
+            "{source}: {what} has {oddity}, which counts as part of it; remove it unless it belongs there"
         ));
     }
     value

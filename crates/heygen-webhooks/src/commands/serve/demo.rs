@@ -77,7 +77,7 @@ impl Report {
     }
 
     /// For the log, which programs read too.
-    pub(super) fn tell(&self) {
+    pub(super) fn log(&self) {
         let Self {
             samples,
             stored,

@@ -43,7 +43,7 @@ pub(super) struct Registration {
     rotates: bool,
 }
 
-/// Says in the log what a registration does, and accepts the secrets it gets.
+/// Logs what a registration does, and accepts the secrets it gets.
 struct Reporter {
     sources: SecretSources,
     at: &'static str,

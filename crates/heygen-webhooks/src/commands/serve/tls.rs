@@ -106,7 +106,7 @@ impl Certificate {
             (now, reload)
         });
         let Ok((now, reload)) = looking.await else {
-            // It panicked, and has said so.
+            // A panic was logged.
             return;
         };
         if is_warning_due || matches!(reload, Some(Ok(()))) {

@@ -72,7 +72,7 @@ fn distrust(path: &Path, opened: &fs::File) -> Option<String> {
     })
 }
 
-/// Who may write a file is not told by a mode here.
+/// A mode does not say here who may write a file.
 #[cfg(not(unix))]
 fn distrust(_: &Path, _: &fs::File) -> Option<String> {
     None
@@ -127,7 +127,7 @@ mod tests {
             check_file(line, 0o644, None, None);
             check_file(line, 0o664, None, None);
             check_file(line, 0o666, None, Some("is writable by others"));
-            // Nobody but root can give files away.
+            // Only root can give files away.
             if rustix::process::geteuid().is_root() {
                 check_file(line, 0o600, Some(65534), Some("another user (uid 65534)"));
             }
