@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::process::signals::on_each;
-use crate::secrets::secret;
+use crate::secrets::secret::{self, FORWARD_OPTION};
 use crate::settings::written;
 use crate::store::location::InboxLocation;
 
@@ -109,7 +109,7 @@ impl ForwardSecret {
         if written::stays_as_read(&self.file) {
             return;
         }
-        match secret::from_file_again(&self.file).map(Secrets::collect) {
+        match secret::from_file_again(FORWARD_OPTION, &self.file).map(Secrets::collect) {
             Ok(Some(secrets)) => self.enforce(secrets, receivers),
             Ok(None) => {
                 tracing::warn!(

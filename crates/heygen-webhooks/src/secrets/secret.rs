@@ -23,7 +23,7 @@ use crate::settings::written;
 pub(crate) fn configured(files: &[PathBuf]) -> Result<Vec<Secret>, Failure> {
     let mut secrets = from_environment()?;
     for file in files {
-        secrets.extend(from_file(file)?);
+        secrets.extend(from_file(OPTION, file)?);
     }
     Ok(secrets)
 }
@@ -84,11 +84,11 @@ pub(crate) fn warn_of_open_files(files: &[PathBuf]) {
 
 /// The secrets of the file for what is sent on.
 pub(crate) fn read_file(file: &Path) -> Result<Secrets, Failure> {
-    let secrets = Secrets::collect(of_file("forward-secret-file", file)?);
+    let secrets = Secrets::collect(from_file(FORWARD_OPTION, file)?);
     secrets.ok_or_else(|| Failure::usage(format!("secret file {} is empty", file.display())))
 }
 
-pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
+fn from_environment() -> Result<Vec<Secret>, Failure> {
     let Some(text) = written::variable(VARIABLE)? else {
         return Ok(Vec::new());
     };
@@ -103,22 +103,17 @@ pub(crate) fn from_environment() -> Result<Vec<Secret>, Failure> {
         .collect())
 }
 
-/// Every secret of a file while a process runs: one that holds none any more, or is gone, takes them back. Only what cannot be
-/// read is an error.
-pub(crate) fn from_file_again(file: &Path) -> Result<Vec<Secret>, Failure> {
+/// Every secret of the file that `option` names, while a process runs: one that holds none any more, or is gone, takes them back.
+/// Only what cannot be read is an error.
+pub(crate) fn from_file_again(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
     match file.try_exists() {
         Ok(false) => Ok(Vec::new()),
-        Ok(true) | Err(_) => all_of("secret-file", file),
+        Ok(true) | Err(_) => all_of(option, file),
     }
 }
 
-/// Every secret of a file, which has one at least.
-pub(crate) fn from_file(file: &Path) -> Result<Vec<Secret>, Failure> {
-    of_file("secret-file", file)
-}
-
-/// `option` is the one that names the file.
-fn of_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
+/// Every secret of the file that `option` names, which has one at least.
+fn from_file(option: &str, file: &Path) -> Result<Vec<Secret>, Failure> {
     let secrets = all_of(option, file)?;
     if secrets.is_empty() {
         return Err(anyhow::anyhow!(
@@ -173,7 +168,8 @@ struct Last {
 impl SecretSources {
     /// Brings all of them into force. At the start each has to be readable.
     pub(crate) fn load(files: &[PathBuf], store: SecretStore) -> Result<Self, Failure> {
-        let files_read: Result<_, Failure> = files.iter().map(|file| from_file(file)).collect();
+        let files_read: Result<_, Failure> =
+            files.iter().map(|file| from_file(OPTION, file)).collect();
         let last = Last {
             // Before it is read, so that no change in between is missed.
             stamp: store.stamp(),
@@ -227,7 +223,7 @@ impl SecretSources {
         };
         let files = self.files.iter().zip(&mut last.files);
         for (file, secrets) in files.filter(|(file, _)| !is_read_once(file)) {
-            match read(file) {
+            match read(OPTION, file) {
                 Ok(read) => {
                     if read.is_empty() && !secrets.is_empty() {
                         tracing::warn!(
@@ -421,6 +417,9 @@ fn log_rejected(path: &Path) {
 
 const VARIABLE: &str = "HEYGEN_WEBHOOK_SECRET";
 
+const OPTION: &str = "secret-file";
+pub(crate) const FORWARD_OPTION: &str = "forward-secret-file";
+
 /// Below this a secret can be found by trying.
 const MIN_LEN: usize = 16;
 
@@ -440,7 +439,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("secret");
         fs::write(&file, text).expect("a file");
-        let read = from_file(&file).map(|secrets| {
+        let read = from_file(OPTION, &file).map(|secrets| {
             secrets
                 .iter()
                 .map(|secret| secret.expose().to_owned())

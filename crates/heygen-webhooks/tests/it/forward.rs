@@ -323,7 +323,17 @@ fn the_file_is_read_again_on_sighup() {
         assert_eq!(header(&request, "signature"), Some(expected.as_str()));
     };
     is_signed_with("first", "whsec_first");
-    fs::remove_file(file).expect("it was there");
+    fs::remove_file(&file).expect("it was there");
+    // Also root cannot read a folder as a file.
+    fs::create_dir(&file).expect("a folder");
+    serve.signal("HUP");
+    let refused = serve.log_line("could not reload the secret for forwarding");
+    assert!(
+        refused.contains("--forward-secret-file: cannot read"),
+        "{refused}"
+    );
+    is_signed_with("still-first", "whsec_first");
+    fs::remove_dir(&file).expect("it was there");
     serve.signal("HUP");
     serve.log_line("the secret for forwarding is gone");
     post(&serve, event("unsigned"));
