@@ -89,28 +89,6 @@ pub(crate) fn wait_if_second_signal_ends_us() {
     }
 }
 
-/// Resolves on the first SIGTERM or Ctrl-C, for a command that then ends after its step.
-#[cfg(unix)]
-pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-pub(crate) fn interrupted() -> Result<impl Future<Output = ()>, Failure> {
-    let asked = asked_to_stop(Vec::new())?;
-    Ok(async {
-        let _ = asked.await;
-    })
-}
-
 /// Takes the signal of a file that reached its size limit (`ulimit -f`, `LimitFSIZE=`), which would end the process: the write
 /// fails instead, like one to a full disk.
 #[cfg(unix)]

@@ -15,7 +15,7 @@ use crate::commands::confirm::confirm;
 use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
-use crate::process::signals::interrupted;
+use crate::process::signals::asked_to_stop;
 
 pub(super) async fn run(options: &Replay) -> Result<(), Failure> {
     let choice = (&*options.ids, &options.selection, Some(options.all));
@@ -46,7 +46,7 @@ async fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Outcome, Failure
     }
     let inbox = open_beside(&options.file).await?;
     let progress = progress::deliveries(ids.len() as u64)?;
-    let mut stop = pin!(interrupted()?);
+    let mut stop = pin!(asked_to_stop(Vec::new())?);
     let begun_at = Instant::now();
     let due_after = |number: usize| {
         let rate = options.rate.as_ref();
@@ -59,7 +59,7 @@ async fn replay(options: &Replay, ids: &[DeliveryId]) -> Result<Outcome, Failure
         tokio::task::yield_now().await;
         tokio::select! {
             biased;
-            () = &mut stop => break,
+            _ = &mut stop => break,
             () = sleep(due_after(done).saturating_sub(begun_at.elapsed())) => {}
         }
         let elapsed = begun_at.elapsed();
