@@ -1,5 +1,7 @@
 //! Addresses as people write them: URLs to send to, and addresses to listen on.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use reqwest::Url;
 
 use crate::failure::Failure;
@@ -130,32 +132,19 @@ fn port(written: &str) -> Option<u16> {
 }
 
 fn is_listen_address(written: &str) -> bool {
-    if Socket::is_one(written) {
+    if Socket::is_one(written) || written.parse::<SocketAddr>().is_ok() {
         return true;
     }
-    let Some((host, port)) = written.rsplit_once(':') else {
-        return false;
-    };
-    let is_host = match host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-    {
-        Some(address) => is_ipv6(address),
-        None => !host.is_empty() && !host.contains([':', '/', ' ', '[', ']']),
-    };
-    is_host && port.parse::<u16>().is_ok()
-}
-
-fn is_ipv6(address: &str) -> bool {
-    let address = address.split('%').next().unwrap_or_default();
-    address.parse::<std::net::Ipv6Addr>().is_ok()
+    let is_name = |host: &str| !host.is_empty() && !host.contains([':', '/', ' ', '[', ']']);
+    let parts = written.rsplit_once(':');
+    parts.is_some_and(|(host, port)| is_name(host) && port.parse::<u16>().is_ok())
 }
 
 fn meant_listen(written: &str) -> Option<String> {
     let written = written.trim();
     let bare = written.split_once("://").map_or(written, |(_, rest)| rest);
     let bare = bare.split('/').next().unwrap_or_default();
-    let meant = if is_ipv6(bare) {
+    let meant = if bare.parse::<Ipv6Addr>().is_ok() {
         format!("[{bare}]:8080")
     } else if bare.contains(':') {
         bare.to_owned()
