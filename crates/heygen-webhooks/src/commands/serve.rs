@@ -23,6 +23,7 @@ use crate::secrets::secret;
 use crate::server::dashboard::facts;
 use crate::server::metrics::{self, BackfillCounts};
 use crate::server::{RunningServer, block_on, listen};
+use crate::settings::address::public_url;
 use crate::settings::config::Config;
 use crate::store::{self, warn_of_open_files};
 
@@ -117,7 +118,10 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         .facts(facts(
             &config.inbox,
             Some(active.clone()),
-            config.public_url.clone(),
+            config
+                .public_url
+                .as_deref()
+                .map(|url| public_url(url, &config.path)),
         ))
         .secrets({
             let sources = sources.clone();

@@ -176,17 +176,13 @@ pub(crate) fn facts(
 /// What is known here of the endpoint at HeyGen: whether its secret came.
 fn registration(inbox: &InboxLocation, url: &str) -> Fact {
     let store = SecretStore::beside(&inbox.beside());
-    let stored = store.read(SystemTime::now());
-    match stored.map_or(0, |stored| stored.accepted.len()) {
-        0 => Fact::new(
+    match store.has_accepted(url, SystemTime::now()) {
+        Ok(true) => Fact::new("Registration", format!("{url}, with a secret from HeyGen")),
+        Ok(false) | Err(_) => Fact::new(
             "Registration",
             format!("no secret from HeyGen for {url} yet"),
         )
         .advice("See the log for why; `doctor` asks HeyGen and names what to correct."),
-        count => Fact::new(
-            "Registration",
-            format!("{url}, {count} secrets from HeyGen"),
-        ),
     }
 }
 
@@ -215,3 +211,26 @@ fn disk(_: &InboxLocation) -> Option<Fact> {
 }
 
 const GIB: u64 = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn registration_is_that_of_the_address() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = InboxLocation::File(folder.path().join("inbox.db"));
+        let store = SecretStore::beside(&inbox.beside());
+        let url = "https://a.example/webhooks/heygen";
+        let inserted = store.insert("e1", url, "whsec_a", Duration::ZERO);
+        inserted.expect("it is stored");
+        for (url, is_registered) in [(url, true), ("https://b.example/webhooks/heygen", false)] {
+            let facts = facts(&inbox, None, Some(url.to_owned()))();
+            let fact = facts.iter().find(|fact| fact.name == "Registration");
+            let advice = fact.expect("it is known").advice.as_ref();
+            assert_eq!(advice.is_none(), is_registered, "{url}");
+        }
+    }
+}
