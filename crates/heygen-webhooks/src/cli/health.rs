@@ -9,7 +9,8 @@ use crate::settings::options::Options;
 /// Ask a running `serve` or `work` whether it is healthy
 ///
 /// Asks its admin listener for /healthz, or with --ready for /readyz. With it the health checks of
-/// containers and scripts need no HTTP client.
+/// containers and scripts need no HTTP client. Give each of two servers on one machine an --admin of
+/// its own: the second one to start finds the default address taken, and the first one would answer.
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:
