@@ -165,6 +165,12 @@ struct Last {
     held: Vec<Secret>,
 }
 
+impl Last {
+    fn configured(&self) -> impl Iterator<Item = &Secret> {
+        self.environment.iter().chain(self.files.iter().flatten())
+    }
+}
+
 impl SecretSources {
     /// Brings all of them into force. At the start each has to be readable.
     pub(crate) fn load(files: &[PathBuf], store: SecretStore) -> Result<Self, Failure> {
@@ -199,9 +205,11 @@ impl SecretSources {
     /// ends when the endpoint's is replaced and the overlap is over.
     pub(crate) fn take_configured_for(&self, endpoint_id: &str) {
         let mut last = self.last();
-        let mut configured = last.environment.iter().chain(last.files.iter().flatten());
-        let only = configured.next().filter(|_| configured.next().is_none());
-        last.taken = only.map(|secret| (endpoint_id.to_owned(), secret.clone()));
+        let configured: Vec<_> = last.configured().cloned().collect();
+        last.taken = match configured.as_slice() {
+            [only] => Some((endpoint_id.to_owned(), only.clone())),
+            _ => None,
+        };
     }
 
     /// Reads all of them again. What cannot be read counts as it was when it could be.
@@ -340,17 +348,10 @@ impl SecretSources {
     }
 
     fn enforce(&self, last: &mut Last) {
-        let files = last.files.iter().flatten();
-        let configured = last.environment.iter().chain(files);
-        let (withdrawn, all): (Vec<_>, Vec<_>) =
-            configured.partition(|secret| is_one_of(secret, &last.stored.retired));
-        let all = all
-            .into_iter()
-            .chain(&last.stored.accepted)
-            .chain(&last.held)
-            .cloned();
-        let withdrawn = withdrawn.len();
-        match Secrets::collect(all) {
+        let is_withdrawn = |secret: &&Secret| is_one_of(secret, &last.stored.retired);
+        let withdrawn = last.configured().filter(is_withdrawn).count();
+        let all = self.in_force(last).into_iter();
+        match Secrets::collect(all.map(|(_, secret)| secret)) {
             Some(secrets) => self.active.set(secrets),
             None if self.active.get().is_some() => {
                 self.active.clear();
@@ -368,28 +369,25 @@ impl SecretSources {
         last.withdrawn = withdrawn;
     }
 
-    /// Every secret in force, by where it stands.
+    /// Every secret in force, by where it comes from.
     pub(crate) fn named(&self) -> Vec<(String, Secret)> {
-        let last = self.last();
-        let of_environment = last
-            .environment
-            .iter()
-            .map(|secret| (VARIABLE.to_owned(), secret));
-        let files = self.files.iter().zip(&last.files);
-        let of_files = files.flat_map(|(file, secrets)| {
-            secrets
-                .iter()
-                .map(|secret| (file.display().to_string(), secret))
-        });
-        let of_heygen = last.stored.accepted.iter().chain(&last.held);
-        let of_heygen =
-            of_heygen.map(|secret| ("the endpoint's secret from HeyGen".to_owned(), secret));
-        of_environment
-            .chain(of_files)
-            .filter(|(_, secret)| !is_one_of(secret, &last.stored.retired))
-            .chain(of_heygen)
-            .map(|(name, secret)| (name, secret.clone()))
-            .collect()
+        self.in_force(&self.last())
+    }
+
+    fn in_force(&self, last: &Last) -> Vec<(String, Secret)> {
+        let named = |name: &str, secrets: &[Secret]| -> Vec<_> {
+            let secrets = secrets.iter().cloned();
+            secrets.map(|secret| (name.to_owned(), secret)).collect()
+        };
+        let mut all = named(VARIABLE, &last.environment);
+        for (file, secrets) in self.files.iter().zip(&last.files) {
+            all.extend(named(&file.display().to_string(), secrets));
+        }
+        all.retain(|(_, secret)| !is_one_of(secret, &last.stored.retired));
+        for secrets in [&last.stored.accepted, &last.held] {
+            all.extend(named("the endpoint's secret from HeyGen", secrets));
+        }
+        all
     }
 
     fn last(&self) -> MutexGuard<'_, Last> {
