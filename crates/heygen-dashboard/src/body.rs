@@ -57,8 +57,44 @@ impl Shown {
 /// The same document with a field to a line; `None` when it is no document.
 pub(crate) fn laid_out(body: &[u8], shows_links: bool) -> Option<String> {
     let text = with_links(std::str::from_utf8(body).ok()?, shows_links);
-    let value: Value = serde_json::from_str(&text).ok()?;
-    Some(harmless(truncated(&format!("{value:#}"), MAX_TEXT)))
+    serde_json::from_str::<IgnoredAny>(&text).ok()?;
+    Some(harmless(truncated(&indented(&text, MAX_TEXT), MAX_TEXT)))
+}
+
+/// JSON with a field to a line, in its order and with each value as it is written: a tree of values sorts fields, and loses
+/// repeated ones and digits. Ends soon after so many bytes, as the lines of what is nested deep are long.
+pub(crate) fn indented(json: &str, max_len: usize) -> String {
+    let mut text = String::new();
+    let (mut depth, mut last) = (0_usize, ' ');
+    let (mut is_string, mut is_escaped) = (false, false);
+    for char in json.chars() {
+        if text.len() > max_len {
+            break;
+        }
+        if is_string {
+            text.push(char);
+            is_string = char != '"' || is_escaped;
+            is_escaped = char == '\\' && !is_escaped;
+            continue;
+        }
+        if char.is_ascii_whitespace() {
+            continue;
+        }
+        let (opened, closes) = ("[{".contains(last), "]}".contains(char));
+        depth = depth.saturating_sub(usize::from(closes));
+        if opened != closes || last == ',' {
+            text.push('\n');
+            text.extend(std::iter::repeat_n("  ", depth));
+        }
+        text.push(char);
+        if char == ':' {
+            text.push(' ');
+        }
+        depth += usize::from("[{".contains(char));
+        is_string = char == '"';
+        last = char;
+    }
+    text
 }
 
 pub(crate) fn is_link(text: &str) -> bool {
@@ -265,9 +301,29 @@ mod tests {
         ] {
             check(body, expected);
         }
-        let laid_out = laid_out(br#"{"url":"https://a.b/c?x=secret"}"#, false);
-        let expected = "{\n  \"url\": \"https://a.b/c?…\"\n}";
-        assert_eq!(laid_out.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn laid_out_document_has_every_value_as_it_was_received() {
+        for (body, expected) in [
+            (
+                r#"{"url":"https://a.b/c?x=secret"}"#,
+                Some("{\n  \"url\": \"https://a.b/c?…\"\n}"),
+            ),
+            (
+                r#" {"b":1.50,"a":[ ],"a":{"x\"}":[1e400,{}]}} "#,
+                Some(
+                    "{\n  \"b\": 1.50,\n  \"a\": [],\n  \"a\": {\n    \"x\\\"}\": [\n      1e400,\n      {}\n    ]\n  }\n}",
+                ),
+            ),
+            (r#""\ud83d""#, Some(r#""\ud83d""#)),
+            ("{\"a\":1", None),
+        ] {
+            let laid_out = laid_out(body.as_bytes(), false);
+            assert_eq!(laid_out.as_deref(), expected);
+        }
+        let deep = "[".repeat(5000) + &"]".repeat(5000);
+        assert!(laid_out(deep.as_bytes(), false).is_some_and(|text| text.len() <= MAX_TEXT));
     }
 
     #[test]

@@ -13,7 +13,6 @@ use heygen_signature::{Secret, Secrets, find_signature};
 use http::{StatusCode, header};
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::body::{Shown, laid_out, without_links};
 use crate::fields;
@@ -50,7 +49,7 @@ pub(crate) async fn show(
                     @if let Some(subject) = &summary.subject_id { div { dt { "Subject" } dd { code { (visible(subject)) } } } }
                     @if let Some(callback) = &summary.callback_id { div { dt { "Callback id" } dd { code { (visible(callback)) } } } }
                     @if let Some(event_id) = &stored.event_id { div { dt { "Event id" } dd { code { (visible(event_id)) } } } }
-                    div { dt { "Came again" } dd { (repeats(&stored, now)) } }
+                    div { dt { "Redeliveries" } dd { (redeliveries(&stored, now)) } }
                 }
             }
             section.card {
@@ -69,14 +68,14 @@ pub(crate) async fn show(
                     a.button href=(path) { "Hide links" }
                 }
             }
-            @match (&event, serde_json::from_slice::<Value>(&stored.body)) {
-                (Some(event), Ok(body)) => {
+            @match &event {
+                Some(event) => {
                     @if let Some(error) = event.payload_error() {
                         p.alert { "The data does not match what is known of this event: " (visible(&error.to_string())) "." }
                     }
-                    (fields::table(&event.event_type(), &body, shows_links))
+                    (fields::table(&event.event_type(), event.json(), shows_links))
                 }
-                _ => p.hint { "The body is not an event." }
+                None => p.hint { "The body is not an event." }
             }
         }
         section.card {
@@ -177,11 +176,11 @@ fn named_secret(site: &Site, headers: &[Header], body: &[u8]) -> Option<Option<S
     Some(signed.map(|(name, _)| name))
 }
 
-fn repeats(stored: &StoredDelivery, now: SystemTime) -> Markup {
+fn redeliveries(stored: &StoredDelivery, now: SystemTime) -> Markup {
     html! {
         @match (stored.redeliveries.count, stored.redeliveries.last_at) {
-            (count @ 1.., Some(last_at)) => { (words::number(count)) " ×, last " (ago(last_at, now)) }
-            _ => span.hint { "no" },
+            (count @ 1.., Some(last_at)) => { (words::number(count)) ", the last " (ago(last_at, now)) }
+            _ => span.hint { "none" },
         }
     }
 }

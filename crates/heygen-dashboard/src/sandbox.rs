@@ -8,7 +8,7 @@ pub(crate) mod page;
 
 /// What plays HeyGen, as far as a page drives it.
 pub trait SandboxControl: Send + Sync + 'static {
-    /// A body of this event, to begin with.
+    /// A body of this event, as JSON, to begin with. It is shown with a field to a line.
     fn sample(&self, event: &EventType) -> String;
 
     /// Its address, which stands for HeyGen's.
@@ -17,7 +17,7 @@ pub trait SandboxControl: Send + Sync + 'static {
     /// Where it delivers to.
     fn endpoints(&self) -> Vec<String>;
 
-    /// Delivers this body to every endpoint; says in a sentence why it cannot.
+    /// Delivers this body to every endpoint, with its fields in the order in which they stand; says in a sentence why it cannot.
     ///
     /// # Errors
     ///

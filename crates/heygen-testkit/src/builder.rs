@@ -74,6 +74,15 @@ impl EventBuilder {
         Self::from_json(fixture.json())
     }
 
+    /// Starts from a body of your own. Its fields keep their order; the last of repeated ones counts.
+    ///
+    /// # Errors
+    ///
+    /// If the body is not JSON.
+    pub fn from_body(body: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(body).map(Self::from_json)
+    }
+
     fn from_json(sample: Json) -> Self {
         Self {
             ids: fresh_ids(&sample),
@@ -337,6 +346,17 @@ mod tests {
             r#""video_id":"v1","msg":"no","callback_id":"order-1042"}}"#
         );
         assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn body_of_ones_own_keeps_its_order() {
+        let body =
+            r#"{"event_type":"a.b","z":1,"event_data":{"video_id":"v1","a":{"y":2,"x":1.50}}}"#;
+        let builder = EventBuilder::from_body(body.as_bytes()).unwrap();
+        assert_ne!(builder.body(), body);
+        let kept = builder.keep_ids().set("b", 3).body();
+        assert_eq!(kept, body.replace("1.50}", "1.5},\"b\":3"));
+        assert!(EventBuilder::from_body(b"no").is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{SandboxAttempt, SandboxControl};
-use crate::body::without_links;
+use crate::body::{indented, without_links};
 use crate::page::{self, View, page};
 use crate::problem::Problem;
 use crate::site::{Answer, Shared, Site};
@@ -22,7 +22,7 @@ pub(crate) async fn show(State(site): Shared, Params(view): Params<View>) -> Ans
         true => event,
         false => EventType::AvatarVideoSuccess,
     };
-    let body = sandbox.sample(&event);
+    let body = indented(&sandbox.sample(&event), usize::MAX);
     Ok(shown(&site, sandbox, &event, &body, &view.notice()))
 }
 
@@ -93,7 +93,7 @@ fn endpoints(sandbox: &dyn SandboxControl) -> Markup {
                 code { "HEYGEN_API_KEY=any heygen-webhooks endpoints create http://127.0.0.1:8080/webhooks/heygen --base-url " (sandbox.url()) }
             }
         } @else {
-            p.hint { "Delivers to " @for (place, url) in endpoints.iter().enumerate() { @if place > 0 { ", " } code { (visible(&without_links(url))) } } "." }
+            p.hint { "Delivers to " @for (index, url) in endpoints.iter().enumerate() { @if index > 0 { ", " } code { (visible(&without_links(url))) } } "." }
         }
     }
 }

@@ -43,20 +43,17 @@ impl SandboxControl for Control {
 
     fn sample(&self, event: &EventType) -> String {
         let body = EventBuilder::new(event.clone()).body();
-        let value = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-        format!("{value:#}")
+        String::from_utf8_lossy(&body).into_owned()
     }
 
     fn send(&self, body: &str) -> Result<(), String> {
-        let body: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
-        let name = body["event_type"].as_str();
-        let name = name.ok_or("the body needs a text under event_type")?;
-        // The ids are those that were typed.
-        let mut event = EventBuilder::new(name).keep_ids();
-        for (field, value) in body.as_object().into_iter().flatten() {
-            event = event.top(field, value.clone());
+        let read: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        if !read["event_type"].is_string() {
+            return Err("the body needs a text under event_type".to_owned());
         }
-        self.sandbox()?.send(event);
+        let event = EventBuilder::from_body(body.as_bytes()).map_err(|error| error.to_string())?;
+        // The ids are those that were typed.
+        self.sandbox()?.send(event.keep_ids());
         Ok(())
     }
 

@@ -109,6 +109,10 @@ fn sandbox_has_a_page() {
         text.contains("An avatar video could not be rendered."),
         "{text}"
     );
+    // As HeyGen documents it.
+    let in_order = ["event_type", "event_data", "video_id", "msg", "callback_id"];
+    let in_order = in_order.map(|name| text.find(&format!("&quot;{name}&quot;: ")));
+    assert!(in_order[0].is_some() && in_order.is_sorted(), "{text}");
 }
 
 /// The page of the command drives it from the browser: nothing else is needed but a receiver.
@@ -162,9 +166,15 @@ fn sandbox_command_has_its_page_alone() {
         send("%7B%22event_type%22%3A%22avatar_video.fail%22%2C%22event_data%22%3A%5B%5D%7D");
     assert_eq!(malformed.status, 422, "{}", malformed.body);
     let sent = send(
-        "%7B%22event_type%22%3A%22avatar_video.fail%22%2C%22event_data%22%3A%7B%22video_id%22%3A%22from-the-page%22%7D%7D",
+        "%7B%22event_type%22%3A%22avatar_video.fail%22%2C%22event_data%22%3A%7B%22video_id%22%3A%22from-the-page%22%2C%22msg%22%3A%22a%22%7D%7D",
     );
     assert_eq!(sent.status, 303, "{}", sent.body);
+    let deliveries: Value =
+        serde_json::from_str(&get(&format!("{api}/sandbox/deliveries")).1).expect("JSON");
+    assert_eq!(
+        deliveries["data"][0]["body"],
+        r#"{"event_type":"avatar_video.fail","event_data":{"video_id":"from-the-page","msg":"a"}}"#
+    );
     let mut attempt = String::new();
     lines.read_line(&mut attempt).expect("a line");
     assert!(attempt.contains("avatar_video.fail"), "{attempt}");
