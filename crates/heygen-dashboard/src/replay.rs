@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 
 use axum::extract::{Form, Query as Params, State};
 use axum::response::Redirect;
-use heygen_inbox::{BoxInbox, DeliveryId, InboxAdmin as _, InboxError, Query};
+use heygen_inbox::{BoxInbox, InboxAdmin as _, InboxError, Query};
 use http::StatusCode;
 use maud::{Markup, html};
 
@@ -43,7 +43,7 @@ pub(crate) async fn show(State(site): Shared, Params(filter): Params<Filter>) ->
                     p.hint { (number(matching.looked_at)) " deliveries were counted, the newest. A replay goes through all." }
                 }
                 p.hint {
-                    "Each is dispatched again, whatever its state, with as many attempts as a new one. Those in a handler's hands are left alone; \
+                    "Each is dispatched again, whatever its state, with as many attempts as a new one. Those that are being handled are left alone; \
                      new deliveries go first."
                 }
                 @if has_text { p.alert { (NO_TEXT) } }
@@ -115,15 +115,12 @@ pub(crate) async fn start(
     State(site): Shared,
     Form(mut start): Form<BTreeMap<String, String>>,
 ) -> Answer<Redirect> {
-    let now = SystemTime::now();
     let rate = start.remove("rate").unwrap_or_default();
     let filter = Filter::from(start);
-    let mut query = filter.query(now).map_err(bad)?;
+    let query = filter.query(SystemTime::now()).map_err(bad)?;
     if !filter.get("text").is_empty() {
         return Err(bad(NO_TEXT.to_owned()));
     }
-    // What comes in meanwhile is not part of it.
-    query.until = Some(query.until.map_or(now, |until| until.min(now)));
     let rate = match rate.trim() {
         "" => None,
         rate => {
@@ -146,15 +143,19 @@ async fn replay(
     query: Query,
     per_second: Option<u32>,
 ) -> Result<(), Problem> {
+    // What comes in meanwhile is not part of it. Ids tell, and not times: the clock may have been set back.
+    let newest = inbox.list(Query::default().limit(1)).await?;
+    let newest = newest.first().map(|summary| summary.id);
     let mut query = query.oldest_first().limit(CHUNK);
     // A page at a time: what is replayed may no longer match, what was passed is not looked at again.
     loop {
         let page = inbox.list(query.clone()).await?;
-        let Some(last) = page.last() else {
+        let ids = page.iter().map(|summary| summary.id);
+        let ids: Vec<_> = ids.take_while(|id| Some(*id) <= newest).collect();
+        let Some(last) = ids.last() else {
             return Ok(());
         };
-        query = query.after(last.id);
-        let ids: Vec<DeliveryId> = page.iter().map(|summary| summary.id).collect();
+        query = query.after(*last);
         let step = per_second.map_or(CHUNK, |rate| (rate as usize / 4).clamp(1, CHUNK));
         for ids in ids.chunks(step) {
             if job.is_stopped() {

@@ -401,6 +401,21 @@ async fn page_of_a_replay_counts_no_more_than_a_search_looks_at() {
     assert!(page.contains("1 delivery replayed"), "{page}");
 }
 
+/// Also what came in before the clock was set back is older than a replay.
+#[tokio::test]
+async fn replay_goes_through_what_is_there_whatever_the_clock_says() {
+    let inbox = Arc::new(MemoryInbox::new());
+    let ahead = SystemTime::now() + Duration::from_secs(3600);
+    let body = fail("a", "no credit").into();
+    let delivery = NewDelivery::new(ahead, Source::Webhook, Vec::new(), body);
+    inbox.append(delivery).await.unwrap();
+    let mut router = Dashboard::new(inbox).router();
+    let response = call(&mut router, post("/replay"), "rate=").await;
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    let page = text(call(&mut router, get("/replay"), "").await).await;
+    assert!(page.contains("1 delivery replayed"), "{page}");
+}
+
 /// The next event of a stream of changes, with its name and text.
 async fn event(events: &mut BodyDataStream) -> (String, String) {
     let event = tokio::time::timeout(PATIENCE, events.next()).await;
