@@ -114,7 +114,8 @@ setters! {
     /// Calls `listener` after every attempt of a delivery. The attempt is the last one in the
     /// delivery.
     ///
-    /// It must return quickly, because it runs in the task of the delivery. Default: none.
+    /// It must return quickly, because it runs in the task of the delivery, and a panic cancels that
+    /// delivery. Default: none.
     on_attempt(listener: impl Fn(&Delivery) + Send + Sync + 'static)
         sets settings.on_attempt: Some(Arc::new(listener));
 }

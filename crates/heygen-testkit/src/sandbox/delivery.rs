@@ -205,9 +205,29 @@ impl Shared {
 }
 
 async fn run(shared: Arc<Shared>, planned: PlannedDelivery) {
-    let end = deliver(&shared, &planned).await;
-    shared.state().set_delivery(planned.delivery_id, end);
-    shared.changed();
+    let mut end = End {
+        shared: &shared,
+        delivery_id: planned.delivery_id,
+        state: DeliveryState::Cancelled,
+    };
+    end.state = deliver(&shared, &planned).await;
+}
+
+/// Records how a delivery ended when it is dropped: also after a panic of the listener, or a test
+/// that waits for the end would wait for ever.
+struct End<'a> {
+    shared: &'a Shared,
+    delivery_id: u64,
+    state: DeliveryState,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.set_delivery(self.delivery_id, self.state);
+        drop(state);
+        self.shared.changed();
+    }
 }
 
 async fn deliver(shared: &Shared, planned: &PlannedDelivery) -> DeliveryState {

@@ -45,7 +45,7 @@ pub enum DeliveryState {
     Delivered,
     /// All retries failed.
     GivenUp,
-    /// Its endpoint was deleted or disabled, or the sandbox stopped.
+    /// Its endpoint was deleted or disabled, the sandbox stopped, or a listener panicked.
     Cancelled,
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     }
     drop(listener);
     // Limited: a client may never complete its body or read its answer.
-    let last = shared.settings.probe_timeout + LAST_ANSWERS;
+    let last = shared.settings.probe_timeout.saturating_add(LAST_ANSWERS);
     let _all_ended = timeout(last, async {
         while connections.join_next().await.is_some() {}
     })

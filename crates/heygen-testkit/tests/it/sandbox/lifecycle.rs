@@ -7,7 +7,7 @@ use std::{
 
 use heygen_testkit::{
     EventBuilder,
-    sandbox::{Misbehaviour, Sandbox},
+    sandbox::{Delivery, DeliveryState, Misbehaviour, Sandbox},
 };
 use serde_json::json;
 use tokio::{
@@ -99,7 +99,12 @@ async fn drop_closes_everything() {
 
 #[tokio::test]
 async fn stop_answers_pending_requests_and_cancels_the_rest() {
-    let heygen = Heygen::with(Sandbox::builder()).await;
+    // The longest time limit there is.
+    let builder = Sandbox::builder().probe_timeout(Duration::MAX);
+    let heygen = Heygen {
+        sandbox: builder.start().await.unwrap(),
+        client: client(),
+    };
     let (server, _) = register(&heygen, &[500]).await;
     // The next attempt would come in five seconds, and the one after that in ten.
     heygen.send(EventBuilder::new("batch.finished"));
@@ -207,4 +212,16 @@ async fn held_events_are_released_during_a_wait() {
     });
     settled.unwrap();
     assert_eq!(heygen.deliveries().len(), 2);
+}
+
+#[tokio::test]
+async fn listener_that_panics_holds_up_no_one_who_waits_for_the_end() {
+    let listener = |_: &Delivery| panic!("on purpose");
+    let heygen = Heygen::with(Sandbox::builder().on_attempt(listener)).await;
+    let (_server, _) = register(&heygen, &[200]).await;
+    heygen.send(EventBuilder::new("batch.finished"));
+    timeout(AMPLE, heygen.settled()).await.unwrap();
+    let deliveries = heygen.deliveries();
+    assert_eq!(deliveries[0].state, DeliveryState::Cancelled);
+    assert_eq!(deliveries[0].statuses(), [Some(200)]);
 }
