@@ -92,8 +92,8 @@ impl Chart {
         self.bar_start(0)
     }
 
-    fn bar_start(&self, place: usize) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(self.start + place as u64 * self.span.seconds)
+    fn bar_start(&self, index: usize) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.start + index as u64 * self.span.seconds)
     }
 
     /// What is outside of its span is left out.
@@ -112,7 +112,7 @@ impl Chart {
     }
 
     fn totals(&self) -> Counts {
-        let total = |place: usize| self.bars.iter().map(|counts| counts[place]).sum();
+        let total = |index: usize| self.bars.iter().map(|counts| counts[index]).sum();
         std::array::from_fn(total)
     }
 
@@ -139,7 +139,7 @@ impl Chart {
                         @let y = HEIGHT - HEIGHT * line / 2;
                         line.grid x1="0" x2=(WIDTH) y1=(y) y2=(y) {}
                     }
-                    @for (place, counts) in self.bars.iter().enumerate() { (self.bar(place, counts, top)) }
+                    @for (index, counts) in self.bars.iter().enumerate() { (self.bar(index, counts, top)) }
                 }
                 div.scale aria-hidden="true" { span { (number(top)) } span { (number(top / 2)) } span { "0" } }
                 div.times aria-hidden="true" { @for label in self.labels() { span { (label) } } }
@@ -159,13 +159,13 @@ impl Chart {
         }
     }
 
-    fn bar(&self, place: usize, counts: &Counts, top: u64) -> Markup {
+    fn bar(&self, index: usize, counts: &Counts, top: u64) -> Markup {
         let width = WIDTH as f64 / self.bars.len() as f64;
-        let x = width * place as f64 + width * 0.1;
+        let x = width * index as f64 + width * 0.1;
         let mut base = HEIGHT as f64;
         html! {
             g {
-                title { (clock(self.bar_start(place))) " UTC: " (said(counts)) }
+                title { (clock(self.bar_start(index))) " UTC: " (said(counts)) }
                 @for ((class, _), count) in nonzero(counts) {
                     // A single one is seen beside thousands.
                     @let height = (count as f64 / top as f64 * HEIGHT as f64).max(1.5);
@@ -179,8 +179,8 @@ impl Chart {
     /// The first bar, one in the middle, the last.
     fn labels(&self) -> [String; 3] {
         let last = self.bars.len() - 1;
-        [0, last / 2, last].map(|place| {
-            let text = clock(self.bar_start(place));
+        [0, last / 2, last].map(|index| {
+            let text = clock(self.bar_start(index));
             match self.span.seconds {
                 86400 => text[5..10].to_owned(),
                 _ => text[11..16].to_owned(),
@@ -189,15 +189,15 @@ impl Chart {
     }
 
     fn table(&self, totals: &Counts) -> Markup {
-        let is_shown = |place: &usize| totals[*place] > 0;
+        let is_shown = |index: &usize| totals[*index] > 0;
         let shown: Vec<_> = (0..SERIES.len()).filter(is_shown).collect();
-        let names = shown.iter().map(|place| (SERIES[*place].1, "number"));
+        let names = shown.iter().map(|index| (SERIES[*index].1, "number"));
         let columns: Vec<_> = [("From (UTC)", "key")].into_iter().chain(names).collect();
         let bars = self.bars.iter().enumerate().rev();
         let rows = bars.filter(|(_, counts)| counts.iter().any(|count| *count > 0));
-        let rows = rows.map(|(place, counts)| {
-            let from = html! { (clock(self.bar_start(place))) };
-            let numbers = shown.iter().map(|place| html! { (number(counts[*place])) });
+        let rows = rows.map(|(index, counts)| {
+            let from = html! { (clock(self.bar_start(index))) };
+            let numbers = shown.iter().map(|index| html! { (number(counts[*index])) });
             [from].into_iter().chain(numbers).collect::<Vec<_>>()
         });
         page::table("Counts over time", "cards", &columns, rows)

@@ -89,8 +89,8 @@ impl Job {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn add(&self, place: usize, count: usize) {
-        self.lock().counts[place] += count as u64;
+    pub(crate) fn add(&self, result: usize, count: usize) {
+        self.lock().counts[result] += count as u64;
     }
 
     pub(crate) fn counts(&self) -> [u64; 3] {

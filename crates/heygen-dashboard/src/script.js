@@ -45,7 +45,7 @@ async function refresh() {
       replace(region, next);
     }
     document.body.dataset.seen = fresh.body.dataset.seen || "";
-    tellLocalTimes();
+    showLocalTimes();
   } catch {
     lose();
   } finally {
@@ -74,7 +74,7 @@ function replace(region, next) {
     }
   }
   region.replaceWith(adopted);
-  adopted.querySelectorAll(".scroll").forEach((box, place) => { box.scrollLeft = scrolled[place] || 0; });
+  adopted.querySelectorAll(".scroll").forEach((box, index) => { box.scrollLeft = scrolled[index] || 0; });
   if (focused) {
     const again = focused(adopted);
     if (again) again.focus({ preventScroll: true });
@@ -82,7 +82,7 @@ function replace(region, next) {
 }
 
 // Times stand in UTC; the reader's own is shown where the pointer rests.
-function tellLocalTimes() {
+function showLocalTimes() {
   for (const time of document.querySelectorAll("time")) {
     time.title = new Date(time.dateTime).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
   }
@@ -104,7 +104,7 @@ function pathTo(region, element) {
 // What a look at the newest deliveries does not tell: a replay, one delivery, a sandbox.
 function schedulePoll() {
   clearTimeout(pollTimer);
-  if (isLive() && document.querySelector("[data-poll]")) pollTimer = setTimeout(refresh, 1000);
+  if (isLive() && !document.hidden && document.querySelector("[data-poll]")) pollTimer = setTimeout(refresh, 1000);
 }
 
 function listen() {
@@ -156,7 +156,7 @@ if (button !== null) {
   listen();
   schedulePoll();
 }
-tellLocalTimes();
+showLocalTimes();
 
 // An empty frame takes no room.
 for (const frame of document.querySelectorAll('iframe[name="preview"]')) {

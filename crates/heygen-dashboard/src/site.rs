@@ -43,7 +43,7 @@ pub(crate) struct Site {
     pub(crate) webhook_url: Option<String>,
     pub(crate) pulse: Pulse,
     pub(crate) copies: Copies,
-    /// Places for streams of changes.
+    /// A permit for each stream of changes.
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) replay: Jobs,
     pub(crate) reverify: Jobs,

@@ -25,14 +25,14 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Response {
     // The listener serves 64 connections, and health checks are among them.
-    let Ok(place) = Arc::clone(&site.streams).try_acquire_owned() else {
+    let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
         let text = "Too many pages are open: this one does not change by itself.";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     };
     let sent = headers.get("last-event-id").and_then(|id| id.to_str().ok());
-    let begun = (Instant::now(), sent.map(str::to_owned), place);
+    let begun = (Instant::now(), sent.map(str::to_owned), permit);
     let shown = Some(view.seen).filter(|seen| !seen.is_empty());
-    let stream = unfold(begun, move |(begun_at, mut sent, place)| {
+    let stream = unfold(begun, move |(begun_at, mut sent, permit)| {
         let (site, shown) = (Arc::clone(&site), shown.clone());
         async move {
             while begun_at.elapsed() < STREAM_TIME {
@@ -47,7 +47,7 @@ pub(crate) async fn stream(
                     sent = Some(now);
                     return Some((
                         Ok::<_, Infallible>(event.retry(REOPEN)),
-                        (begun_at, sent, place),
+                        (begun_at, sent, permit),
                     ));
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
