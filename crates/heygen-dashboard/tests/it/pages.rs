@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fantoccini::Locator;
+use futures_util::FutureExt as _;
 use heygen_dashboard::{Dashboard, SandboxControl as _, Token};
 use heygen_inbox::{InboxAdmin as _, Query, RejectedRequests as _, State};
 use serde_json::json;
@@ -18,8 +19,29 @@ use crate::support::{
 const ROWS: &str = ".deliveries tbody tr";
 const REPLAY: &str = "form[action$='/replay'] button";
 
+/// A window takes longer to start than most of what is looked at in it: they share one.
 #[tokio::test]
-async fn every_page_is_there_and_accessible() {
+async fn pages_show_and_do_what_they_say() {
+    let browser = Browser::open().await;
+    let parts = [
+        every_page_is_there_and_accessible(&browser).boxed_local(),
+        list_is_live_filtered_and_paged(&browser).boxed_local(),
+        replay_reaches_the_handler_one_by_one_and_in_bulk(&browser).boxed_local(),
+        rejected_request_is_explained_and_verified_again(&browser).boxed_local(),
+        sandbox_page_validates_sends_and_misbehaves(&browser).boxed_local(),
+        login_opens_the_pages_and_logout_closes_them(&browser).boxed_local(),
+        dashboards_on_one_host_keep_their_logins_apart(&browser).boxed_local(),
+        read_only_offers_no_change(&browser).boxed_local(),
+        delivery_is_sent_to_another_application_once(&browser).boxed_local(),
+        hostile_content_is_harmless(&browser).boxed_local(),
+    ];
+    for part in parts {
+        part.await;
+    }
+    browser.close().await;
+}
+
+async fn every_page_is_there_and_accessible(browser: &Browser) {
     let site = Site::start().await;
     let ready = format!("/deliveries/{}", site.append(success("a")).await);
     let failed = site.append(fail("b", "no credit")).await;
@@ -28,7 +50,6 @@ async fn every_page_is_there_and_accessible() {
     let unreadable = format!("/deliveries/{unreadable}");
     let drifted = success("d").replace("callback_id", "colour_of_the_sky");
     let drifted = site.append(drifted).await.to_string();
-    let browser = Browser::open().await;
     let steps = [
         Go("/"),
         See("Waiting\n4"),
@@ -63,7 +84,7 @@ async fn every_page_is_there_and_accessible() {
         See("There is no delivery of this id"),
         Go(&ready),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     // Whole links and media come when they are asked for.
     let source = browser.client.source().await.unwrap();
     assert!(!source.contains("Signature=presigned"), "{source}");
@@ -72,7 +93,7 @@ async fn every_page_is_there_and_accessible() {
         See("Signature=presigned"),
         Link("Load the video from media.invalid"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     let frame = Locator::Css("iframe[name=preview]");
     let frame = browser.client.find(frame).await.unwrap();
     frame.enter_frame().await.unwrap();
@@ -80,24 +101,21 @@ async fn every_page_is_there_and_accessible() {
     let video = wait.for_element(Locator::Css("video")).await.unwrap();
     let source = video.attr("src").await.unwrap().unwrap_or_default();
     assert_eq!(source, "https://media.invalid/a.mp4?Signature=presigned");
-    browser.close().await;
 }
 
-#[tokio::test]
-async fn list_is_live_filtered_and_paged() {
+async fn list_is_live_filtered_and_paged(browser: &Browser) {
     let site = Site::start().await;
     for number in 0..60 {
         site.append(success(&format!("video-{number:02}"))).await;
     }
-    let browser = Browser::open().await;
     browser.goto(&site.at("/deliveries")).await;
     assert_eq!(browser.count(ROWS).await, 50);
     let steps = [Link("Older"), See("video-09"), See("video-00")];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     assert!(!browser.text().await.contains("video-10"));
     assert_eq!(browser.count(ROWS).await, 10);
     let steps = [Link("Newer"), See("video-10"), Go("/deliveries")];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
 
     // A delivery appears by itself.
     site.append(fail("live-one", "out of credit")).await;
@@ -107,7 +125,7 @@ async fn list_is_live_filtered_and_paged() {
         Click("form.filter button.primary"),
         See("Clear"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     assert_eq!(browser.count(ROWS).await, 1);
     // The address is the filter.
     let url = browser.client.current_url().await.unwrap();
@@ -122,20 +140,17 @@ async fn list_is_live_filtered_and_paged() {
         ("state=gone", "State: `gone` is not a state", 0),
     ] {
         let path = format!("/deliveries?{query}");
-        site.walk(&browser, &[Go(&path), See(wanted)]).await;
+        site.walk(browser, &[Go(&path), See(wanted)]).await;
         assert_eq!(browser.count(ROWS).await, count, "{query}");
     }
-    browser.close().await;
 }
 
-#[tokio::test]
-async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
+async fn replay_reaches_the_handler_one_by_one_and_in_bulk(browser: &Browser) {
     let mut site = Site::start().await;
     let handled = site.dispatch();
     let id = site.append(success("a")).await;
     site.append(fail("b", "no credit")).await;
     reach(&handled, 2).await;
-    let browser = Browser::open().await;
     let delivery = format!("/deliveries/{id}");
     let steps = [
         Go(&delivery),
@@ -143,7 +158,7 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Click(REPLAY),
         See("Replayed: it is due now"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     reach(&handled, 3).await;
     // The second attempt appears by itself.
     let attempts = async {
@@ -162,7 +177,7 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Click("form.card button.primary"),
         See("1 delivery replayed"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     reach(&handled, 4).await;
 
     let steps = [
@@ -170,7 +185,7 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Click("form[action$='/pause'] button"),
         See("Dispatch is paused"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     let late = site.append(success("late")).await;
     let late = format!("/deliveries/{late}");
     let steps = [
@@ -178,7 +193,7 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Click("form[action$='/dead-letter'] button"),
         See("Given up"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     let dead = Query::default().state(State::DeadLettered);
     assert_eq!(site.inbox.count(dead).await.unwrap(), 1);
     let steps = [
@@ -187,18 +202,15 @@ async fn replay_reaches_the_handler_one_by_one_and_in_bulk() {
         Click("form[action$='/resume'] button"),
         See("Pause dispatch"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     assert_eq!(handled.load(Ordering::SeqCst), 4);
-    browser.close().await;
 }
 
-#[tokio::test]
-async fn rejected_request_is_explained_and_verified_again() {
+async fn rejected_request_is_explained_and_verified_again(browser: &Browser) {
     let rejected = Requests::default();
     rejected.add("matches-no-secret", &success("late"), Some(&secret()));
     rejected.add("missing-signature", &success("unsigned"), None);
     let site = Site::with(|dashboard| dashboard.rejected(rejected.file.clone())).await;
-    let browser = Browser::open().await;
     let steps = [
         Go("/rejected"),
         See("Set the right secret."),
@@ -210,18 +222,15 @@ async fn rejected_request_is_explained_and_verified_again() {
         Click("form[action$='/reverify'] button"),
         See("1 delivery accepted, 1 do not verify"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     let late = site.inbox.count(Query::default().subject_id("late"));
     assert_eq!(late.await.unwrap(), 1);
     assert_eq!(rejected.file.list(10).unwrap().len(), 1);
-    browser.close().await;
 }
 
-#[tokio::test]
-async fn sandbox_page_validates_sends_and_misbehaves() {
+async fn sandbox_page_validates_sends_and_misbehaves(browser: &Browser) {
     let sent = Arc::new(Control::default());
     let site = Site::with(|dashboard| dashboard.sandbox(sent.clone())).await;
-    let browser = Browser::open().await;
     let steps = [
         Go("/sandbox?event=avatar_video.fail"),
         See("An avatar video could not be rendered."),
@@ -234,7 +243,7 @@ async fn sandbox_page_validates_sends_and_misbehaves() {
         Click("form[action$='/send'] button"),
         See("Not sent:"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     assert_eq!(sent.bodies().len(), 0);
     let body = fail("a", "no credit");
     let steps = [
@@ -247,22 +256,19 @@ async fn sandbox_page_validates_sends_and_misbehaves() {
         Click("form[action$='/misbehave'] button"),
         See("Deliveries that are sent from now on go so."),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     assert_eq!(sent.bodies(), [body]);
     assert_eq!(sent.misbehaviour(), "{\"duplicates\": 2}");
-    browser.close().await;
 }
 
 fn with_token(dashboard: Dashboard) -> Dashboard {
     dashboard.token(Token::new(TOKEN).unwrap())
 }
 
-#[tokio::test]
-async fn login_opens_the_pages_and_logout_closes_them() {
+async fn login_opens_the_pages_and_logout_closes_them(browser: &Browser) {
     let site = Site::with(with_token).await;
     site.append(success("hidden")).await;
-    let browser = Browser::open().await;
-    site.walk(&browser, &[Go("/deliveries"), See("Log in"), Check])
+    site.walk(browser, &[Go("/deliveries"), See("Log in"), Check])
         .await;
     assert!(!browser.text().await.contains("hidden"));
     let steps = [
@@ -273,7 +279,7 @@ async fn login_opens_the_pages_and_logout_closes_them() {
         Click("form.login button"),
         See("Newest deliveries"),
     ];
-    site.walk(&browser, &steps).await;
+    site.walk(browser, &steps).await;
     let cookie = format!("heygen-webhooks-session-{}", site.port());
     let cookie = browser.client.get_named_cookie(&cookie).await.unwrap();
     assert_eq!(cookie.http_only(), Some(true));
@@ -288,15 +294,12 @@ async fn login_opens_the_pages_and_logout_closes_them() {
         Go("/"),
         See("The line in the file"),
     ];
-    site.walk(&browser, &steps).await;
-    browser.close().await;
+    site.walk(browser, &steps).await;
 }
 
-#[tokio::test]
-async fn dashboards_on_one_host_keep_their_logins_apart() {
+async fn dashboards_on_one_host_keep_their_logins_apart(browser: &Browser) {
     let one = Site::with(with_token).await;
     let other = Site::with(with_token).await;
-    let browser = Browser::open().await;
     let log_in = [
         Go("/deliveries"),
         See("The line in the file"),
@@ -306,31 +309,30 @@ async fn dashboards_on_one_host_keep_their_logins_apart() {
     ];
     let is_open = [Go("/deliveries"), See("No delivery has come yet.")];
     let is_closed = [Go("/"), See("The line in the file")];
-    one.walk(&browser, &log_in).await;
-    other.walk(&browser, &log_in).await;
+    one.walk(browser, &log_in).await;
+    other.walk(browser, &log_in).await;
     // A second tab is logged in, too.
     let tab = browser.client.new_window(true).await.unwrap();
     browser.client.switch_to_window(tab.handle).await.unwrap();
-    one.walk(&browser, &is_open).await;
+    one.walk(browser, &is_open).await;
     browser.click("form[action$='/logout'] button").await;
     browser.wait_for("The line in the file").await;
-    other.walk(&browser, &is_open).await;
+    other.walk(browser, &is_open).await;
+    browser.client.close_window().await.unwrap();
     // The first tab notices, and the other dashboard goes on.
     let first = browser.client.windows().await.unwrap().remove(0);
     browser.client.switch_to_window(first).await.unwrap();
-    one.walk(&browser, &is_closed).await;
-    other.walk(&browser, &is_open).await;
+    one.walk(browser, &is_closed).await;
+    other.walk(browser, &is_open).await;
 
     // A session ends with its process.
     let address = format!("127.0.0.1:{}", other.port());
     other.end().await;
     let other = Site::at_address(&address, with_token).await;
-    other.walk(&browser, &log_in).await;
-    browser.close().await;
+    other.walk(browser, &log_in).await;
 }
 
-#[tokio::test]
-async fn read_only_offers_no_change() {
+async fn read_only_offers_no_change(browser: &Browser) {
     let rejected = Requests::default();
     rejected.add("matches-no-secret", &success("late"), Some(&secret()));
     let site = Site::with(|dashboard| {
@@ -339,7 +341,6 @@ async fn read_only_offers_no_change() {
     });
     let site = site.await;
     let delivery = format!("/deliveries/{}", site.append(success("a")).await);
-    let browser = Browser::open().await;
     for path in [
         "/",
         "/deliveries",
@@ -350,21 +351,18 @@ async fn read_only_offers_no_change() {
         "/drift",
         "/sandbox",
     ] {
-        site.walk(&browser, &[Go(path), See("read-only"), Check])
+        site.walk(browser, &[Go(path), See("read-only"), Check])
             .await;
         let buttons = browser.count("form[method=post] button:enabled").await;
         assert_eq!(buttons, 0, "{path}");
     }
-    browser.close().await;
 }
 
-#[tokio::test]
-async fn delivery_is_sent_to_another_application_once() {
+async fn delivery_is_sent_to_another_application_once(browser: &Browser) {
     let site = Site::with(|dashboard| dashboard.sender(Sends)).await;
     let id = site.append(success("a")).await;
     let delivery = format!("/deliveries/{id}");
     let acknowledged = format!("{id} was acknowledged.");
-    let browser = Browser::open().await;
     for (url, answer) in [
         ("http://127.0.0.1:3000/heygen", acknowledged.as_str()),
         ("http://127.0.0.1:1/", "answered 503: <b>busy</b>"),
@@ -378,14 +376,12 @@ async fn delivery_is_sent_to_another_application_once() {
             Link("Back to the delivery"),
             See("No attempt has ended yet."),
         ];
-        site.walk(&browser, &steps).await;
+        site.walk(browser, &steps).await;
     }
-    browser.close().await;
 }
 
 /// What a stranger chose is shown as text: it runs nothing, loads nothing and breaks out of nothing.
-#[tokio::test]
-async fn hostile_content_is_harmless() {
+async fn hostile_content_is_harmless(browser: &Browser) {
     let site = Site::start().await;
     let script = "</title></pre><script>window.owned=1</script><img src=x onerror='window.owned=2'>\"'><svg onload=window.owned=3>";
     let javascript = "javascript:window.owned=4";
@@ -415,7 +411,6 @@ async fn hostile_content_is_harmless() {
     ));
     paths.push(format!("/?span={encoded}"));
     paths.push(format!("/replay?subject={encoded}&text={encoded}"));
-    let browser = Browser::open().await;
     for path in paths {
         browser.goto(&site.at(&path)).await;
         for harm in [
@@ -428,7 +423,6 @@ async fn hostile_content_is_harmless() {
         let source = browser.client.source().await.unwrap();
         assert!(!source.contains('\u{202e}'), "{path}");
     }
-    browser.close().await;
 }
 
 #[tokio::test]
