@@ -32,18 +32,16 @@ mod sqlite {
 
 #[cfg(feature = "jetstream")]
 mod jetstream {
-    heygen_inbox::conformance_tests!(async || {
-        let server = crate::support::server(xtask_nats::Program::Current);
-        (crate::support::on_server(&server).await, server)
-    });
+    use crate::support::on_shared_server;
+
+    heygen_inbox::conformance_tests!(async || on_shared_server(xtask_nats::Program::Current).await);
 }
 
 #[cfg(feature = "jetstream")]
 mod jetstream_2_9 {
-    heygen_inbox::conformance_tests!(async || {
-        let server = crate::support::server(xtask_nats::Program::Debian);
-        (crate::support::on_server(&server).await, server)
-    });
+    use crate::support::on_shared_server;
+
+    heygen_inbox::conformance_tests!(async || on_shared_server(xtask_nats::Program::Debian).await);
 }
 
 /// What a store can get wrong.

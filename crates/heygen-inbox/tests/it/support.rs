@@ -68,6 +68,40 @@ pub(crate) async fn on_server(
         .unwrap()
 }
 
+/// An inbox of its own on a server that all share who run at the same time: to start one takes longer than most tests.
+#[cfg(feature = "jetstream")]
+pub(crate) async fn on_shared_server(
+    program: xtask_nats::Program,
+) -> (
+    heygen_inbox::jetstream::JetStreamInbox,
+    std::sync::Arc<xtask_nats::Server>,
+) {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+    use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
+    use xtask_nats::{Options, Server};
+
+    static SERVERS: [Mutex<Weak<Server>>; 2] = [const { Mutex::new(Weak::new()) }; 2];
+    static INBOXES: AtomicUsize = AtomicUsize::new(0);
+    let server = {
+        let shared = SERVERS[program as usize].lock();
+        let mut shared = shared.unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let options = Options::new().sync_interval("2m");
+            let server = Arc::new(Server::start(program, &options).unwrap());
+            *shared = Arc::downgrade(&server);
+            server
+        })
+    };
+    let number = INBOXES.fetch_add(1, Ordering::Relaxed);
+    let address = format!("{}/HEYGEN_{number}", server.url());
+    let mut options = JetStreamOptions::default();
+    options.streams.subject_prefix = format!("heygen-{number}");
+    let inbox = JetStreamInbox::open(&address.parse().unwrap(), options).await;
+    (inbox.unwrap(), server)
+}
+
 /// Waits until it is so.
 #[cfg(any(feature = "sqlite", feature = "jetstream"))]
 pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
