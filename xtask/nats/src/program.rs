@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -57,12 +58,19 @@ impl Program {
         version_of(&self.path()?)
     }
 
-    /// Whether it knows `sync_interval: always`, as every release since 2.10 does.
+    /// Whether it knows `sync_interval: always`, as every release since 2.10 does. Asks the program once.
     pub(crate) fn knows_sync_always(self) -> Result<bool> {
+        static KNOWN: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
+        let known = &KNOWN[self as usize];
+        if let Some(known) = known.get() {
+            return Ok(*known);
+        }
         let version = self.version()?;
         let mut numbers = version.split('.').map(str::parse::<u32>);
         match (numbers.next(), numbers.next()) {
-            (Some(Ok(major)), Some(Ok(minor))) => Ok((major, minor) >= (2, 10)),
+            (Some(Ok(major)), Some(Ok(minor))) => {
+                Ok(*known.get_or_init(|| (major, minor) >= (2, 10)))
+            }
             _ => bail!("`{version}` is no version of nats-server"),
         }
     }
