@@ -295,9 +295,14 @@ pub(crate) fn words(line: &str) -> Vec<&str> {
 #[track_caller]
 pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
-    while !is_so() {
+    loop {
+        let asked = Instant::now();
+        if is_so() {
+            return;
+        }
         assert!(started.elapsed() < PATIENCE, "it never came to be");
-        thread::sleep(Duration::from_millis(5));
+        // Many ask by a command, which must not take all the time from what they wait for.
+        thread::sleep(Duration::from_millis(5).max(asked.elapsed() * 2));
     }
 }
 
