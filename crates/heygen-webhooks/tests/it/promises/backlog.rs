@@ -9,7 +9,9 @@ use heygen_inbox::{Imported, InboxAdmin as _, NewDelivery, Source};
 use super::{event, get, metric, sender};
 use crate::support::{Workdir, eventually};
 
-const PENDING: usize = 100_000;
+/// Their bodies together are twice what it may take.
+const PENDING: usize = 10_000;
+const BODY_BYTES: usize = 12 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn long_backlog_is_drained_beside_new_deliveries_in_bounded_memory() {
@@ -47,11 +49,12 @@ async fn fill(workdir: &Workdir) {
     let inbox = SqliteInbox::open_beside(path).expect("an inbox");
     let now = SystemTime::now();
     let numbers: Vec<_> = (0..PENDING).collect();
-    for chunk in numbers.chunks(5000) {
+    for chunk in numbers.chunks(1000) {
         let deliveries: Vec<_> = chunk
             .iter()
             .map(|number| {
-                let body = event("order.old", &format!("old-{number}")).into();
+                let body = event("order.old", &format!("old-{number}"));
+                let body = format!("{body:BODY_BYTES$}").into();
                 Imported::new(NewDelivery::new(now, Source::Webhook, Vec::new(), body))
             })
             .collect();
