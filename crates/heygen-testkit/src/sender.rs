@@ -11,6 +11,7 @@ use heygen_signature::{SIGNATURE, Secret};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Uri,
     header::{ACCEPT, CONTENT_TYPE},
+    uri::Scheme,
 };
 use http_body_util::BodyExt;
 use url::Url;
@@ -71,7 +72,8 @@ pub struct Sender {
     duplicates: u32,
     timeout: Duration,
     probe_timeout: Duration,
-    client: Arc<OnceLock<Client>>,
+    /// For `http` and for `https`.
+    clients: Arc<[OnceLock<Client>; 2]>,
 }
 
 impl Sender {
@@ -105,7 +107,7 @@ impl Sender {
             duplicates: 0,
             timeout: Self::TIMEOUT,
             probe_timeout: Self::PROBE_TIMEOUT,
-            client: Arc::default(),
+            clients: Arc::default(),
         }
     }
 
@@ -125,7 +127,7 @@ impl Sender {
     pub fn hanging_up(mut self) -> Self {
         self.hanging_up = true;
         // A client of its own: the shared one keeps connections open.
-        self.client = Arc::default();
+        self.clients = Arc::default();
         self
     }
 
@@ -140,10 +142,11 @@ impl Sender {
     /// [`SendError`] if the sender is misconfigured. A refused connection or a missing answer is
     /// part of the report.
     pub async fn probe(&self) -> Result<ProbeReport, SendError> {
-        let client = self.client()?;
+        let uri = self.uri()?;
+        let client = self.client(&uri)?;
         let mut request = Request::new(OutgoingBody::new(Bytes::new(), Pace::Whole));
         *request.method_mut() = Method::OPTIONS;
-        *request.uri_mut() = self.uri()?;
+        *request.uri_mut() = uri;
         request.headers_mut().insert(ACCEPT, ANYTHING);
         let attempt = attempt(&client, request, self.probe_timeout, false).await;
         Ok(ProbeReport { attempt })
@@ -160,8 +163,8 @@ impl Sender {
     ///
     /// [`SendError`] if the sender is misconfigured. Failed attempts are part of the report.
     pub async fn deliver(&self, body: impl Into<Bytes>) -> Result<DeliveryReport, SendError> {
-        let client = self.client()?;
         let delivery = self.delivery(body.into())?;
+        let client = self.client(&delivery.uri)?;
         let attempt = || attempt(&client, delivery.request(), self.timeout, self.hanging_up);
 
         let mut last = attempt().await;
@@ -222,12 +225,14 @@ impl Sender {
         url.as_str().parse().map_err(SendError::url)
     }
 
-    fn client(&self) -> Result<Client, SendError> {
-        if let Some(client) = self.client.get() {
+    fn client(&self, uri: &Uri) -> Result<Client, SendError> {
+        let is_https = uri.scheme() == Some(&Scheme::HTTPS);
+        let known = &self.clients[usize::from(is_https)];
+        if let Some(client) = known.get() {
             return Ok(client.clone());
         }
-        let client = client::new(!self.hanging_up)?;
-        Ok(self.client.get_or_init(|| client).clone())
+        let client = client::new(!self.hanging_up, is_https)?;
+        Ok(known.get_or_init(|| client).clone())
     }
 }
 

@@ -1,5 +1,4 @@
-//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy. TLS has an explicit crypto
-//! provider, so that neither the process nor another crate decides about it.
+//! The HTTP client of a sender: HTTP/1.1, no redirects, no proxy.
 
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -16,8 +15,9 @@ type Connector = HttpConnector;
 /// Clones share their connections.
 pub(super) type Client = legacy::Client<Connector, OutgoingBody>;
 
-/// A client that reuses connections, or closes them.
-pub(super) fn new(keeps_connections: bool) -> Result<Client, SendError> {
+/// A client that reuses connections, or closes them. For `http` it reads no certificates, so that it
+/// works where the system has none.
+pub(super) fn new(keeps_connections: bool, is_https: bool) -> Result<Client, SendError> {
     let mut http = HttpConnector::new();
     http.set_nodelay(true);
     let mut builder = legacy::Client::builder(TokioExecutor::new());
@@ -25,22 +25,20 @@ pub(super) fn new(keeps_connections: bool) -> Result<Client, SendError> {
     if !keeps_connections {
         builder.pool_max_idle_per_host(0);
     }
-    Ok(builder.build(connector(http)?))
+    Ok(builder.build(connector(http, is_https)?))
 }
 
 #[cfg(feature = "tls")]
-fn connector(mut http: HttpConnector) -> Result<Connector, SendError> {
+fn connector(mut http: HttpConnector, is_https: bool) -> Result<Connector, SendError> {
     http.enforce_http(false);
-    let provider = rustls::crypto::ring::default_provider();
-    let builder = hyper_rustls::HttpsConnectorBuilder::new()
-        .with_provider_and_platform_verifier(provider)
-        .map_err(SendError::client)?;
+    let tls = heygen_http::tls_config(is_https).map_err(SendError::client)?;
+    let builder = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls);
     Ok(builder.https_or_http().enable_http1().wrap_connector(http))
 }
 
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unnecessary_wraps, reason = "the version with TLS can fail")]
-fn connector(http: HttpConnector) -> Result<Connector, SendError> {
+fn connector(http: HttpConnector, _is_https: bool) -> Result<Connector, SendError> {
     Ok(http)
 }
 
@@ -50,7 +48,7 @@ mod tests {
 
     #[test]
     fn no_process_wide_crypto_provider_is_installed() {
-        new(true).unwrap();
+        new(true, true).unwrap();
         assert!(rustls::crypto::CryptoProvider::get_default().is_none());
     }
 }

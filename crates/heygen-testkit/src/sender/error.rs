@@ -23,7 +23,7 @@ pub enum SendErrorKind {
     HeaderName,
     /// The value of an added header is invalid.
     HeaderValue,
-    /// The HTTP client cannot be set up. With `tls`, the system certificates may be missing.
+    /// The HTTP client cannot be set up. For `https`, the system certificates may be missing.
     Client,
 }
 
@@ -51,7 +51,7 @@ impl SendError {
     }
 
     #[cfg(feature = "tls")]
-    pub(super) fn client(source: std::io::Error) -> Self {
+    pub(super) fn client(source: rustls::Error) -> Self {
         Self::new(SendErrorKind::Client, Some(Box::new(source)))
     }
 

@@ -43,6 +43,25 @@ fn fields_are_set_and_ids_are_fresh() {
     assert_eq!(given["event_id"], "evt_1");
 }
 
+/// As in a container without a package of them.
+#[test]
+fn event_is_sent_over_http_where_there_are_no_certificates() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let without_certificates = [
+        ("HEYGEN_WEBHOOK_SECRET", SECRET),
+        ("SSL_CERT_FILE", "no/such/file"),
+        ("SSL_CERT_DIR", "no/such/folder"),
+    ];
+    let send = |to: &str| {
+        let arguments = ["trigger", "avatar_video.success", "--to", to];
+        workdir.run_with(&arguments, b"", &without_certificates)
+    };
+    send(&serve.url).ok();
+    let https = serve.url.replace("http://", "https://");
+    send(&https).fails(1, "HTTP client cannot be set up");
+}
+
 #[test]
 fn unknown_event_is_sent_and_stored() {
     let workdir = Workdir::new();
