@@ -16,10 +16,7 @@ use http::{
 use http_body_util::BodyExt;
 use url::Url;
 
-use self::{
-    client::Client,
-    outgoing_body::{OutgoingBody, Pace},
-};
+use self::client::Client;
 use crate::{
     request::{JSON, signature_value},
     setters::setters,
@@ -33,6 +30,7 @@ mod report;
 mod retry;
 
 pub use error::{SendError, SendErrorKind};
+pub(crate) use outgoing_body::{OutgoingBody, Pace};
 pub use report::{Answer, Attempt, AttemptError, AttemptErrorKind, DeliveryReport, ProbeReport};
 pub use retry::{Delays, RetryPolicy};
 

@@ -1,24 +1,17 @@
 //! Answers of the sandbox, and truncated answers.
 
-use std::{
-    io, mem,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
 use axum::{
-    body::{Body, HttpBody, to_bytes},
+    body::{Body, to_bytes},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
-use http::{
-    StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
-};
-use hyper::body::Frame;
+use http::{StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 
-use crate::{json, request::JSON};
+use crate::{
+    json,
+    request::JSON,
+    sender::{OutgoingBody, Pace},
+};
 
 #[expect(
     clippy::expect_used,
@@ -45,39 +38,7 @@ pub(super) fn data(data: impl Serialize) -> Response {
 
 /// The same answer, but the connection breaks after half of the body.
 pub(super) async fn cut_off(response: Response) -> Response {
-    let (mut head, body) = response.into_parts();
+    let (head, body) = response.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
-    head.headers.insert(CONTENT_LENGTH, body.len().into());
-    let half = body.slice(..body.len() / 2);
-    Response::from_parts(head, Body::new(CutOff::Send(half)))
-}
-
-#[derive(Debug)]
-enum CutOff {
-    Send(Bytes),
-    /// Lets the server write before the break. Otherwise the client would get no body at all.
-    Flush,
-    Break,
-}
-
-impl HttpBody for CutOff {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match mem::replace(&mut *self, Self::Break) {
-            Self::Send(bytes) => {
-                *self = Self::Flush;
-                Poll::Ready(Some(Ok(Frame::data(bytes))))
-            }
-            Self::Flush => {
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            Self::Break => Poll::Ready(Some(Err(io::Error::other("cut off")))),
-        }
-    }
+    Response::from_parts(head, Body::new(OutgoingBody::new(body, Pace::Truncated)))
 }

@@ -1,4 +1,4 @@
-//! [`OutgoingBody`]: the body of a request, sent whole, slowly, or not to its end.
+//! [`OutgoingBody`]: the body of a request or an answer, sent whole, slowly, or not to its end.
 
 use std::{
     io, mem,
@@ -13,7 +13,7 @@ use tokio::time::{Sleep, sleep};
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Pace {
+pub(crate) enum Pace {
     #[default]
     Whole,
     /// The first half, and after this time the second.
@@ -24,7 +24,7 @@ pub(super) enum Pace {
 
 /// Always announced in full by `Content-Length`.
 #[derive(Debug)]
-pub(super) struct OutgoingBody {
+pub(crate) struct OutgoingBody {
     len: u64,
     next: Next,
 }
@@ -46,7 +46,7 @@ enum Rest {
 }
 
 impl OutgoingBody {
-    pub(super) fn new(mut body: Bytes, pace: Pace) -> Self {
+    pub(crate) fn new(mut body: Bytes, pace: Pace) -> Self {
         let len = u64::try_from(body.len()).unwrap_or(u64::MAX);
         let half = body.len() / 2;
         let next = match pace {
@@ -89,7 +89,7 @@ impl Body for OutgoingBody {
                 Poll::Pending
             }
             Next::Rest(Rest::Break) => {
-                let error = io::Error::other("the request was truncated on purpose");
+                let error = io::Error::other("truncated on purpose");
                 Poll::Ready(Some(Err(error)))
             }
             Next::End => Poll::Ready(None),
