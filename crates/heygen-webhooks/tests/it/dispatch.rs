@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::endpoint;
+use crate::http::post;
 use crate::inbox::history::{delivery, import};
-use crate::promises::{newest_once, results};
+use crate::promises::{event, newest_once, results};
 use crate::support::{SECRET, Workdir, eventually};
 
 /// An application that answers each request with what it is told to, and remembers the bodies in their order. It ends with the test.
@@ -54,12 +55,9 @@ fn hanging_destination_holds_up_no_other() {
     let serve = workdir.serve(&["--on", &rule, "--print", "--json"]);
     let begun_at = Instant::now();
     for number in 0..40 {
-        let video = format!("video_id=v{number}");
-        serve
-            .trigger(&workdir, &["avatar_video.fail", "--set", &video])
-            .ok();
+        post(&serve, event("avatar_video.fail", &format!("v{number}")));
     }
-    serve.trigger(&workdir, &["avatar_video.success"]).ok();
+    post(&serve, event("avatar_video.success", "other"));
     let line: Value = serde_json::from_str(&serve.line()).expect("JSON");
     assert_eq!(line["event_type"], "avatar_video.success");
     // Only after a minute are those given up that hang.
