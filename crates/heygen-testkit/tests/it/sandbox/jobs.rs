@@ -9,134 +9,62 @@ use serde_json::{Value, json};
 use super::{Answered, Heygen, json_of, posts, register, registered, verifies};
 use crate::server::Server;
 
-/// A kind of job: how it is started, where its id is in the answer, and how it is followed.
+/// Kinds of jobs: how one is started, where its id is in the answer, how it is followed (before the id), where the first link is
+/// in that answer, the word for its end, its event, and the field with the id in the event's data.
+const CASES: &str = r#"
+POST /v2/video/generate | {"video_inputs": [{}], "test": true} | /data/video_id | /v1/video_status.get?video_id= | /data/video_url | completed | avatar_video.success | video_id
+POST /v2/template/t1/generate | {} | /data/video_id | /v1/video_status.get?video_id= | /data/video_url | completed | avatar_video.success | video_id
+POST /v3/videos | {"type": "avatar"} | /data/video_id | /v3/videos/ | /data/video_url | completed | avatar_video.success | video_id
+POST /v3/templates/t1 | {"variables": {}} | /data/id | /v3/videos/ | /data/video_url | completed | avatar_video.success | video_id
+POST /v3/video-agents | {"prompt": "a film"} | /data/session_id | /v3/video-agents/ | /data/none | completed | video_agent.success | video_id
+POST /v2/video_translate | {"video_url": "https://example.com/v.mp4", "output_language": "Spanish"} | /data/video_translate_id | /v2/video_translate/ | /data/url | success | video_translate.success | video_translate_id
+POST /v3/video-translations | {"video": {"type": "url"}, "output_languages": ["Spanish"]} | /data/video_translation_ids/0 | /v3/video-translations/ | /data/video_url | completed | video_translate.success | video_translate_id
+POST /v3/ai-clipping | {"video": {"type": "url"}} | /data/ai_clipping_id | /v3/ai-clipping/ | /data/clips/0/video_url | completed | ai_clipping.success | id
+POST /v3/hyperframes/renders | {"project": {"type": "url"}} | /data/render_id | /v3/hyperframes/renders/ | /data/video_url | completed | hyperframes_video.success | render_id
+"#;
+
+const STATE: &str = "/data/status";
+
+/// A row of [`CASES`].
 struct Case {
     create: &'static str,
-    body: Value,
+    body: &'static str,
     id: &'static str,
-    /// Before the id.
     status: &'static str,
-    /// Where the state and the first link are in the answer.
-    state: &'static str,
     link: &'static str,
     completed: &'static str,
     event_type: &'static str,
     subject: &'static str,
 }
 
-fn cases() -> [Case; 9] {
-    let case = |create,
-                body,
-                id,
-                status,
-                [state, link]: [&'static str; 2],
-                completed,
-                event_type,
-                subject| Case {
-        create,
-        body,
-        id,
-        status,
-        state,
-        link,
-        completed,
-        event_type,
-        subject,
-    };
-    let v1_status = "/v1/video_status.get?video_id=";
-    let (state, video) = ("/data/status", ["/data/status", "/data/video_url"]);
-    [
-        case(
-            "POST /v2/video/generate",
-            json!({"video_inputs": [{}], "test": true}),
-            "/data/video_id",
-            v1_status,
-            video,
-            "completed",
-            "avatar_video.success",
-            "video_id",
-        ),
-        case(
-            "POST /v2/template/t1/generate",
-            json!({}),
-            "/data/video_id",
-            v1_status,
-            video,
-            "completed",
-            "avatar_video.success",
-            "video_id",
-        ),
-        case(
-            "POST /v3/videos",
-            json!({"type": "avatar"}),
-            "/data/video_id",
-            "/v3/videos/",
-            video,
-            "completed",
-            "avatar_video.success",
-            "video_id",
-        ),
-        case(
-            "POST /v3/templates/t1",
-            json!({"variables": {}}),
-            "/data/id",
-            "/v3/videos/",
-            video,
-            "completed",
-            "avatar_video.success",
-            "video_id",
-        ),
-        case(
-            "POST /v3/video-agents",
-            json!({"prompt": "a film"}),
-            "/data/session_id",
-            "/v3/video-agents/",
-            [state, "/data/none"],
-            "completed",
-            "video_agent.success",
-            "video_id",
-        ),
-        case(
-            "POST /v2/video_translate",
-            json!({"video_url": "https://example.com/v.mp4", "output_language": "Spanish"}),
-            "/data/video_translate_id",
-            "/v2/video_translate/",
-            [state, "/data/url"],
-            "success",
-            "video_translate.success",
-            "video_translate_id",
-        ),
-        case(
-            "POST /v3/video-translations",
-            json!({"video": {"type": "url"}, "output_languages": ["Spanish"]}),
-            "/data/video_translation_ids/0",
-            "/v3/video-translations/",
-            video,
-            "completed",
-            "video_translate.success",
-            "video_translate_id",
-        ),
-        case(
-            "POST /v3/ai-clipping",
-            json!({"video": {"type": "url"}}),
-            "/data/ai_clipping_id",
-            "/v3/ai-clipping/",
-            [state, "/data/clips/0/video_url"],
-            "completed",
-            "ai_clipping.success",
-            "id",
-        ),
-        case(
-            "POST /v3/hyperframes/renders",
-            json!({"project": {"type": "url"}}),
-            "/data/render_id",
-            "/v3/hyperframes/renders/",
-            video,
-            "completed",
-            "hyperframes_video.success",
-            "render_id",
-        ),
-    ]
+fn cases() -> Vec<Case> {
+    let rows = CASES.trim().lines().map(|row| {
+        let columns: Vec<_> = row.split(" | ").collect();
+        let [
+            create,
+            body,
+            id,
+            status,
+            link,
+            completed,
+            event_type,
+            subject,
+        ] = columns[..]
+        else {
+            panic!("{row}");
+        };
+        Case {
+            create,
+            body,
+            id,
+            status,
+            link,
+            completed,
+            event_type,
+            subject,
+        }
+    });
+    rows.collect()
 }
 
 #[track_caller]
@@ -148,7 +76,7 @@ fn text(answered: &Answered, pointer: &str) -> String {
 
 /// Starts a job, and gives its id.
 async fn start(heygen: &Heygen, case: &Case, more: Value) -> String {
-    let mut body = case.body.clone();
+    let mut body: Value = serde_json::from_str(case.body).unwrap();
     let fields = body.as_object_mut().unwrap();
     fields.extend(more.as_object().unwrap().clone());
     let started = heygen.call(case.create, body).await;
@@ -200,7 +128,7 @@ async fn every_job_is_announced_by_its_event_and_its_status() {
         heygen.settled().await;
 
         let shown = status(&heygen, &case, &id).await;
-        assert_eq!(text(&shown, case.state), case.completed, "{}", case.create);
+        assert_eq!(text(&shown, STATE), case.completed, "{}", case.create);
         let posts = posts(&server);
         assert_eq!(posts.len(), 1, "{}", case.create);
         assert!(verifies(&posts[0], &secret));
@@ -240,7 +168,7 @@ async fn unfinished_job_has_no_link_and_no_event() {
     for case in cases() {
         let id = start(&heygen, &case, json!({})).await;
         let shown = status(&heygen, &case, &id).await;
-        let word = text(&shown, case.state);
+        let word = text(&shown, STATE);
         assert!(
             ["pending", "thinking", "queued"].contains(&word.as_str()),
             "{word}"
@@ -263,7 +191,7 @@ async fn poller_sees_a_job_go_on() {
     let id = start(&heygen, case, json!({})).await;
     let mut words = Vec::new();
     while words.last().is_none_or(|word| word != "completed") {
-        let word = text(&status(&heygen, case, &id).await, case.state);
+        let word = text(&status(&heygen, case, &id).await, STATE);
         if words.last() != Some(&word) {
             words.push(word);
         }
@@ -288,7 +216,7 @@ async fn failure_is_shown_and_announced() {
         let id = start(&heygen, &case, json!({})).await;
         heygen.settled().await;
         let shown = status(&heygen, &case, &id).await;
-        assert_eq!(text(&shown, case.state), "failed", "{}", case.create);
+        assert_eq!(text(&shown, STATE), "failed", "{}", case.create);
         if case.link != "/data/none" {
             assert!(
                 shown.body.to_string().contains("no credit"),
@@ -443,112 +371,103 @@ async fn links_begin_with_the_address_that_was_called() {
     }
 }
 
-async fn check_refused(
-    heygen: &Heygen,
-    operation: &str,
-    body: Value,
-    status: u16,
-    expected: Value,
-) {
-    let refused = heygen.call(operation, body).await;
-    assert_eq!(refused.status, status, "{operation}: {}", refused.body);
-    let mut found = refused.body;
-    if let Some(error) = found.pointer_mut("/error").and_then(Value::as_object_mut) {
-        error.remove("doc_url");
-    }
-    assert_eq!(found, expected, "{operation}");
-}
-
 #[tokio::test]
 async fn invalid_requests_are_rejected_as_each_version_does() {
     let heygen = Heygen::start().await;
+    let v1 = |code: u32, message: &str| json!({"code": code, "message": message});
     let v2 = |code: &str, message: &str| json!({"data": null, "error": {"code": code, "message": message}});
     let v3 = |param: &str, message: &str| json!({"error": {"code": "invalid_parameter", "message": message, "param": param}});
-    let missing = v2(
-        "invalid_parameter",
-        "video_inputs is invalid: field required",
-    );
-    check_refused(&heygen, "POST /v2/video/generate", json!({}), 400, missing).await;
-    let videos = "POST /v3/videos";
-    check_refused(
-        &heygen,
-        videos,
-        json!({}),
-        400,
-        v3("type", "type is required."),
-    )
-    .await;
-    let extra = "Extra inputs are not permitted";
-    let body = json!({"type": "avatar", "test": true});
-    check_refused(&heygen, videos, body, 400, v3("test", extra)).await;
-    let body = json!({"type": "cinematic_avatar", "callback_id": "a"});
-    check_refused(&heygen, videos, body, 400, v3("callback_id", extra)).await;
-    let message = "Input should be 'avatar', 'image', 'studio' or 'cinematic_avatar'";
-    check_refused(
-        &heygen,
-        videos,
-        json!({"type": "film"}),
-        400,
-        v3("type", message),
-    )
-    .await;
-    let message = "callback_url must be an http or https URL.";
-    let body = json!({"type": "avatar", "callback_url": "order-1"});
-    check_refused(&heygen, videos, body, 400, v3("callback_url", message)).await;
-    let body = json!({"prompt": ""});
-    let message = "prompt must have 1 to 10,000 characters.";
-    check_refused(
-        &heygen,
-        "POST /v3/video-agents",
-        body,
-        400,
-        v3("prompt", message),
-    )
-    .await;
-    let body = json!({"video": {}, "output_languages": []});
-    let message = "output_languages is empty.";
-    let operation = "POST /v3/video-translations";
-    check_refused(
-        &heygen,
-        operation,
-        body,
-        400,
-        v3("output_languages", message),
-    )
-    .await;
-
-    let v1 = json!({"code": 400, "message": "Invlid parameters"});
-    check_refused(&heygen, "GET /v1/video_status.get", Value::Null, 400, v1).await;
-    let v1 = json!({"code": 40_104, "message": "Video not found"});
-    check_refused(
-        &heygen,
-        "GET /v1/video_status.get?video_id=x",
-        Value::Null,
-        404,
-        v1,
-    )
-    .await;
-    let found = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
-    let expected = found("video_not_found", "Video x not found");
-    check_refused(&heygen, "GET /v3/videos/x", Value::Null, 404, expected).await;
-    let expected = found("hyperframes_render_not_found", "Render x not found");
-    check_refused(
-        &heygen,
-        "GET /v3/hyperframes/renders/x",
-        Value::Null,
-        404,
-        expected,
-    )
-    .await;
-    let expected = v2("not_found", "Video translation x not found");
-    check_refused(
-        &heygen,
-        "GET /v2/video_translate/x",
-        Value::Null,
-        404,
-        expected,
-    )
-    .await;
+    let none = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
+    let (videos, extra) = ("POST /v3/videos", "Extra inputs are not permitted");
+    for (operation, body, status, expected) in [
+        (
+            "POST /v2/video/generate",
+            json!({}),
+            400,
+            v2(
+                "invalid_parameter",
+                "video_inputs is invalid: field required",
+            ),
+        ),
+        (videos, json!({}), 400, v3("type", "type is required.")),
+        (
+            videos,
+            json!({"type": "avatar", "test": true}),
+            400,
+            v3("test", extra),
+        ),
+        (
+            videos,
+            json!({"type": "cinematic_avatar", "callback_id": "a"}),
+            400,
+            v3("callback_id", extra),
+        ),
+        (
+            videos,
+            json!({"type": "film"}),
+            400,
+            v3(
+                "type",
+                "Input should be 'avatar', 'image', 'studio' or 'cinematic_avatar'",
+            ),
+        ),
+        (
+            videos,
+            json!({"type": "avatar", "callback_url": "order-1"}),
+            400,
+            v3("callback_url", "callback_url must be an http or https URL."),
+        ),
+        (
+            "POST /v3/video-agents",
+            json!({"prompt": ""}),
+            400,
+            v3("prompt", "prompt must have 1 to 10,000 characters."),
+        ),
+        (
+            "POST /v3/video-translations",
+            json!({"video": {}, "output_languages": []}),
+            400,
+            v3("output_languages", "output_languages is empty."),
+        ),
+        (
+            "GET /v1/video_status.get",
+            Value::Null,
+            400,
+            v1(400, "Invlid parameters"),
+        ),
+        (
+            "GET /v1/video_status.get?video_id=x",
+            Value::Null,
+            404,
+            v1(40_104, "Video not found"),
+        ),
+        (
+            "GET /v3/videos/x",
+            Value::Null,
+            404,
+            none("video_not_found", "Video x not found"),
+        ),
+        (
+            "GET /v3/hyperframes/renders/x",
+            Value::Null,
+            404,
+            none("hyperframes_render_not_found", "Render x not found"),
+        ),
+        (
+            "GET /v2/video_translate/x",
+            Value::Null,
+            404,
+            v2("not_found", "Video translation x not found"),
+        ),
+    ] {
+        let refused = heygen.call(operation, body).await;
+        assert_eq!(refused.status, status, "{operation}: {}", refused.body);
+        let mut found = refused.body;
+        if let Some(error) = found.pointer_mut("/error").and_then(Value::as_object_mut) {
+            error.remove("doc_url");
+        }
+        assert_eq!(found, expected, "{operation}");
+    }
 }
 
 #[tokio::test]
