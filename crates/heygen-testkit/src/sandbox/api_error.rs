@@ -126,41 +126,40 @@ impl ApiError {
     /// required field are observed, all others assumed. Of jobs, `video_not_found` is observed, the
     /// code of a render documented, the code of v1 that of deleting a video, and the others assumed.
     fn reply(&self, api: Api) -> Response {
-        let body = match api {
-            Api::V1 => match (self.v1_code(), self.v1_message()) {
-                (code, Some(message)) => json!({"code": code, "message": message}),
-                (code, None) => json!({"code": code, "message": self.message(), "data": null}),
+        let (status, v1_code, code, param) = self.parts();
+        let body = match (api, self) {
+            (Api::V1, _) => match self.v1_message() {
+                Some(message) => json!({"code": v1_code, "message": message}),
+                None => json!({"code": v1_code, "message": self.message(), "data": null}),
             },
-            Api::V2 => {
-                let (code, message) = self.v2_code();
-                v2_error(code, &message)
+            (Api::V2, Self::Unauthorized) => v2_error("internal_error", "Unauthorized"),
+            (Api::V2, Self::Missing(param)) => {
+                v2_error(code, &format!("{param} is invalid: field required"))
             }
-            Api::V3 => {
-                let (code, param) = self.v3_code();
-                v3_error(code, &self.message(), param)
-            }
+            (Api::V2, _) => v2_error(code, &self.message()),
+            (Api::V3, _) => v3_error(code, &self.message(), param),
         };
-        reply::json(self.status(), &body)
+        reply::json(status, &body)
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status, the code of v1, the code of v2 and v3, and the parameter that is at fault.
+    fn parts(&self) -> (StatusCode, u32, &'static str, Option<&'static str>) {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Missing(_) | Self::Invalid(..) | Self::Unreachable(_) => StatusCode::BAD_REQUEST,
-            Self::NoSuchEndpoint | Self::NoSuchJob { .. } => StatusCode::NOT_FOUND,
-            Self::InProgress => StatusCode::CONFLICT,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        }
-    }
-
-    fn v1_code(&self) -> u32 {
-        match self {
-            Self::Unauthorized => 400_112,
-            Self::Missing(_) => 40_001,
-            Self::Unreachable(_) | Self::Invalid(Some(URL), _) => 400_542,
-            Self::Invalid(..) | Self::InProgress | Self::TooLarge => 400_175,
-            Self::NoSuchEndpoint => 400_131,
-            Self::NoSuchJob { .. } => 40_104,
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, 400_112, "unauthorized", None),
+            Self::Missing(param) => (StatusCode::BAD_REQUEST, 40_001, INVALID, Some(param)),
+            Self::Invalid(Some(URL), _) | Self::Unreachable(_) => {
+                (StatusCode::BAD_REQUEST, 400_542, INVALID, Some(URL))
+            }
+            Self::Invalid(param, _) => (StatusCode::BAD_REQUEST, 400_175, INVALID, *param),
+            Self::NoSuchEndpoint => (StatusCode::NOT_FOUND, 400_131, "webhook_not_found", None),
+            Self::NoSuchJob { code, .. } => (StatusCode::NOT_FOUND, 40_104, code, None),
+            Self::InProgress => (StatusCode::CONFLICT, 400_175, "request_in_progress", None),
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                400_175,
+                "payload_too_large",
+                None,
+            ),
         }
     }
 
@@ -171,34 +170,6 @@ impl ApiError {
             Self::NoSuchJob { .. } => Some("Video not found"),
             _ if self.is_about_url() => Some("Url of this webhook endpoint is invalid"),
             _ => None,
-        }
-    }
-
-    /// The code, and the message.
-    fn v2_code(&self) -> (&'static str, String) {
-        match self {
-            Self::Unauthorized => ("internal_error", "Unauthorized".to_owned()),
-            Self::Missing(param) => (INVALID, format!("{param} is invalid: field required")),
-            Self::Invalid(..)
-            | Self::Unreachable(_)
-            | Self::NoSuchEndpoint
-            | Self::NoSuchJob { .. }
-            | Self::InProgress
-            | Self::TooLarge => (self.v3_code().0, self.message()),
-        }
-    }
-
-    /// The code, and the parameter that is at fault.
-    fn v3_code(&self) -> (&'static str, Option<&'static str>) {
-        match self {
-            Self::Unauthorized => ("unauthorized", None),
-            Self::Missing(param) => (INVALID, Some(param)),
-            Self::Invalid(param, _) => (INVALID, *param),
-            Self::Unreachable(_) => (INVALID, Some(URL)),
-            Self::NoSuchEndpoint => ("webhook_not_found", None),
-            Self::NoSuchJob { code, .. } => (code, None),
-            Self::InProgress => ("request_in_progress", None),
-            Self::TooLarge => ("payload_too_large", None),
         }
     }
 }
