@@ -482,10 +482,10 @@ struct Held(Mutex<Receiver<()>>);
 
 impl RejectedRequests for Held {
     fn list(&self, _: usize) -> Result<Vec<RejectedSummary>, InboxError> {
-        let kept = Requests::default();
-        kept.add("one", "{}", None);
-        kept.add("other", "[]", None);
-        kept.file.list(10)
+        let rejected = Requests::default();
+        rejected.add("one", "{}", None);
+        rejected.add("other", "[]", None);
+        rejected.file.list(10)
     }
 
     fn get(&self, _: u64) -> Result<Option<Rejected>, InboxError> {

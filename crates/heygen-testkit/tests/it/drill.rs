@@ -36,12 +36,12 @@ fn result(scorecard: &Scorecard, check: Check) -> &CheckResult {
 #[tokio::test]
 async fn endpoint_that_accepts_everything_fails_forgery_checks() {
     let server = Server::with_statuses(&[200]).await;
-    let mut told = Vec::new();
+    let mut checks = Vec::new();
     let scorecard = drill(&server)
-        .run(|result| told.push(result.check))
+        .run(|result| checks.push(result.check))
         .await
         .unwrap();
-    assert_eq!(told, Check::ALL);
+    assert_eq!(checks, Check::ALL);
     assert!(!scorecard.passed());
     assert_eq!(
         with_verdict(&scorecard, Verdict::Fail),

@@ -53,8 +53,8 @@ impl Deref for Heygen {
 }
 
 impl Heygen {
-    /// Waits for nothing between attempts, and probes nobody: most tests register addresses where
-    /// nobody listens.
+    /// Waits for nothing between attempts, and probes nothing: most tests register addresses where
+    /// nothing listens.
     async fn start() -> Self {
         Self::with(Sandbox::builder().probe(false)).await
     }
@@ -95,7 +95,7 @@ impl Heygen {
 }
 
 fn client() -> Client {
-    // A client that could speak TLS wants to know with which cryptography; somebody else may have
+    // A client that could speak TLS wants to know with which cryptography; another test may have
     // said so first.
     #[cfg(feature = "tls")]
     drop(rustls::crypto::ring::default_provider().install_default());

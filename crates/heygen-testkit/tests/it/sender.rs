@@ -160,7 +160,7 @@ async fn delivery_ends_with_its_retry_policy() {
         .unwrap();
     assert!(!report.accepted());
     assert_eq!(report.attempts().len(), 4);
-    assert!(report.duplicates().is_empty(), "nobody has it yet");
+    assert!(report.duplicates().is_empty(), "no one has it yet");
     assert_eq!(server.seen().len(), 4);
 }
 
