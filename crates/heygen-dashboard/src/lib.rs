@@ -105,7 +105,7 @@ impl Dashboard {
     }
 
     /// Shows on the overview what the program around it knows. Called for each view, on a thread that
-    /// may block.
+    /// may block; after three seconds the overview is shown without it.
     #[must_use]
     pub fn facts(mut self, facts: impl Fn() -> Vec<Fact> + Send + Sync + 'static) -> Self {
         self.site.facts = Some(Arc::new(facts));

@@ -1,6 +1,7 @@
 //! [`Site`]: what every page knows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -9,6 +10,7 @@ use heygen_inbox::{
 };
 use heygen_signature::{Secret, Secrets};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use crate::fact::Fact;
 use crate::gate::Gate;
@@ -45,6 +47,8 @@ pub(crate) struct Site {
     pub(crate) copies: Copies,
     /// A permit for each stream of changes.
     pub(crate) streams: Arc<Semaphore>,
+    /// A permit for each thread that may block: a disk that hangs must not take one for each view.
+    threads: Arc<Semaphore>,
     pub(crate) replay: Jobs,
     pub(crate) reverify: Jobs,
 }
@@ -71,6 +75,7 @@ impl Site {
             pulse: Pulse::default(),
             copies: Copies::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            threads: Arc::new(Semaphore::new(MAX_THREADS)),
             replay: Jobs::default(),
             reverify: Jobs::default(),
         }
@@ -104,16 +109,33 @@ impl Site {
         })
     }
 
-    /// What the program around it knows, on a thread that may block.
+    /// What the program around it knows.
     pub(crate) async fn facts(&self) -> Vec<Fact> {
         let Some(facts) = self.facts.clone() else {
             return Vec::new();
         };
-        let asked = tokio::task::spawn_blocking(move || facts()).await;
+        let asked = tokio::time::timeout(FACTS_TIME, self.blocking(move || facts())).await;
+        let Ok(asked) = asked else {
+            let text = format!("not known after {} s", FACTS_TIME.as_secs());
+            return vec![Fact::new("This server", text).advice("See whether a disk hangs.")];
+        };
         asked.unwrap_or_else(|error| {
             tracing::warn!(%error, "the dashboard cannot tell what this server knows");
             Vec::new()
         })
+    }
+
+    /// Does this on a thread that may block.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let permit = Arc::clone(&self.threads).acquire_owned().await;
+        let work = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await
     }
 
     /// Every secret in use; `None` when none is known.
@@ -122,7 +144,7 @@ impl Site {
         Secrets::collect(named.into_iter().map(|(_, secret)| secret))
     }
 
-    /// On a thread that may block.
+    /// What this says of them.
     pub(crate) async fn read_rejected<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&dyn RejectedRequests) -> Result<T, InboxError> + Send + 'static,
@@ -130,7 +152,7 @@ impl Site {
         let rejected = self.rejected.clone();
         let rejected =
             rejected.ok_or_else(|| Problem::not_found("Rejected requests are not stored here."))?;
-        let asked = tokio::task::spawn_blocking(move || ask(&*rejected)).await;
+        let asked = self.blocking(move || ask(&*rejected)).await;
         let panicked = "reading rejected requests panicked";
         let panicked = |_| InboxError::new(InboxErrorKind::Storage, panicked);
         Ok(asked.map_err(panicked)??)
@@ -143,3 +165,7 @@ impl Site {
 }
 
 const MAX_STREAMS: usize = 32;
+const MAX_THREADS: usize = 8;
+
+/// The rest of the overview is worth seeing without them, and the admin listener has ten seconds for a request.
+const FACTS_TIME: Duration = Duration::from_secs(3);

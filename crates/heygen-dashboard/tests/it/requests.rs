@@ -1,5 +1,6 @@
 //! What is answered to requests that no page of ours makes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream, to_bytes};
 use axum::response::Response;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use heygen_dashboard::{Dashboard, Fact, Token};
 use heygen_inbox::{
     DeliveryId, Inbox as _, InboxAdmin as _, InboxError, MemoryInbox, NewDelivery, Rejected,
@@ -475,6 +477,29 @@ async fn facts_may_block() {
     };
     let page = text(ask(dashboard().facts(facts), get("/")).await).await;
     assert!(page.contains("12 GiB free"), "{page}");
+}
+
+#[tokio::test]
+async fn facts_that_hang_hold_up_no_page_and_take_few_threads() {
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (held, asked) = (Mutex::new(held), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::clone(&asked);
+    let facts = move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        // Ends when the other end is dropped.
+        let _ = held.lock().unwrap().recv();
+        Vec::new()
+    };
+    let router = dashboard().facts(facts).router();
+    let views = (0..20).map(|_| {
+        let mut router = router.clone();
+        async move { text(call(&mut router, get("/"), "").await).await }
+    });
+    for page in join_all(views).await {
+        assert!(page.contains("not known after 3 s"), "{page}");
+    }
+    assert!(asked.load(Ordering::SeqCst) <= 8);
+    drop(release);
 }
 
 /// Posts that are looked at one by one, when the test says so.
