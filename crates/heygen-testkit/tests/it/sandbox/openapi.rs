@@ -6,7 +6,7 @@ use heygen_testkit::sandbox::{Operation, Sandbox};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use super::{Heygen, answered};
+use super::{Heygen, answered, jobs::cases};
 use crate::server::Server;
 
 /// The document, and calls of the sandbox that are held to it.
@@ -77,94 +77,25 @@ impl Described {
 
     /// Starts each kind of job, follows it, and gets one of the files.
     async fn jobs(&mut self) {
-        let video = json!({"type": "url"});
-        let translation =
-            json!({"video_url": "https://example.com/v.mp4", "output_language": "Spanish"});
-        let translations = json!({"video": video, "output_languages": ["Spanish"]});
         let at_once = json!({"job_ms": 0});
         let misbehave = "/sandbox/misbehave";
         self.call("POST /sandbox/misbehave", misbehave, Some(at_once), 200)
             .await;
         let mut link = None;
-        for (start, body, status, id, follow) in [
-            (
-                "POST /v2/video/generate",
-                json!({"video_inputs": [{}]}),
-                200,
-                "/video_id",
-                "GET /v1/video_status.get",
-            ),
-            (
-                "POST /v2/template/{template_id}/generate",
-                json!({}),
-                200,
-                "/video_id",
-                "GET /v1/video_status.get",
-            ),
-            (
-                "POST /v3/videos",
-                json!({"type": "avatar"}),
-                200,
-                "/video_id",
-                "GET /v3/videos/{video_id}",
-            ),
-            (
-                "POST /v3/templates/{template_id}",
-                json!({"variables": {}}),
-                200,
-                "/id",
-                "GET /v3/videos/{video_id}",
-            ),
-            (
-                "POST /v3/video-agents",
-                json!({"prompt": "a film"}),
-                200,
-                "/session_id",
-                "GET /v3/video-agents/{session_id}",
-            ),
-            (
-                "POST /v2/video_translate",
-                translation,
-                200,
-                "/video_translate_id",
-                "GET /v2/video_translate/{video_translate_id}",
-            ),
-            (
-                "POST /v3/video-translations",
-                translations,
-                200,
-                "/video_translation_ids/0",
-                "GET /v3/video-translations/{video_translation_id}",
-            ),
-            (
-                "POST /v3/ai-clipping",
-                json!({"video": video}),
-                202,
-                "/ai_clipping_id",
-                "GET /v3/ai-clipping/{job_id}",
-            ),
-            (
-                "POST /v3/hyperframes/renders",
-                json!({"project": video}),
-                202,
-                "/render_id",
-                "GET /v3/hyperframes/renders/{render_id}",
-            ),
-        ] {
-            let path = start
-                .split_once(' ')
-                .unwrap()
-                .1
-                .replace("{template_id}", "t");
-            let started = self.call(start, &path, Some(body), status).await;
-            let id = started["data"].pointer(id).unwrap().as_str().unwrap();
+        for case in cases() {
+            let body = serde_json::from_str(case.body).unwrap();
+            let (_, path) = case.create.split_once(' ').unwrap();
+            let create = case.create.replace("/t1", "/{template_id}");
+            let started = self.call(&create, path, Some(body), case.started()).await;
+            let id = started.pointer(case.id).unwrap().as_str().unwrap();
             self.heygen.settled().await;
-            let path = follow.split_once(' ').unwrap().1;
-            let path = match path.split_once('{') {
-                Some((start, _)) => format!("{start}{id}"),
-                None => format!("{path}?video_id={id}"),
+            let is_followed = |operation: &&Operation| {
+                let path = operation.path().split('{').next();
+                operation.method() == "GET" && path == case.status.split('?').next()
             };
-            let followed = self.call(follow, &path, None, 200).await;
+            let follow = Operation::ALL.iter().find(is_followed).unwrap().to_string();
+            let path = format!("{}{id}", case.status);
+            let followed = self.call(&follow, &path, None, 200).await;
             link = link.or(followed["data"]["video_url"].as_str().map(str::to_owned));
         }
         let link = link.unwrap();
