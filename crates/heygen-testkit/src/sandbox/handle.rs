@@ -122,6 +122,12 @@ impl Sandbox {
         self.shared.misbehave(misbehaviour);
     }
 
+    /// The misbehaviour in force. Faults of the API have the number of calls that are left.
+    #[must_use]
+    pub fn misbehaviour(&self) -> Misbehaviour {
+        self.shared.state().misbehaviour.clone()
+    }
+
     /// Notes about unusual requests: two kinds of key, another body with the same `Idempotency-Key`,
     /// a path that does not exist. The newest 100 are kept.
     #[must_use]

@@ -1,25 +1,22 @@
 //! [`Control`]: the sandbox, as the dashboard drives it.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use heygen_dashboard::{SandboxAttempt, SandboxControl};
 use heygen_events::EventType;
 use heygen_testkit::EventBuilder;
-use heygen_testkit::sandbox::Sandbox;
+use heygen_testkit::sandbox::{Misbehaviour, Sandbox};
 use serde_json::Value;
 
 pub(crate) struct Control {
     /// The one who started it stops it, whatever pages are open.
     sandbox: Weak<Sandbox>,
-    /// As it was written last.
-    misbehaviour: Mutex<String>,
 }
 
 impl Control {
     pub(crate) fn new(sandbox: &Arc<Sandbox>) -> Self {
         Self {
             sandbox: Arc::downgrade(sandbox),
-            misbehaviour: Mutex::new("{}".to_owned()),
         }
     }
 
@@ -57,19 +54,20 @@ impl SandboxControl for Control {
         Ok(())
     }
 
+    /// What differs from the default, also where a test has set it over HTTP.
     fn misbehaviour(&self) -> String {
-        let written = self.misbehaviour.lock();
-        written.unwrap_or_else(PoisonError::into_inner).clone()
+        let set = self.sandbox().map(|sandbox| sandbox.misbehaviour());
+        let [mut set, default] = [set.unwrap_or_default(), Misbehaviour::default()]
+            .map(|misbehaviour| serde_json::to_value(misbehaviour).unwrap_or_default());
+        if let Some(fields) = set.as_object_mut() {
+            fields.retain(|name, value| default[name] != *value);
+        }
+        set.to_string()
     }
 
     fn misbehave(&self, json: &str) -> Result<(), String> {
         let misbehaviour = serde_json::from_str(json).map_err(|error| error.to_string())?;
         self.sandbox()?.misbehave(misbehaviour);
-        let mut written = self
-            .misbehaviour
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        json.clone_into(&mut written);
         Ok(())
     }
 

@@ -180,7 +180,11 @@ fn sandbox_command_has_its_page_alone() {
     assert!(attempt.contains("avatar_video.fail"), "{attempt}");
     // Signed with the endpoint's own secret, of which this receiver knows nothing.
     assert!(attempt.contains("401"), "{attempt}");
+    let misbehave = format!("{api}/sandbox/misbehave");
+    let answer = http::ask(&misbehave, "POST", &[], br#"{"duplicates": 2}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
     let (_, text) = get(&format!("{page}/sandbox"));
+    assert!(text.contains("{&quot;duplicates&quot;:2}"), "{text}");
     assert!(
         text.contains(&format!("Delivers to <code>{to}</code>")) && text.contains(">401<"),
         "{text}"
