@@ -123,63 +123,57 @@ async fn misbehave_sets_and_clears_misbehaviour() {
     assert!(posts(&server)[3].headers.contains_key("signature"));
 }
 
-/// A call that does not fit.
-async fn check_refused(path: &str, body: Value, message: &str) {
-    let heygen = Heygen::start().await;
-    let refused = post(&heygen, path, body).await;
-    assert_eq!(refused.status, 400);
-    let error = &refused.body["error"];
-    assert_eq!(error["code"], "invalid_parameter");
-    let text = error["message"].as_str().unwrap();
-    assert!(text.contains(message), "{text}");
-}
-
 #[tokio::test]
 async fn invalid_request_is_rejected() {
     let (events, misbehave) = ("/sandbox/events", "/sandbox/misbehave");
-    check_refused(events, json!({}), "missing field `event_type`").await;
-    check_refused(
-        events,
-        json!({"event_type": "a", "x": 1}),
-        "unknown field `x`",
-    )
-    .await;
-    check_refused(
-        events,
-        json!({"event_type": "a", "data": []}),
-        "an object of fields to set",
-    )
-    .await;
-    check_refused(
-        misbehave,
-        json!({"duplicate": 1}),
-        "unknown field `duplicate`",
-    )
-    .await;
-    check_refused(
-        misbehave,
-        json!({"api": [{"on": "GET /"}]}),
-        "no operation of HeyGen's",
-    )
-    .await;
-    check_refused(
-        misbehave,
-        json!({"api": [{"status": 99}]}),
-        "from 200 to 599",
-    )
-    .await;
     let endpoints = "/sandbox/endpoints";
     let with = |field: &str, value: Value| json!({"url": "http://127.0.0.1:1/", field: value});
-    check_refused(endpoints, with("secret", json!("")), "secret").await;
-    check_refused(endpoints, with("event", json!([])), "unknown field `event`").await;
-    check_refused(
-        endpoints,
-        with("events", json!(["a"])),
-        "is not an event type",
-    )
-    .await;
-    check_refused(endpoints, json!({"url": "http://example.com"}), "https").await;
-    check_refused(misbehave, json!({"link": "gone"}), "unknown variant `gone`").await;
+    let heygen = Heygen::start().await;
+    for (path, body, message) in [
+        (events, json!({}), "missing field `event_type`"),
+        (
+            events,
+            json!({"event_type": "a", "x": 1}),
+            "unknown field `x`",
+        ),
+        (
+            events,
+            json!({"event_type": "a", "data": []}),
+            "an object of fields to set",
+        ),
+        (
+            misbehave,
+            json!({"duplicate": 1}),
+            "unknown field `duplicate`",
+        ),
+        (misbehave, json!({"duplicates": 1001}), "at most 1000"),
+        (
+            misbehave,
+            json!({"api": [{"on": "GET /"}]}),
+            "no operation of HeyGen's",
+        ),
+        (
+            misbehave,
+            json!({"api": [{"status": 99}]}),
+            "from 200 to 599",
+        ),
+        (misbehave, json!({"link": "gone"}), "unknown variant `gone`"),
+        (endpoints, with("secret", json!("")), "secret"),
+        (endpoints, with("event", json!([])), "unknown field `event`"),
+        (
+            endpoints,
+            with("events", json!(["a"])),
+            "is not an event type",
+        ),
+        (endpoints, json!({"url": "http://example.com"}), "https"),
+    ] {
+        let refused = post(&heygen, path, body).await;
+        assert_eq!(refused.status, 400);
+        let error = &refused.body["error"];
+        assert_eq!(error["code"], "invalid_parameter");
+        let text = error["message"].as_str().unwrap();
+        assert!(text.contains(message), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -119,64 +119,42 @@ async fn drop_answers() {
     );
 }
 
-/// What becomes of a body.
-async fn check_body(misbehaviour: Misbehaviour, expected: &str) {
-    let event = EventBuilder::new(SUCCESS)
-        .data(json!({"url": "https://files.heygen.ai/é.mp4", "video_id": "v1"}));
-    let posts = received(misbehaviour, event).await;
-    assert_eq!(posts[0].body, expected);
-}
-
 #[tokio::test]
 async fn bodies() {
+    let data = json!({"callback_url": "c", "clips": [{"video_url": "v"}], "url": "é"});
+    let event = EventBuilder::new(SUCCESS).data(data).top("event_id", "e");
     let fresh = Misbehaviour::default;
-    check_body(
-        fresh(),
-        r#"{"event_type":"avatar_video.success","event_data":{"url":"https://files.heygen.ai/é.mp4","video_id":"v1"}}"#,
-    )
-    .await;
-    check_body(
-        fresh().link(Link::Null),
-        r#"{"event_type":"avatar_video.success","event_data":{"url":null,"video_id":"v1"}}"#,
-    )
-    .await;
-    check_body(
-        fresh().link(Link::Empty),
-        r#"{"event_type":"avatar_video.success","event_data":{"url":"","video_id":"v1"}}"#,
-    )
-    .await;
-    check_body(
-        fresh().event_type("podcast.success"),
-        r#"{"event_type":"podcast.success","event_data":{"url":"https://files.heygen.ai/é.mp4","video_id":"v1"}}"#,
-    )
-    .await;
-    check_body(
-        fresh().data(json!(["does not fit"])),
-        r#"{"event_type":"avatar_video.success","event_data":["does not fit"]}"#,
-    )
-    .await;
-    check_body(
-        fresh().spaced(),
-        r#"{"event_type": "avatar_video.success", "event_data": {"url": "https://files.heygen.ai/\u00e9.mp4", "video_id": "v1"}}"#,
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn bodies_that_are_no_envelope() {
-    let fresh = Misbehaviour::default;
-    check_body(
-        fresh().name_key("event"),
-        r#"{"event":"avatar_video.success","event_data":{"url":"https://files.heygen.ai/é.mp4","video_id":"v1"}}"#,
-    )
-    .await;
-    check_body(
-        fresh().without_data(),
-        r#"{"event_type":"avatar_video.success"}"#,
-    )
-    .await;
-    check_body(fresh().body("not JSON"), "not JSON").await;
-    check_body(fresh().body(""), "").await;
+    for (misbehaviour, expected) in [
+        (
+            fresh(),
+            r#"{"event_type":"avatar_video.success","event_data":{"callback_url":"c","clips":[{"video_url":"v"}],"url":"é"},"event_id":"e"}"#,
+        ),
+        (
+            fresh().link(Link::Null),
+            r#"{"event_type":"avatar_video.success","event_data":{"callback_url":"c","clips":[{"video_url":null}],"url":null},"event_id":"e"}"#,
+        ),
+        (
+            fresh().link(Link::Empty).event_type("podcast.success"),
+            r#"{"event_type":"podcast.success","event_data":{"callback_url":"c","clips":[{"video_url":""}],"url":""},"event_id":"e"}"#,
+        ),
+        (
+            fresh().data(json!(["does not fit"])),
+            r#"{"event_type":"avatar_video.success","event_data":["does not fit"],"event_id":"e"}"#,
+        ),
+        (
+            fresh().spaced().name_key("event"),
+            r#"{"event": "avatar_video.success", "event_data": {"callback_url": "c", "clips": [{"video_url": "v"}], "url": "\u00e9"}, "event_id": "e"}"#,
+        ),
+        (
+            fresh().without_data(),
+            r#"{"event_type":"avatar_video.success","event_id":"e"}"#,
+        ),
+        (fresh().body("not JSON"), "not JSON"),
+        (fresh().body(""), ""),
+    ] {
+        let posts = received(misbehaviour, event.clone()).await;
+        assert_eq!(posts[0].body, expected);
+    }
 }
 
 #[tokio::test]
