@@ -161,6 +161,10 @@ impl fmt::Debug for Delivery {
 /// The header in which [`Forward`](crate::handlers::Forward) sends the id of a delivery.
 pub(crate) const FORWARDED_ID: &str = "heygen-webhooks-id";
 
+/// The header in which it sends the ids under which earlier receivers stored the delivery, in their
+/// order and separated by commas.
+pub(crate) const FORWARDED_VIA: &str = "heygen-webhooks-via";
+
 #[cfg(test)]
 mod tests {
     use std::ptr;

@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
-use heygen_inbox::{Appended, Inbox, InboxErrorKind, NewDelivery};
+use heygen_inbox::{Appended, DeliveryId, Inbox, InboxErrorKind, NewDelivery};
 use heygen_signature::Secrets;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::Body;
 use http_body_util::Full;
 use tower_service::Service;
@@ -30,7 +30,7 @@ pub(crate) use self::head::MAX_HEADERS;
 use self::rejection_log::RejectionLog;
 
 use crate::callback_tokens::CallbackTokens;
-use crate::delivery::FORWARDED_ID;
+use crate::delivery::{FORWARDED_ID, FORWARDED_VIA};
 use crate::limits::Limits;
 #[cfg(feature = "server")]
 use crate::not_http::NotHttp;
@@ -57,7 +57,7 @@ use crate::unverified::Unverified;
 /// | POST, signature missing, malformed, ambiguous or wrong | 401 |
 /// | POST without a secret to verify with, inbox failing or full, limits reached | 503 with `Retry-After` |
 /// | POST, body over the limit, too slow, compressed | 413, 408, 415 |
-/// | POST that a handler forwarded to the receiver it comes from | 508 |
+/// | POST that a handler forwarded back to a receiver that it came from, directly or over others | 508 |
 /// | more than 100 headers | 431 |
 /// | other method, other path | 405 with `Allow`, 404 |
 ///
@@ -337,7 +337,7 @@ impl<I: Inbox> Shared<I> {
         B: Body<Data = Bytes> + Send,
     {
         let (headers, body) = detach(request);
-        let forwarded = headers.get(FORWARDED_ID).cloned();
+        let forwarded = [FORWARDED_ID, FORWARDED_VIA].map(|name| headers.get(name).cloned());
         let mut share = self.budget.share();
         let limits = self.limits();
         let secrets = match self.check(&headers, &body, endpoint, &limits, &mut share) {
@@ -384,9 +384,7 @@ impl<I: Inbox> Shared<I> {
             .store(delivery, share)
             .await
             .and_then(|appended| match appended {
-                Appended::Duplicate(id) if forwarded.is_some_and(|it| it == id.to_string()) => {
-                    Err(Rejection::Loop)
-                }
+                Appended::Duplicate(id) if is_among(id, &forwarded) => Err(Rejection::Loop),
                 appended => Ok(appended),
             });
         stored.map_err(|rejection| {
@@ -548,6 +546,17 @@ where
 fn detach<B>(request: Request<B>) -> (HeaderMap, B) {
     let (head, body) = request.into_parts();
     (head::detached(&head.headers), body)
+}
+
+/// Whether the receivers that a delivery came through stored it under this id.
+fn is_among(id: DeliveryId, forwarded: &[Option<HeaderValue>]) -> bool {
+    let ids = forwarded
+        .iter()
+        .flatten()
+        .filter_map(|ids| ids.to_str().ok());
+    let mut ids = ids.flat_map(|ids| ids.split(','));
+    let id = id.to_string();
+    ids.any(|other| other.trim() == id)
 }
 
 fn is_signed_post(method: &Method, headers: &HeaderMap) -> bool {

@@ -58,6 +58,7 @@ use target::Target;
 /// | `Heygen-Webhooks-Attempt` | the number of the attempt, from 1 |
 /// | `Heygen-Webhooks-Authenticity` | what proves the origin: `signature` if HeyGen signed it |
 /// | `Heygen-Webhooks-Received-At` | when the original was received: RFC 3339, UTC, microseconds |
+/// | `Heygen-Webhooks-Via` | if another receiver forwarded the delivery here: its id there, after those of the receivers before it. A receiver that gets a delivery of its own back answers 508 |
 /// | `Heygen-Webhooks-Dead-Letter` | in a [`DeadLetterHook`](crate::DeadLetterHook): why it was given up, at most 500 characters of ASCII |
 /// | `Heygen-Timestamp` | if the original had it: the time of this attempt in seconds since 1970. It is not signed, and applications reject old ones, so the original value would fail every retry |
 /// | other `Heygen-*`, `X-Request-Id`, `Traceparent`, `Tracestate` | as in the original |

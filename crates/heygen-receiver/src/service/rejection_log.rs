@@ -137,8 +137,8 @@ fn explanation(rejection: Rejection) -> &'static str {
             "connections, memory or the inbox's queue are at their limit; HeyGen sends it again"
         }
         Rejection::Loop => {
-            "a handler forwards deliveries to this receiver itself, so no application gets them; forward to the \
-             address of the application"
+            "a handler, here or of another receiver on its way, forwards deliveries back to this receiver, so no \
+             application gets them; forward to the address of the application"
         }
         // Logged elsewhere, or not a delivery.
         Rejection::MethodNotAllowed | Rejection::Unauthorized | Rejection::NotStored => "",

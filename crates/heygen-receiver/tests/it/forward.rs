@@ -9,6 +9,7 @@ use heygen_inbox::{
 use heygen_receiver::handlers::{Forward, ForwardErrorKind, ForwardOptions};
 use heygen_receiver::{ActiveSecrets, Dispatcher, Secret, Secrets};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::application::{Application, Request, answer};
 use crate::client::{ask, post, sign, signed};
@@ -646,7 +647,7 @@ async fn receiver_does_not_acknowledge_what_it_forwarded_to_itself() {
     let reason = stored.attempts[0].detail.as_deref().unwrap_or_default();
     assert!(reason.contains("answered 508"), "{reason}");
     assert_eq!(inbox.list(Query::default()).await.unwrap().len(), 1);
-    // Another receiver takes what this one forwards, also twice.
+    // Another receiver stores what this one forwards, also twice.
     let other = start(MemoryInbox::new(), |_| {}).await;
     for verdict in ["accepted", "duplicate"] {
         let (signature, id) = (sign(body("a").as_bytes()), id.to_string());
@@ -655,4 +656,33 @@ async fn receiver_does_not_acknowledge_what_it_forwarded_to_itself() {
         assert_eq!(ask(other.address, request).await.verdict(), verdict);
     }
     dispatching.abort();
+}
+
+/// It would be acknowledged by both, and no application would ever get it.
+#[tokio::test]
+async fn loop_over_several_receivers_is_found() {
+    let inboxes = [(); 3].map(|()| MemoryInbox::new());
+    let mut servers = Vec::new();
+    for inbox in &inboxes {
+        servers.push(start(inbox.clone(), |_| {}).await);
+    }
+    let mut dispatching = JoinSet::new();
+    for (index, inbox) in inboxes.iter().enumerate() {
+        let next = servers[(index + 1) % servers.len()].address;
+        let handler = Forward::new(&format!("http://{next}{PATH}"), secret()).unwrap();
+        let dispatcher = Dispatcher::new(inbox.clone(), handler);
+        dispatching.spawn(dispatcher.run(std::future::pending()));
+    }
+    let answer = ask(servers[0].address, signed(body("a"))).await;
+    assert_eq!(answer.verdict(), "accepted");
+    let last = &inboxes[2];
+    let listed = async || last.list(Query::default()).await.unwrap();
+    until(async || !listed().await.is_empty()).await;
+    let id = listed().await[0].id;
+    let stored = async || last.get(id).await.unwrap().unwrap();
+    until(async || !stored().await.attempts.is_empty()).await;
+    let stored = stored().await;
+    assert_eq!(stored.summary.state, State::Pending, "{stored:?}");
+    let reason = stored.attempts[0].detail.as_deref().unwrap_or_default();
+    assert!(reason.contains("answered 508"), "{reason}");
 }

@@ -8,7 +8,7 @@ use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 
-use crate::delivery::{Delivery, FORWARDED_ID};
+use crate::delivery::{Delivery, FORWARDED_ID, FORWARDED_VIA};
 use crate::handlers::timestamp::rfc3339;
 
 pub(super) fn headers(
@@ -60,13 +60,26 @@ pub(super) fn headers(
     let given_up = delivery
         .dead_letter_reason()
         .map(|reason| ("heygen-webhooks-dead-letter", in_header(reason)));
-    for (name, text) in signed.chain(about).chain(given_up) {
+    let via = via(delivery).map(|ids| (FORWARDED_VIA, ids));
+    for (name, text) in signed.chain(about).chain(given_up).chain(via) {
         // Only letters, digits and punctuation that are valid in a header.
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(text)) {
             headers.insert(name, value);
         }
     }
     headers
+}
+
+/// The ids that the delivery had at the receivers that forwarded it here: one that gets it back
+/// finds its own among them.
+fn via(delivery: &Delivery) -> Option<String> {
+    let of_name = |wanted| {
+        let headers = delivery.headers().iter();
+        headers.filter(move |header| header.name == wanted)
+    };
+    let ids = of_name(FORWARDED_VIA).chain(of_name(FORWARDED_ID));
+    let ids: Vec<&str> = ids.map(|header| header.value.as_str()).collect();
+    (!ids.is_empty()).then(|| ids.join(", "))
 }
 
 /// A reason in what a header can hold.
