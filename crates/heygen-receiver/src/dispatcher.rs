@@ -1,8 +1,10 @@
 //! [`Dispatcher`]: claims due deliveries, calls the handler and records the result.
 
+use std::convert::Infallible;
 use std::error::Error as _;
 use std::fmt;
 use std::future::{Future, pending, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -119,6 +121,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                         let claimed = tokio::time::timeout(self.options.shutdown_timeout, claiming);
                         claimed.await.unwrap_or_default()
                     }
+                    never = self.report_hanging_claim() => match never {},
                 }
             };
             self.options.observers.polled();
@@ -130,7 +133,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 begun_at = tokio::time::Instant::now();
             }
             for claimed in claim.deliveries.drain(..) {
-                let destination = self.handler.destination(claimed.event_type.as_deref());
+                let destination = destination(&*self.handler, claimed.event_type.as_deref());
                 let slot = destinations.enter(destination, claimed.is_live);
                 running.spawn(self.attempt(claimed, slot, begun_at));
             }
@@ -152,7 +155,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
 
     async fn claim(&self, room: Vec<Room>, log: &mut ClaimLog) -> Claim {
         let handler = Arc::clone(&self.handler);
-        let route = move |event_type: Option<&str>| handler.destination(event_type);
+        let route = move |event_type: Option<&str>| destination(&*handler, event_type);
         let request = ClaimRequest::new(SystemTime::now(), self.options.order, room, route);
         if request.limit() == 0 {
             // Nothing is tried, so nothing fails: all destinations are busy or paused.
@@ -169,6 +172,14 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 Claim::default()
             }
         }
+    }
+
+    /// A claim that does not return cannot fail: it is a stall too.
+    async fn report_hanging_claim(&self) -> Infallible {
+        let _ = running_time::timeout(STALLED_AFTER, pending::<()>()).await;
+        self.options.observers.stalled(true);
+        tracing::error!("the inbox does not answer a claim of deliveries; nothing is dispatched");
+        pending().await
     }
 
     /// One attempt, from the call of the handler to the record of its result.
@@ -316,6 +327,12 @@ impl Default for DispatchOptions {
     }
 }
 
+/// After a panic the first destination: an odd name must not stop the dispatch of all others.
+fn destination<H: Handler>(handler: &H, event_type: Option<&str>) -> usize {
+    let chosen = catch_unwind(AssertUnwindSafe(|| handler.destination(event_type)));
+    chosen.unwrap_or_default()
+}
+
 /// Calls the handler in its own task, so that a panic ends only the attempt.
 pub(crate) async fn call<H: Handler>(
     handler: Arc<H>,
@@ -349,9 +366,11 @@ fn describe(failed: JoinError) -> String {
     }
 }
 
-/// Limits a pause to [`MAX_PAUSE`].
+/// Limits a pause to [`MAX_PAUSE`]. One of no length is a retry: it does not count, and would be
+/// asked for again at once.
 fn bounded(disposition: Disposition) -> Disposition {
     match disposition {
+        Disposition::Pause { after, reason } if after.is_zero() => Disposition::retry(reason),
         Disposition::Pause { after, reason } => Disposition::pause(after.min(MAX_PAUSE), reason),
         other => other,
     }
@@ -420,7 +439,7 @@ const MAX_INTERRUPTED: u32 = 100;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
-/// For how long claims fail until it is more than servers that elect a leader or restart.
+/// For how long claims fail or hang until it is more than servers that elect a leader or restart.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ pub enum Disposition {
     /// delivery nor another, and then one delivery at a time. It does not count as an attempt. When
     /// the same delivery asks again after others were acknowledged, it waits alone.
     Pause {
-        /// How long, up to 1 h.
+        /// How long, up to 1 h. Zero is a retry.
         after: Duration,
         /// Why, for the record.
         reason: String,

@@ -65,8 +65,8 @@ pub trait Observer: Send + Sync + 'static {
     /// the inbox work, so that silence means that one of them hangs.
     fn polled(&self) {}
 
-    /// Whether the dispatcher stalls: its claims have failed for 30 s or longer, without one success.
-    /// Reported after each claim, so mostly `false`.
+    /// Whether the dispatcher stalls: its claims have failed for 30 s or longer, without one
+    /// success, or one has not returned for that long. Reported after each claim, so mostly `false`.
     fn stalled(&self, is_stalled: bool) {
         let _ = is_stalled;
     }

@@ -72,8 +72,8 @@ rejections! {
     Overloaded = SERVICE_UNAVAILABLE, "overloaded", "too busy";
     /// The inbox could not store the delivery.
     NotStored = SERVICE_UNAVAILABLE, "not-stored", "could not be stored";
-    /// It is a delivery of this receiver's own inbox, which a handler forwarded back, directly or over
-    /// other receivers. A 200 would acknowledge it, and no application would get it.
+    /// It is a delivery of this receiver's own inbox, which a handler forwarded back, directly or
+    /// over other receivers. A 200 would acknowledge it, and no application would get it.
     Loop = LOOP_DETECTED, "loop", "forwarded to the receiver it comes from";
 }
 

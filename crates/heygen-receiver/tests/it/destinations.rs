@@ -72,6 +72,20 @@ async fn state(inbox: &impl InboxAdmin, id: DeliveryId) -> State {
     inbox.get(id).await.unwrap().unwrap().summary.state
 }
 
+/// It does not count, and would be asked for again at once.
+#[tokio::test]
+async fn pause_of_no_length_is_a_retry() {
+    let inbox = MemoryInbox::new();
+    let id = append(&inbox, "a.b", 0).await;
+    let handler = |_: Delivery| std::future::ready(Disposition::pause(Duration::ZERO, "at once"));
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.schedule.max_attempts = 3;
+    });
+    until(async || state(&inbox, id).await == State::DeadLettered).await;
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.attempts.len(), 3);
+}
+
 async fn check_hanging_destination(inbox: impl InboxAdmin + Clone, order: DispatchOrder) {
     for number in 0..40 {
         append(&inbox, "a.b", number).await;

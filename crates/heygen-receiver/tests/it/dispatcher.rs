@@ -8,7 +8,7 @@ use heygen_inbox::{
     Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin,
     MemoryInbox, State, StoredDelivery,
 };
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
+use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler, Observer};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -451,19 +451,20 @@ async fn pause_lets_running_attempts_end_and_begins_no_other() {
     assert_eq!(kept.summary.state, State::Acknowledged);
 }
 
+/// What is reported of a stall.
+struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
+
+impl Observer for Reports {
+    fn stalled(&self, is_stalled: bool) {
+        self.0.send(is_stalled).unwrap();
+    }
+}
+
 /// The servers lost a stream, for instance: the log says it, and so does what a probe asks.
 #[cfg(feature = "metrics")]
 #[tokio::test(start_paused = true)]
 async fn claims_that_fail_for_long_are_a_stall() {
-    use heygen_receiver::{Metrics, Observer};
-
-    struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
-
-    impl Observer for Reports {
-        fn stalled(&self, is_stalled: bool) {
-            self.0.send(is_stalled).unwrap();
-        }
-    }
+    use heygen_receiver::Metrics;
 
     // Claims are tried every second.
     for (failures, is_stall) in [(0, false), (25, false), (40, true)] {
@@ -493,20 +494,27 @@ async fn claims_that_fail_for_long_are_a_stall() {
     }
 }
 
+/// An inbox that hangs fails nothing.
+#[tokio::test(start_paused = true)]
+async fn claim_that_hangs_is_a_stall() {
+    let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let inbox = Tampered::new(Fault::ClaimHangs);
+    let begun_at = tokio::time::Instant::now();
+    let _dispatching = Dispatching::start(
+        &inbox,
+        async |_: Delivery| {},
+        |options| {
+            options.observers.add(Reports(reports));
+        },
+    );
+    assert_eq!(reported.recv().await, Some(true));
+    assert!(begun_at.elapsed() >= Duration::from_secs(30));
+}
+
 /// A claim failed, and then the only destination asked for a long pause: no claim is tried, so none
 /// fails.
 #[tokio::test(start_paused = true)]
 async fn pause_after_a_failed_claim_is_no_stall() {
-    use heygen_receiver::Observer;
-
-    struct Reports(tokio::sync::mpsc::UnboundedSender<bool>);
-
-    impl Observer for Reports {
-        fn stalled(&self, is_stalled: bool) {
-            self.0.send(is_stalled).unwrap();
-        }
-    }
-
     let times = Arc::new(Semaphore::new(0));
     let inbox = Tampered::new(Fault::Panics("claim", Arc::clone(&times)));
     append(&inbox, "a").await;

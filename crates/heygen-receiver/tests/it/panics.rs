@@ -1,12 +1,12 @@
 //! Inboxes and observers that panic: what they were asked fails, and nothing else ends.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{Inbox as _, InboxAdmin as _, State};
+use heygen_inbox::{Inbox as _, InboxAdmin as _, NewDelivery, State};
 use heygen_receiver::{
-    Delivery, DispatchOptions, Dispatcher, ObservedAttempt, ObservedDelivery, ObservedRejection,
-    Observer, Receiver, ReceiverOptions, Retention,
+    Delivery, DispatchOptions, Dispatcher, Disposition, Handler, ObservedAttempt, ObservedDelivery,
+    ObservedRejection, Observer, Receiver, ReceiverOptions, Retention,
 };
 use tokio::sync::Semaphore;
 
@@ -57,6 +57,35 @@ async fn dispatcher_survives_an_inbox_and_observers_that_panic() {
         assert!(!task.is_finished(), "{method}");
         task.abort();
     }
+}
+
+/// Knows no destination for a body that is not an event.
+struct Unprepared;
+
+impl Handler for Unprepared {
+    async fn handle(&self, _: Delivery) -> Disposition {
+        Disposition::Ack
+    }
+
+    fn destination(&self, event_type: Option<&str>) -> usize {
+        event_type.unwrap().len() - "avatar_video.success".len()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn handler_that_panics_over_a_destination_gets_all_deliveries() {
+    let inbox = heygen_inbox::MemoryInbox::new();
+    let source = heygen_inbox::Source::Webhook;
+    let odd = NewDelivery::new(SystemTime::now(), source, Vec::new(), "no event".into());
+    let dispatcher = Dispatcher::new(inbox.clone(), Unprepared);
+    let task = tokio::spawn(dispatcher.run(std::future::pending()));
+    for delivery in [odd, delivery("a")] {
+        let id = inbox.append(delivery).await.unwrap().id();
+        let state = async || inbox.get(id).await.unwrap().unwrap().summary.state;
+        until(async || state().await == State::Acknowledged).await;
+    }
+    assert!(!task.is_finished());
+    task.abort();
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,7 +73,7 @@ pub(super) fn headers(
 /// The ids that the delivery had at the receivers that forwarded it here: one that gets it back
 /// finds its own among them.
 fn via(delivery: &Delivery) -> Option<String> {
-    let of_name = |wanted| {
+    let of_name = |wanted: &'static str| {
         let headers = delivery.headers().iter();
         headers.filter(move |header| header.name == wanted)
     };
