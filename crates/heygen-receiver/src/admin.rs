@@ -17,7 +17,7 @@ use tokio::net::ToSocketAddrs;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::listener::{ListenAddress, Listener, Stream};
+use crate::listener::{Acceptor, ListenAddress, Listener, Stream};
 
 mod pages;
 mod readiness;
@@ -75,6 +75,7 @@ impl Admin {
         let is_tcp = matches!(self.listener.address(), Ok(ListenAddress::Tcp(_)));
         let router = pages.router(is_tcp);
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut acceptor = Acceptor::default();
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
         loop {
@@ -82,24 +83,19 @@ impl Admin {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok(stream) => {
-                        // Too many: the connection is closed.
-                        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                            continue;
-                        };
-                        let serving = serve_one(stream, router.clone());
-                        connections.spawn(async move {
-                            // However it ended, there is nothing left to answer.
-                            let _ = tokio::time::timeout(CONNECTION_TIME, serving).await;
-                            drop(permit);
-                        });
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "admin listener cannot accept connections; retrying");
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                    }
-                },
+                accepted = acceptor.next(&self.listener) => {
+                    let permit = Arc::clone(&permits).try_acquire_owned();
+                    // One too many is closed.
+                    let (Some(stream), Ok(permit)) = (accepted, permit) else {
+                        continue;
+                    };
+                    let serving = serve_one(stream, router.clone());
+                    connections.spawn(async move {
+                        // However it ended, there is nothing left to answer.
+                        let _ = tokio::time::timeout(CONNECTION_TIME, serving).await;
+                        drop(permit);
+                    });
+                }
             }
         }
     }
@@ -126,4 +122,3 @@ async fn serve_one(stream: Stream, router: Router) {
 const MAX_CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);

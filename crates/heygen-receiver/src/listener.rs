@@ -8,8 +8,12 @@ use std::os::unix::net::UnixListener;
 #[cfg(unix)]
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, ToSocketAddrs, lookup_host};
+use tokio::time::Instant;
+
+use crate::line_throttle::LineThrottle;
 
 mod stream;
 #[cfg(unix)]
@@ -124,7 +128,7 @@ impl Listener {
     }
 
     /// Cancel-safe.
-    pub(crate) async fn accept(&self) -> io::Result<Stream> {
+    async fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -145,6 +149,41 @@ impl ListenAddress {
         match self {
             Self::Tcp(address) => address.ip().is_loopback(),
             Self::Unix(_) => true,
+        }
+    }
+}
+
+/// Accepts connections, with a pause after each failure.
+#[derive(Debug, Default)]
+pub(crate) struct Acceptor {
+    /// A field, not a sleep within `next`: the caller drops that future whenever something else
+    /// happens.
+    paused_until: Option<Instant>,
+    throttle: LineThrottle,
+}
+
+impl Acceptor {
+    /// The next connection; `None` when accepting fails, for example for lack of file handles,
+    /// which passes. Cancel-safe.
+    pub(crate) async fn next(&mut self, listener: &Listener) -> Option<Stream> {
+        if let Some(until) = self.paused_until {
+            tokio::time::sleep_until(until).await;
+            self.paused_until = None;
+        }
+        loop {
+            match listener.accept().await {
+                Ok(stream) => return Some(stream),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    let now = Instant::now();
+                    self.paused_until = Some(now + ACCEPT_AGAIN);
+                    // Not every time: clients decide how often this happens.
+                    if let Some(suppressed) = self.throttle.pass(now.into_std()) {
+                        tracing::error!(%error, suppressed, "cannot accept connections; retrying");
+                    }
+                    return None;
+                }
+            }
         }
     }
 }
@@ -194,6 +233,18 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
 /// How many connections may wait to be accepted. A client that finds the queue full tries again
 /// after a second, and a second is all that a probe has.
 const BACKLOG: u32 = 4096;
+
+/// Short: the server has closed a connection to make room, and probes wait.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(10);

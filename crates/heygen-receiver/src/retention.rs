@@ -84,6 +84,7 @@ impl Retention {
     ) -> Result<(), InboxError> {
         let now = SystemTime::now();
         let mut deleted = 0;
+        let mut stays_over = false;
         if let Some(before) = self.keep.and_then(|keep| now.checked_sub(keep)) {
             deleted += self.prune(inbox, before, |_| true).await?.0;
         }
@@ -96,7 +97,7 @@ impl Retention {
             let is_over = |pruned: &PruneReport| pruned.bytes > limit;
             let (more, bytes) = self.prune(inbox, now, is_over).await?;
             deleted += more;
-            let stays_over = bytes > limit;
+            stays_over = bytes > limit;
             if stays_over && !*is_over_bytes {
                 tracing::warn!(
                     bytes,
@@ -104,8 +105,8 @@ impl Retention {
                     "inbox exceeds its size limit and has no finished delivery left to delete"
                 );
             }
-            *is_over_bytes = stays_over;
         }
+        *is_over_bytes = stays_over;
         if deleted > 0 {
             tracing::info!(deleted, "old deliveries deleted");
         }
@@ -149,6 +150,28 @@ impl Default for Retention {
             keep_bytes: None,
             every: Duration::from_secs(60),
             pause: Duration::from_millis(20),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use heygen_inbox::{Inbox as _, MemoryInbox, NewDelivery, Source};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn inbox_that_exceeds_its_limit_again_is_reported_again() {
+        let inbox = MemoryInbox::new();
+        let body = "pending".into();
+        let pending = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
+        inbox.append(pending).await.expect("room");
+        let mut is_over_bytes = false;
+        for (limit, expected) in [(0, true), (u64::MAX, false), (0, true)] {
+            let retention = Retention::default().with_keep_bytes(Some(limit));
+            let passed = retention.pass(&inbox, &mut is_over_bytes).await;
+            passed.expect("nothing fails");
+            assert_eq!(is_over_bytes, expected, "{limit}");
         }
     }
 }

@@ -4,16 +4,13 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::time::Duration;
 
 use heygen_inbox::Inbox;
 use tokio::net::ToSocketAddrs;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
-use crate::line_throttle::LineThrottle;
-use crate::listener::{ListenAddress, Listener, Stream};
+use crate::listener::{Acceptor, ListenAddress, Listener};
 use crate::service::Receiver;
 
 mod activity;
@@ -135,54 +132,3 @@ impl From<Listener> for Server {
         }
     }
 }
-
-/// Accepts connections, with a pause after each failure.
-#[derive(Debug, Default)]
-struct Acceptor {
-    /// A field, not a sleep within `next`: the caller drops that future whenever something else
-    /// happens.
-    paused_until: Option<Instant>,
-    throttle: LineThrottle,
-}
-
-impl Acceptor {
-    /// The next connection; `None` when accepting fails, for example for lack of file handles,
-    /// which passes. Cancel-safe.
-    async fn next(&mut self, listener: &Listener) -> Option<Stream> {
-        if let Some(until) = self.paused_until {
-            tokio::time::sleep_until(until).await;
-            self.paused_until = None;
-        }
-        loop {
-            match listener.accept().await {
-                Ok(stream) => return Some(stream),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    let now = Instant::now();
-                    self.paused_until = Some(now + ACCEPT_AGAIN);
-                    // Not every time: clients decide how often this happens.
-                    if let Some(suppressed) = self.throttle.pass(now.into_std()) {
-                        tracing::error!(
-                            %error,
-                            suppressed,
-                            "cannot accept connections; closing the slowest and retrying"
-                        );
-                    }
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-    )
-}
-
-/// Short: a connection was closed to make room, and probes wait.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(10);

@@ -8,6 +8,8 @@ use heygen_inbox::{InboxAdmin, InboxError, InboxErrorKind};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
+use crate::panics::catch_panic;
+
 pub(super) struct Readiness<I> {
     inbox: Arc<I>,
     /// Locked during a check; concurrent requests wait for its result.
@@ -95,7 +97,8 @@ impl<I: InboxAdmin> Readiness<I> {
 
     /// For the text alone: it waits behind other reads, and says nothing about whether the inbox commits.
     async fn is_paused(&self) -> bool {
-        let asked = tokio::time::timeout(PAUSED_TIMEOUT, self.inbox.paused()).await;
+        let asking = catch_panic(async { self.inbox.paused().await });
+        let asked = tokio::time::timeout(PAUSED_TIMEOUT, asking).await;
         matches!(asked, Ok(Ok(Some(_))))
     }
 }

@@ -9,6 +9,7 @@ use axum::routing::post;
 use heygen_inbox::{BoxInbox, Inbox, InboxAdmin, InboxErrorKind, MemoryInbox};
 use heygen_receiver::{Admin, AdminPages, Delivery, Dispatcher, Observer as _};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::client::{Answer, Client, ask, request_of_host};
 use crate::support::{Fault, Tampered, delivery, until, within_patience};
@@ -66,6 +67,16 @@ async fn pause_is_named_and_the_process_ready() {
     let checks = r#"{"inbox":"ok","dispatch":"paused","shutdown":"ok"}"#;
     let expected = format!(r#"{{"status":"ready","checks":{checks}}}"#);
     assert_eq!((answer.status, answer.body), (200, expected));
+}
+
+/// The pause is stored as a bookmark.
+#[tokio::test]
+async fn panic_while_the_pause_is_read_leaves_the_process_ready() {
+    let times = Arc::new(Semaphore::new(1));
+    let inbox = Tampered::new(Fault::Panics("bookmark", Arc::clone(&times)));
+    let address = start(AdminPages::new(inbox)).await;
+    assert_eq!(get(address, "/readyz").await.status, 200);
+    assert_eq!(times.available_permits(), 0, "it panicked");
 }
 
 #[tokio::test]

@@ -127,7 +127,7 @@ pub(crate) enum Fault {
     /// It says that no longer body fits.
     TakesUpTo(usize),
     /// So many calls of this method panic: `append`, `claim`, `complete`, `wait_for_append`,
-    /// `counts`, `prune` or `clone`.
+    /// `counts`, `bookmark`, `prune` or `clone`.
     Panics(&'static str, Arc<Semaphore>),
 }
 
@@ -301,6 +301,7 @@ impl InboxAdmin for Tampered {
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {
+        self.fault.maybe_panic("bookmark");
         self.inbox.bookmark(name).await
     }
 
