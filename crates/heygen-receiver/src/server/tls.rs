@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::TlsAcceptor;
 
-use self::error::Inner;
+use self::error::TlsErrorKind::{KeyDoesNotFit, NoCertificate, NoKey, Unusable};
 pub use self::error::{TlsError, TlsErrorKind};
 
 mod error;
@@ -57,7 +57,7 @@ impl ServerTls {
     ///
     /// When they cannot be used; [`TlsErrorKind`] says why.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        let current = Certificate::of_pem(certificates, key).map_err(TlsError::from)?;
+        let current = Certificate::of_pem(certificates, key)?;
         Ok(Self {
             current: Arc::new(RwLock::new(current)),
         })
@@ -122,26 +122,30 @@ impl Certificate {
     fn of_files(certificates: &Path, key: &Path) -> Result<Self, TlsError> {
         let read = |path: &Path| fs::read(path).map_err(|cause| TlsError::cannot_read(path, cause));
         let (chain, secret) = (read(certificates)?, read(key)?);
-        Self::of_pem(&chain, &secret).map_err(|inner| TlsError::of_files(inner, certificates, key))
+        Self::of_pem(&chain, &secret).map_err(|error| error.in_files(certificates, key))
     }
 
-    fn of_pem(certificates: &[u8], key: &[u8]) -> Result<Self, Inner> {
+    fn of_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         let (certificates, key) = (without_mark(certificates), without_mark(key));
         let chain = CertificateDer::pem_slice_iter(certificates)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| Inner::BadCertificatePem)?;
-        let certificate = chain.first().cloned().ok_or(Inner::NoCertificate)?;
+            .map_err(|_| TlsError::certificate(Unusable, "a certificate is damaged PEM"))?;
+        let Some(certificate) = chain.first().cloned() else {
+            let what = "there is no certificate in PEM";
+            return Err(TlsError::certificate(NoCertificate, what));
+        };
+        let no_key = "there is no private key in PEM without a passphrase";
         let key = PrivateKeyDer::pem_slice_iter(key)
             .next()
-            .ok_or(Inner::NoKey)?
+            .ok_or_else(|| TlsError::key(NoKey, no_key))?
             // The cause is dropped: it may quote the key.
-            .map_err(|_| Inner::BadKeyPem)?;
+            .map_err(|_| TlsError::key(Unusable, "the private key is damaged PEM"))?;
         let provider = Arc::new(ring::default_provider());
         let certified = certified(chain, key, &provider)?;
         // The provider is chosen here, so that no process-wide default is set or needed.
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(Inner::Setup)?
+            .map_err(|cause| TlsError::certificate(Unusable, "TLS cannot be set up").caused(cause))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -163,15 +167,19 @@ fn certified(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, Inner> {
-    let key = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(Inner::UnusableKey)?;
+) -> Result<CertifiedKey, TlsError> {
+    let key = provider.key_provider.load_private_key(key);
+    let key = key
+        .map_err(|cause| TlsError::key(Unusable, "the private key cannot be used").caused(cause))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(Inner::KeyDoesNotFit),
-        Err(error) => Err(Inner::UnusableCertificate(error)),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::key(
+            KeyDoesNotFit,
+            "the key is not that of the first certificate",
+        )),
+        Err(cause) => {
+            Err(TlsError::certificate(Unusable, "the certificate cannot be used").caused(cause))
+        }
     }
 }

@@ -9,7 +9,16 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct TlsError {
     inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: TlsErrorKind,
+    what: &'static str,
+    /// Whether the key is at fault, and not the certificate.
+    is_of_key: bool,
     path: Option<PathBuf>,
+    source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 /// What is wrong.
@@ -28,92 +37,64 @@ pub enum TlsErrorKind {
     Unusable,
 }
 
-#[derive(Debug)]
-pub(super) enum Inner {
-    CannotRead(io::Error),
-    NoCertificate,
-    BadCertificatePem,
-    NoKey,
-    BadKeyPem,
-    KeyDoesNotFit,
-    UnusableCertificate(rustls::Error),
-    UnusableKey(rustls::Error),
-    /// rustls rejects the configuration.
-    Setup(rustls::Error),
-}
-
 impl TlsError {
+    pub(super) fn certificate(kind: TlsErrorKind, what: &'static str) -> Self {
+        Self::new(kind, what, false)
+    }
+
+    pub(super) fn key(kind: TlsErrorKind, what: &'static str) -> Self {
+        Self::new(kind, what, true)
+    }
+
     pub(super) fn cannot_read(path: &Path, cause: io::Error) -> Self {
+        let error = Self::new(TlsErrorKind::CannotRead, "cannot be read", false);
+        error.caused(cause).in_files(path, path)
+    }
+
+    fn new(kind: TlsErrorKind, what: &'static str, is_of_key: bool) -> Self {
         Self {
-            inner: Box::new(Inner::CannotRead(cause)),
-            path: Some(path.to_owned()),
+            inner: Box::new(Inner {
+                kind,
+                what,
+                is_of_key,
+                path: None,
+                source: None,
+            }),
         }
     }
 
-    pub(super) fn of_files(inner: Inner, certificates: &Path, key: &Path) -> Self {
-        let path = match inner {
-            Inner::NoCertificate
-            | Inner::BadCertificatePem
-            | Inner::UnusableCertificate(_)
-            | Inner::Setup(_) => certificates,
-            Inner::NoKey
-            | Inner::BadKeyPem
-            | Inner::UnusableKey(_)
-            | Inner::KeyDoesNotFit
-            | Inner::CannotRead(_) => key,
+    pub(super) fn caused(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
+        self.inner.source = Some(Box::new(cause));
+        self
+    }
+
+    pub(super) fn in_files(mut self, certificates: &Path, key: &Path) -> Self {
+        let path = if self.inner.is_of_key {
+            key
+        } else {
+            certificates
         };
-        Self {
-            path: Some(path.to_owned()),
-            inner: Box::new(inner),
-        }
+        self.inner.path = Some(path.to_owned());
+        self
     }
 
     /// What is wrong.
     #[must_use]
     pub fn kind(&self) -> TlsErrorKind {
-        match *self.inner {
-            Inner::CannotRead(_) => TlsErrorKind::CannotRead,
-            Inner::NoCertificate => TlsErrorKind::NoCertificate,
-            Inner::NoKey => TlsErrorKind::NoKey,
-            Inner::KeyDoesNotFit => TlsErrorKind::KeyDoesNotFit,
-            Inner::BadCertificatePem
-            | Inner::BadKeyPem
-            | Inner::UnusableCertificate(_)
-            | Inner::UnusableKey(_)
-            | Inner::Setup(_) => TlsErrorKind::Unusable,
-        }
+        self.inner.kind
     }
 
     /// The file at fault, if files were read.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-}
-
-impl From<Inner> for TlsError {
-    fn from(inner: Inner) -> Self {
-        Self {
-            inner: Box::new(inner),
-            path: None,
-        }
+        self.inner.path.as_deref()
     }
 }
 
 impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match *self.inner {
-            Inner::CannotRead(_) => "cannot be read",
-            Inner::NoCertificate => "there is no certificate in PEM",
-            Inner::BadCertificatePem => "a certificate is damaged PEM",
-            Inner::NoKey => "there is no private key in PEM without a passphrase",
-            Inner::BadKeyPem => "the private key is damaged PEM",
-            Inner::KeyDoesNotFit => "the key is not that of the first certificate",
-            Inner::UnusableCertificate(_) => "the certificate cannot be used",
-            Inner::UnusableKey(_) => "the private key cannot be used",
-            Inner::Setup(_) => "TLS cannot be set up",
-        })?;
-        match &self.path {
+        f.write_str(self.inner.what)?;
+        match &self.inner.path {
             Some(path) => write!(f, ": {}", path.display()),
             None => Ok(()),
         }
@@ -122,16 +103,7 @@ impl fmt::Display for TlsError {
 
 impl Error for TlsError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &*self.inner {
-            Inner::CannotRead(cause) => Some(cause),
-            Inner::UnusableCertificate(cause) | Inner::UnusableKey(cause) | Inner::Setup(cause) => {
-                Some(cause)
-            }
-            Inner::NoCertificate
-            | Inner::BadCertificatePem
-            | Inner::NoKey
-            | Inner::BadKeyPem
-            | Inner::KeyDoesNotFit => None,
-        }
+        let source = self.inner.source.as_deref()?;
+        Some(source)
     }
 }
