@@ -1,4 +1,4 @@
-//! Bodies that nobody with good intentions would send: a table of named ones, and a source of ever
+//! Bodies that no well-meaning sender sends: a table of named ones, and a source of ever
 //! new ones.
 //!
 //! The tests of other crates take them from here.
@@ -194,7 +194,7 @@ pub(crate) fn named() -> Vec<Named> {
         ),
         ("UTF-16", b"\xff\xfe{\0}\0"),
         (
-            "not UTF-8, in a key that nobody reads",
+            "not UTF-8, in a key that is not read",
             b"{\"event_type\":\"a\",\"\xff\":1}",
         ),
     ];

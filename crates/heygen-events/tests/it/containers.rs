@@ -150,9 +150,9 @@ fn check_data(body: &str, expected: Result<&str, &str>) {
     let found = event.data::<Mine>().map(|mine| mine.id);
     let found = found.map_err(|error| {
         assert_eq!(error.event_type(), Some(&event.event_type()));
-        let told = format!("{error}: {}", error.source().unwrap());
-        assert!(!told.contains("hush") && !format!("{error:?}").contains("hush"));
-        told
+        let shown = format!("{error}: {}", error.source().unwrap());
+        assert!(!shown.contains("hush") && !format!("{error:?}").contains("hush"));
+        shown
     });
     assert_eq!(
         found.as_deref().map_err(|error| error.as_str()),

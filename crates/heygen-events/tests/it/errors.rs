@@ -51,12 +51,12 @@ fn shown(body: &[u8]) -> String {
         Err(error) => error,
     };
     let cause = error.source().unwrap();
-    let told = format!("{:?}: {error}: {cause}", error.kind());
+    let shown = format!("{:?}: {error}: {cause}", error.kind());
     assert!(
-        !told.contains("hush") && !format!("{error:?}").contains("hush"),
-        "{told}"
+        !shown.contains("hush") && !format!("{error:?}").contains("hush"),
+        "{shown}"
     );
-    told
+    shown
 }
 
 #[test]

@@ -266,7 +266,7 @@ async fn hanging_handlers_do_not_affect_the_admin_listener() {
 #[tokio::test]
 async fn connections_of_the_admin_listener_are_limited() {
     let address = start(AdminPages::new(MemoryInbox::new())).await;
-    // They say nothing, and each holds a place.
+    // They send nothing, and each uses one connection.
     let mut silent = Vec::new();
     for _ in 0..64 {
         silent.push(TcpStream::connect(address).await.unwrap());
@@ -316,7 +316,7 @@ mod full_disk {
         assert_eq!(get(address, "/readyz").await.status, 200);
         let filling = "x".repeat(20_000);
         let mut number = 0;
-        // Opening the file anew after a refusal makes some room again, though not for long.
+        // Opening the file again after a failure makes some room again, though not for long.
         until(async || {
             number += 1;
             let _ = inbox.append(delivery(&format!("{number}{filling}"))).await;

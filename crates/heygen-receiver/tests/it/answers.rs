@@ -283,9 +283,9 @@ async fn accepted_deliveries_are_stored_as_sent() {
         format!(r#"{{"status":"duplicate","id":"{id}"}}"#)
     );
 
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    assert_eq!(kept.body, body);
-    let headers: Vec<_> = kept
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    assert_eq!(stored.body, body);
+    let headers: Vec<_> = stored
         .headers
         .iter()
         .map(|header| (header.name.as_str(), header.value.as_str()))

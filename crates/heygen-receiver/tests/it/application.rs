@@ -47,7 +47,7 @@ impl Application {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let requests = Arc::<Mutex<Vec<Request>>>::default();
-        let kept = Arc::clone(&requests);
+        let received = Arc::clone(&requests);
         let answer = Arc::new(answer);
         let mut serving = JoinSet::new();
         serving.spawn(async move {
@@ -55,8 +55,8 @@ impl Application {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let number = connections.len();
-                let (kept, answer) = (Arc::clone(&kept), Arc::clone(&answer));
-                connections.spawn(serve(stream, number, kept, answer));
+                let (received, answer) = (Arc::clone(&received), Arc::clone(&answer));
+                connections.spawn(serve(stream, number, received, answer));
             }
         });
         Self {
@@ -79,18 +79,18 @@ impl Application {
 async fn serve(
     mut stream: TcpStream,
     connection: usize,
-    kept: Arc<Mutex<Vec<Request>>>,
+    received: Arc<Mutex<Vec<Request>>>,
     answer: Arc<impl Fn(usize) -> Option<Vec<u8>>>,
 ) {
     let mut unread = Vec::new();
     while let Some(request) = next(&mut stream, &mut unread, connection).await {
         let number = {
-            let mut kept = kept.lock().unwrap();
-            kept.push(request);
-            kept.len() - 1
+            let mut received = received.lock().unwrap();
+            received.push(request);
+            received.len() - 1
         };
         match answer(number) {
-            // Whoever reads no further is told no further.
+            // A client that reads no further misses the rest.
             Some(bytes) => drop(stream.write_all(&bytes).await),
             None => std::future::pending().await,
         }

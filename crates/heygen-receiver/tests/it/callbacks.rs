@@ -1,4 +1,4 @@
-//! The path of callbacks, which nobody signs.
+//! The path of callbacks, which no one signs.
 
 use heygen_inbox::{Authenticity, InboxAdmin as _, MemoryInbox, Query, Source};
 use heygen_receiver::{ActiveSecrets, CallbackTokens, Receiver, ReceiverOptions};
@@ -58,12 +58,12 @@ async fn callback_with_a_valid_token_needs_no_signature() {
     ] {
         assert_eq!(ask(server.address, request).await.status, status);
     }
-    let kept = inbox.list(Query::default()).await.unwrap();
-    assert_eq!(kept.len(), 1);
-    assert_eq!(kept[0].source, Source::Callback);
-    assert_eq!(kept[0].source.authenticity(), Authenticity::Token);
-    let kept = inbox.get(kept[0].id).await.unwrap().unwrap();
-    assert!(!format!("{kept:?}").contains(TOKEN));
+    let stored = inbox.list(Query::default()).await.unwrap();
+    assert_eq!(stored.len(), 1);
+    assert_eq!(stored[0].source, Source::Callback);
+    assert_eq!(stored[0].source.authenticity(), Authenticity::Token);
+    let stored = inbox.get(stored[0].id).await.unwrap().unwrap();
+    assert!(!format!("{stored:?}").contains(TOKEN));
 }
 
 #[tokio::test]

@@ -83,8 +83,8 @@ async fn environment_has_the_values_of_the_delivery() {
 
     let sent = br#"{"event_type":"avatar_video.success","event_id":"evt_1","event_data":{"video_id":"v\u00001"}}"#;
     let id = run.append(&[], sent).await;
-    let kept = run.after(id, 1).await;
-    assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
+    let stored = run.after(id, 1).await;
+    assert_eq!(stored.attempts[0].result, AttemptOutcome::Acknowledged);
     let seen_first = seen();
     let (received, others): (Vec<_>, Vec<_>) = seen_first
         .lines()
@@ -120,7 +120,7 @@ async fn overlong_value_is_left_out_of_the_environment() {
     assert_eq!(result, AttemptOutcome::Acknowledged, "{reason}");
 }
 
-/// In a process of its own, because this one's environment is everybody's.
+/// In a process of its own, because this one's environment is shared by all tests.
 #[tokio::test]
 async fn our_settings_and_credentials_are_not_passed_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -134,14 +134,14 @@ async fn our_settings_and_credentials_are_not_passed_on() {
         .env("HEYGEN_WEBHOOKS_INBOX", "nats://ann:hush@n1/HEYGEN")
         .env("NATS_PASSWORD", "hush")
         .env("HTTPS_PROXY", "http://me:hush@proxy.example:3128")
-        .env("NOT_OURS", "kept")
+        .env("NOT_OURS", "yes")
         .output()
         .await
         .unwrap();
     let env = fs::read_to_string(folder.path().join("env"))
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    for kept in ["NOT_OURS=kept", "HTTPS_PROXY=http://proxy.example:3128"] {
-        assert!(env.contains(kept), "{kept}: {env}");
+    for inherited in ["NOT_OURS=yes", "HTTPS_PROXY=http://proxy.example:3128"] {
+        assert!(env.contains(inherited), "{inherited}: {env}");
     }
     assert!(!env.contains("hush") && !env.contains("somebody"), "{env}");
 }
@@ -415,8 +415,8 @@ async fn program_whose_file_does_not_answer_holds_no_thread_of_the_runtime() {
     let run = HandlerRun::start(program.clone());
     let id = run.append(&[], b"{}").await;
     leased.is_asked_for().await;
-    let kept = run.inbox.get(id).await.unwrap().unwrap();
-    assert!(kept.attempts.is_empty());
+    let stored = run.inbox.get(id).await.unwrap().unwrap();
+    assert!(stored.attempts.is_empty());
     leased.answer();
     let attempt = run.after(id, 1).await.attempts.swap_remove(0);
     assert_eq!(attempt.result, AttemptOutcome::Acknowledged, "{attempt:?}");

@@ -9,10 +9,9 @@ use heygen_inbox::{
     AttemptOutcome, ClaimRequest, Completion, DeliveryId, DispatchOrder, InboxAdmin, MemoryInbox,
     NewDelivery, Source, State,
 };
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler};
-use tokio::task::JoinHandle;
+use heygen_receiver::{Delivery, Disposition, Handler};
 
-use crate::support::until;
+use crate::support::{Dispatching, until};
 
 /// Events of type `a.*` go to the first destination, everything else to the second.
 struct Two<H>(H);
@@ -32,28 +31,6 @@ where
 
     fn destination(&self, event_type: Option<&str>) -> usize {
         usize::from(!event_type.is_some_and(|event_type| event_type.starts_with("a.")))
-    }
-}
-
-struct Dispatching(JoinHandle<()>);
-
-impl Dispatching {
-    fn start<I: InboxAdmin + Clone>(
-        inbox: &I,
-        handler: impl Handler,
-        set: impl FnOnce(&mut DispatchOptions),
-    ) -> Self {
-        let mut options = DispatchOptions::default();
-        options.schedule.initial_delay = Duration::from_millis(1);
-        set(&mut options);
-        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
-        Self(tokio::spawn(dispatcher.run(std::future::pending())))
-    }
-}
-
-impl Drop for Dispatching {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 
@@ -229,7 +206,7 @@ async fn pause_delays_only_its_destination_and_costs_no_attempt() {
     for id in [first, second] {
         until(async || state(&inbox, id).await == State::Acknowledged).await;
     }
-    let kept = inbox.get(first).await.unwrap().unwrap();
+    let stored = inbox.get(first).await.unwrap().unwrap();
     let calls = calls.lock().unwrap();
     let times = |name: &str| {
         let calls = calls.iter().filter(|(known, _)| known == name);
@@ -238,7 +215,11 @@ async fn pause_delays_only_its_destination_and_costs_no_attempt() {
     let [refused, again, last] = times("a.b").try_into().unwrap();
     assert!(again - refused >= PAUSE && last - refused >= PAUSE);
     assert!(times("c.d")[0] < again, "the other did not wait");
-    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    let results: Vec<_> = stored
+        .attempts
+        .iter()
+        .map(|attempt| attempt.result)
+        .collect();
     assert_eq!(
         results,
         [AttemptOutcome::Retry, AttemptOutcome::Acknowledged]

@@ -1,4 +1,4 @@
-//! What a handler says, and what becomes of the delivery.
+//! What a handler returns, and the state of the delivery after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,34 +8,10 @@ use heygen_inbox::{
     Attempt, AttemptOutcome, ClaimRequest, Completion, DeliveryId, Inbox as _, InboxAdmin,
     MemoryInbox, State, StoredDelivery,
 };
-use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition, Handler, Observer};
+use heygen_receiver::{Delivery, Disposition, Handler, Observer};
 use tokio::sync::{Semaphore, oneshot};
-use tokio::task::JoinHandle;
 
-use crate::support::{Fault, Tampered, delivery, until};
-
-/// A dispatcher at work until it is dropped.
-struct Dispatching(JoinHandle<()>);
-
-impl Dispatching {
-    fn start<I: InboxAdmin + Clone>(
-        inbox: &I,
-        handler: impl Handler,
-        set: impl FnOnce(&mut DispatchOptions),
-    ) -> Self {
-        let mut options = DispatchOptions::default();
-        options.schedule.initial_delay = Duration::from_millis(1);
-        set(&mut options);
-        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
-        Self(tokio::spawn(dispatcher.run(std::future::pending())))
-    }
-}
-
-impl Drop for Dispatching {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+use crate::support::{Dispatching, Fault, Tampered, delivery, until};
 
 async fn append(inbox: &impl InboxAdmin, video_id: &str) -> DeliveryId {
     inbox.append(delivery(video_id)).await.unwrap().id()
@@ -51,7 +27,7 @@ async fn after_attempts(inbox: &impl InboxAdmin, id: DeliveryId, count: usize) -
     get(inbox, id).await
 }
 
-/// One delivery through one handler: what is recorded of its first attempt, and where it stands
+/// One delivery through one handler: what is recorded of its first attempt, and its state
 /// then.
 async fn check(handler: impl Handler, state: State, result: AttemptOutcome, detail: Option<&str>) {
     let inbox = MemoryInbox::new();
@@ -60,8 +36,8 @@ async fn check(handler: impl Handler, state: State, result: AttemptOutcome, deta
         options.handler_timeout = Duration::from_millis(50);
         options.schedule.initial_delay = Duration::from_secs(3600);
     });
-    let kept = after_attempts(&inbox, id, 1).await;
-    assert_eq!(kept.summary.state, state);
+    let stored = after_attempts(&inbox, id, 1).await;
+    assert_eq!(stored.summary.state, state);
     let [
         Attempt {
             number: 1,
@@ -69,16 +45,16 @@ async fn check(handler: impl Handler, state: State, result: AttemptOutcome, deta
             detail: said,
             ..
         },
-    ] = kept.attempts.as_slice()
+    ] = stored.attempts.as_slice()
     else {
-        panic!("one attempt, not {:?}", kept.attempts);
+        panic!("one attempt, not {:?}", stored.attempts);
     };
     assert_eq!((*recorded, said.as_deref()), (result, detail));
     match state {
         State::Pending => {
-            assert!(kept.due_at.unwrap() > SystemTime::now() + Duration::from_secs(600));
+            assert!(stored.due_at.unwrap() > SystemTime::now() + Duration::from_secs(600));
         }
-        _ => assert_eq!(kept.due_at, None),
+        _ => assert_eq!(stored.due_at, None),
     }
 }
 
@@ -167,13 +143,13 @@ async fn panic_is_retried_and_affects_no_other_delivery() {
         ("value", "the handler panicked"),
     ] {
         let id = append(&inbox, video_id).await;
-        let kept = after_attempts(&inbox, id, 1).await;
-        assert_eq!(kept.attempts[0].result, AttemptOutcome::Retry);
-        assert_eq!(kept.attempts[0].detail.as_deref(), Some(detail));
+        let stored = after_attempts(&inbox, id, 1).await;
+        assert_eq!(stored.attempts[0].result, AttemptOutcome::Retry);
+        assert_eq!(stored.attempts[0].detail.as_deref(), Some(detail));
     }
     let id = append(&inbox, "fine").await;
-    let kept = after_attempts(&inbox, id, 1).await;
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = after_attempts(&inbox, id, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
 }
 
 #[tokio::test]
@@ -186,9 +162,9 @@ async fn attempts_run_out() {
     };
     let _dispatching =
         Dispatching::start(&inbox, handler, |options| options.schedule.max_attempts = 3);
-    let kept = after_attempts(&inbox, id, 3).await;
-    assert_eq!(kept.summary.state, State::DeadLettered);
-    let attempts: Vec<_> = kept
+    let stored = after_attempts(&inbox, id, 3).await;
+    assert_eq!(stored.summary.state, State::DeadLettered);
+    let attempts: Vec<_> = stored
         .attempts
         .iter()
         .map(|attempt| (attempt.result, attempt.detail.as_deref()))
@@ -225,8 +201,8 @@ async fn time_runs_out() {
     });
     until(async || get(&inbox, id).await.summary.state == State::DeadLettered).await;
     assert!(begun_at.elapsed() >= most, "{:?}", begun_at.elapsed());
-    let kept = get(&inbox, id).await;
-    let detail = kept.attempts.last().unwrap().detail.as_deref().unwrap();
+    let stored = get(&inbox, id).await;
+    let detail = stored.attempts.last().unwrap().detail.as_deref().unwrap();
     let calls = calls.load(Ordering::SeqCst);
     let expected = format!(" s and {calls} attempts; last: no disk");
     assert!(calls > 2, "{calls}");
@@ -234,7 +210,7 @@ async fn time_runs_out() {
         detail.starts_with("gave up after 0.") && detail.ends_with(&expected),
         "{detail}"
     );
-    assert!(kept.summary.dead_lettered_at.is_some());
+    assert!(stored.summary.dead_lettered_at.is_some());
 }
 
 /// How a delivery ends that was with a process so often when that ended, and how often the handler
@@ -274,11 +250,11 @@ async fn check_interrupted(count: usize, attempts: u32, expected: State, expecte
         )
     })
     .await;
-    let kept = get(&inbox, id).await;
-    assert_eq!(kept.summary.state, expected, "{count} of {attempts}");
+    let stored = get(&inbox, id).await;
+    assert_eq!(stored.summary.state, expected, "{count} of {attempts}");
     if expected == State::DeadLettered {
         assert_eq!(
-            kept.attempts[count].detail.as_deref(),
+            stored.attempts[count].detail.as_deref(),
             Some("the attempts ran out while a handler was running")
         );
     }
@@ -363,14 +339,14 @@ async fn delivery_is_dispatched_when_it_is_appended() {
 #[tokio::test]
 async fn handler_receives_what_was_stored() {
     let inbox = MemoryInbox::new();
-    let (tell, told) = oneshot::channel();
-    let tell = Arc::new(std::sync::Mutex::new(Some(tell)));
+    let (sender, received) = oneshot::channel();
+    let sender = Arc::new(std::sync::Mutex::new(Some(sender)));
     let handler = move |delivery: Delivery| {
-        let first = tell.lock().unwrap().take();
+        let first = sender.lock().unwrap().take();
         async move {
             match first {
-                Some(tell) => {
-                    tell.send(delivery).unwrap();
+                Some(sender) => {
+                    sender.send(delivery).unwrap();
                     Err("once more")
                 }
                 None => Ok(()),
@@ -379,7 +355,7 @@ async fn handler_receives_what_was_stored() {
     };
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |_| {});
-    let delivery = told.await.unwrap();
+    let delivery = received.await.unwrap();
     assert_eq!((delivery.id(), delivery.attempt()), (id, 1));
     assert_eq!(delivery.source(), heygen_inbox::Source::Webhook);
     assert_eq!(delivery.body(), &crate::support::body("a"));
@@ -387,9 +363,9 @@ async fn handler_receives_what_was_stored() {
         delivery.event().unwrap().event_name(),
         "avatar_video.success"
     );
-    let kept = after_attempts(&inbox, id, 2).await;
-    assert_eq!(delivery.received_at(), kept.summary.received_at);
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = after_attempts(&inbox, id, 2).await;
+    assert_eq!(delivery.received_at(), stored.summary.received_at);
+    assert_eq!(stored.summary.state, State::Acknowledged);
 }
 
 #[tokio::test]
@@ -406,8 +382,8 @@ async fn result_that_could_not_be_recorded_is_recorded_later() {
     };
     let id = append(&inbox, "a").await;
     let _dispatching = Dispatching::start(&inbox, handler, |_| {});
-    let kept = after_attempts(&inbox, id, 1).await;
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = after_attempts(&inbox, id, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
     assert_eq!(failures.available_permits(), 0);
     assert_eq!(
         calls.load(Ordering::SeqCst),
@@ -440,15 +416,15 @@ async fn pause_lets_running_attempts_end_and_begins_no_other() {
     inbox.pause(SystemTime::now()).await.unwrap();
     let second = append(&inbox, "b").await;
     go_on.add_permits(2);
-    let kept = after_attempts(&inbox, first, 1).await;
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = after_attempts(&inbox, first, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
     // It looks every second; a claim of ours shows that one of its claims got nothing as well.
     let claim = inbox.claim(ClaimRequest::due(1, SystemTime::now())).await;
     assert!(claim.unwrap().is_paused);
     assert_eq!(get(&inbox, second).await.summary.state, State::Pending);
     inbox.resume().await.unwrap();
-    let kept = after_attempts(&inbox, second, 1).await;
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = after_attempts(&inbox, second, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
 }
 
 /// What is reported of a stall.
@@ -477,11 +453,14 @@ async fn claims_that_fail_for_long_are_a_stall() {
             text.contains(&format!("heygen_webhooks_dispatch_stalled {value}\n"))
         };
         assert!(!is_shown(0).await && !is_shown(1).await, "no dispatcher");
-        let options = DispatchOptions::default()
-            .with_observer(metrics.clone())
-            .with_observer(Reports(reports));
-        let dispatcher = Dispatcher::with(inbox.clone(), async |_: Delivery| {}, options);
-        let dispatching = tokio::spawn(dispatcher.run(std::future::pending()));
+        let _dispatching = Dispatching::start(
+            &inbox,
+            async |_: Delivery| {},
+            |options| {
+                options.observers.add(metrics.clone());
+                options.observers.add(Reports(reports));
+            },
+        );
         let mut was_stalled = false;
         for number in 0..=failures {
             let is_stalled = reported.recv().await.unwrap();
@@ -490,7 +469,6 @@ async fn claims_that_fail_for_long_are_a_stall() {
             was_stalled |= is_stalled;
         }
         assert_eq!(was_stalled, is_stall);
-        dispatching.abort();
     }
 }
 

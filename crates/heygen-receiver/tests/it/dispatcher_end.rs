@@ -87,8 +87,12 @@ async fn delivery_of_a_handler_that_does_not_end_is_redelivered() {
     within_patience(called.recv()).await.unwrap();
     stop.send(()).unwrap();
     within_patience(task).await.unwrap();
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    let results: Vec<_> = stored
+        .attempts
+        .iter()
+        .map(|attempt| attempt.result)
+        .collect();
     assert_eq!(
         results,
         [AttemptOutcome::Interrupted, AttemptOutcome::Acknowledged]

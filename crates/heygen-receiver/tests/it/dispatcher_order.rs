@@ -60,7 +60,7 @@ async fn subjects_are_in_order_and_independent() {
                 tokio::task::yield_now().await;
                 let mut seen = seen.lock().unwrap();
                 seen.in_hand.remove(&subject);
-                // Some fail at first, and hold up those behind them and nobody else.
+                // Some fail at first, and delay those behind them and no others.
                 if number % 7 == 3 && delivery.attempt() == 1 {
                     return Disposition::retry("not yet");
                 }
@@ -144,8 +144,12 @@ async fn replay_is_noticed_and_starts_the_schedule_again() {
     assert_eq!(replayed.unwrap().pending, 1);
     until(async || state().await == State::Acknowledged).await;
     dispatching.abort();
-    let kept = inbox.get(id).await.unwrap().unwrap();
-    let results: Vec<_> = kept.attempts.iter().map(|attempt| attempt.result).collect();
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    let results: Vec<_> = stored
+        .attempts
+        .iter()
+        .map(|attempt| attempt.result)
+        .collect();
     let expected = [
         AttemptOutcome::Retry,
         AttemptOutcome::Retry,

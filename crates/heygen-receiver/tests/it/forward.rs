@@ -168,8 +168,8 @@ async fn second_attempt_has_its_number() {
         options.schedule.initial_delay = Duration::from_millis(1);
     });
     let id = run.append(&[], b"{}").await;
-    let kept = run.after(id, 2).await;
-    assert_eq!(kept.summary.state, State::Acknowledged);
+    let stored = run.after(id, 2).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
     let [first, second] = application.requests().try_into().unwrap();
     assert_eq!(first.header("heygen-webhooks-attempt"), "1");
     assert_eq!(second.header("heygen-webhooks-attempt"), "2");
@@ -424,8 +424,8 @@ async fn wait_after(status: &str, headers: &str) -> Duration {
     let run = HandlerRun::start(forward(&application));
     let id = run.append(&[], b"{}").await;
     let before = SystemTime::now();
-    let kept = run.after(id, 1).await;
-    kept.due_at.unwrap().duration_since(before).unwrap()
+    let stored = run.after(id, 1).await;
+    stored.due_at.unwrap().duration_since(before).unwrap()
 }
 
 #[tokio::test]

@@ -6,15 +6,14 @@ use heygen_inbox::{
     Attempt, AttemptOutcome, DeliveryId, Header, Inbox as _, InboxAdmin as _, MemoryInbox,
     NewDelivery, Source, StoredDelivery,
 };
-use heygen_receiver::{DispatchOptions, Dispatcher, Handler};
-use tokio::task::JoinHandle;
+use heygen_receiver::{DispatchOptions, Handler};
 
-use crate::support::until;
+use crate::support::{Dispatching, until};
 
 /// A dispatcher at work until it is dropped.
 pub(crate) struct HandlerRun {
     pub(crate) inbox: MemoryInbox,
-    task: JoinHandle<()>,
+    _dispatching: Dispatching,
 }
 
 impl HandlerRun {
@@ -25,12 +24,14 @@ impl HandlerRun {
     /// Retries wait an hour, unless `set` or the handler says otherwise.
     pub(crate) fn with(handler: impl Handler, set: impl FnOnce(&mut DispatchOptions)) -> Self {
         let inbox = MemoryInbox::new();
-        let mut options = DispatchOptions::default();
-        options.schedule.initial_delay = Duration::from_secs(3600);
-        set(&mut options);
-        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
-        let task = tokio::spawn(dispatcher.run(std::future::pending()));
-        Self { inbox, task }
+        let dispatching = Dispatching::start(&inbox, handler, |options| {
+            options.schedule.initial_delay = Duration::from_secs(3600);
+            set(options);
+        });
+        Self {
+            inbox,
+            _dispatching: dispatching,
+        }
     }
 
     pub(crate) async fn append(&self, headers: &[(&str, &str)], body: &[u8]) -> DeliveryId {
@@ -47,9 +48,9 @@ impl HandlerRun {
 
     /// The stored delivery once that many attempts have ended.
     pub(crate) async fn after(&self, id: DeliveryId, attempts: usize) -> StoredDelivery {
-        let kept = async || self.inbox.get(id).await.unwrap().unwrap();
-        until(async || kept().await.attempts.len() >= attempts).await;
-        kept().await
+        let stored = async || self.inbox.get(id).await.unwrap().unwrap();
+        until(async || stored().await.attempts.len() >= attempts).await;
+        stored().await
     }
 
     /// Appends a delivery and returns its first attempt.
@@ -62,11 +63,5 @@ impl HandlerRun {
     pub(crate) async fn ends(&self, body: &[u8]) -> (AttemptOutcome, String) {
         let attempt = self.attempt(body).await;
         (attempt.result, attempt.detail.unwrap_or_default())
-    }
-}
-
-impl Drop for HandlerRun {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

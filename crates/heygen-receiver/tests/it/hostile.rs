@@ -21,7 +21,7 @@ fn signed(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// What HeyGen signed is kept whatever it holds, up to the limit that the invariants set.
+/// What HeyGen signed is stored whatever it holds, up to the limit that the invariants set.
 #[test]
 fn named_bodies_are_stored() {
     for named in bodies::named() {
@@ -75,9 +75,9 @@ fn seeds_of_fuzzing_are_stored_if_authenticated() {
     ];
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/request");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), expected.len());
-    for (name, kept) in expected {
+    for (name, stored) in expected {
         let script = fs::read(folder.join(name)).unwrap();
-        assert_eq!(invariants::hold(&script), kept, "{name}");
+        assert_eq!(invariants::hold(&script), stored, "{name}");
     }
 }
 

@@ -161,7 +161,7 @@ async fn a_connection_whose_bodies_do_not_come_ends() {
     })
     .await;
     // A request without its body, by hand: this client answers nothing either, also not when it is
-    // told to go.
+    // sent a GOAWAY.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);

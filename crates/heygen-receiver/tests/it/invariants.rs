@@ -1,4 +1,4 @@
-//! What holds for every connection, whoever speaks on it. The fuzz target `request` holds the same.
+//! What holds for every connection, whatever is sent on it. The fuzz target `request` holds the same.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex, split};
 
 /// Panics when something does not hold for a client that sends this, and returns how many
-/// deliveries are kept.
+/// deliveries are stored.
 ///
 /// Requests are divided by [`NEXT`]. In the head of each `{sign}` stands for the signature and
 /// `{length}` for the length of what follows the first empty line, so that whatever makes requests
@@ -31,22 +31,24 @@ pub(crate) fn hold(script: &[u8]) -> usize {
         let talk = tokio::time::timeout(PATIENCE, talk).await;
         talk.unwrap_or_else(|_| panic!("the connection hangs"))
     });
-    let kept = runtime.block_on(everything(&inbox));
+    let stored = runtime.block_on(everything(&inbox));
 
     let sent = pieces.concat();
     let is_http2 = sent.starts_with(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     let secrets = Secrets::from(secret());
-    for one in &kept {
+    for one in &stored {
         match one.summary.source {
             Source::Webhook => {
                 let pairs = one.headers.iter();
                 let pairs = pairs.map(|header| (header.name.as_str(), header.value.as_bytes()));
                 let verified = heygen_signature::verify(pairs, &one.body, &secrets);
-                assert!(verified.is_ok(), "kept, and not signed: {:?}", one.body);
+                assert!(verified.is_ok(), "stored, and not signed: {:?}", one.body);
             }
             // Names in HTTP/2 may be compressed, and so not be seen as they are.
             Source::Callback if is_http2 => {}
-            Source::Callback => assert!(contains(&sent, TOKEN.as_bytes()), "kept without a token"),
+            Source::Callback => {
+                assert!(contains(&sent, TOKEN.as_bytes()), "stored without a token");
+            }
             other => panic!("nothing comes this way: {other:?}"),
         }
     }
@@ -56,20 +58,22 @@ pub(crate) fn hold(script: &[u8]) -> usize {
     let distinct: BTreeSet<&str> = accepted.iter().copied().collect();
     assert_eq!(distinct.len(), accepted.len(), "no id is given twice");
     for id in accepted.iter().chain(&duplicate) {
-        let same = kept.iter().filter(|one| one.summary.id.to_string() == *id);
-        assert_eq!(same.count(), 1, "answered, and not kept exactly once");
+        let same = stored
+            .iter()
+            .filter(|one| one.summary.id.to_string() == *id);
+        assert_eq!(same.count(), 1, "answered, and not stored exactly once");
     }
     if !is_http2 {
         // On HTTP/2 a client may take back what it has asked for; here it waits for the answers.
-        assert_eq!(accepted.len(), kept.len(), "kept, and not answered");
+        assert_eq!(accepted.len(), stored.len(), "stored, and not answered");
         check_answers(&text, accepted.len() + duplicate.len());
     }
-    kept.len()
+    stored.len()
 }
 
-/// Every status that HTTP/1 shows here has a reason, and 200 is said for a delivery that is kept
+/// Every status that HTTP/1 shows here has a reason, and 200 is said for a delivery that is stored
 /// and for nothing else.
-fn check_answers(text: &str, kept: usize) {
+fn check_answers(text: &str, stored: usize) {
     let mut answers = text.split("HTTP/1.");
     assert_eq!(
         answers.next(),
@@ -81,7 +85,7 @@ fn check_answers(text: &str, kept: usize) {
         assert!(STATUSES.contains(status), "{status}");
     }
     let good = statuses.iter().filter(|status| **status == "200");
-    assert_eq!(good.count(), kept, "{text}");
+    assert_eq!(good.count(), stored, "{text}");
 }
 
 /// As the crate's own server serves a connection.
@@ -136,11 +140,11 @@ async fn speak(stream: DuplexStream, pieces: &[Vec<u8>]) -> Vec<u8> {
 }
 
 async fn everything(inbox: &MemoryInbox) -> Vec<StoredDelivery> {
-    let mut kept = Vec::new();
+    let mut stored = Vec::new();
     for summary in inbox.list(Query::default()).await.unwrap() {
-        kept.extend(inbox.get(summary.id).await.unwrap());
+        stored.extend(inbox.get(summary.id).await.unwrap());
     }
-    kept
+    stored
 }
 
 fn pieces(script: &[u8]) -> Vec<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! A line for each delivery, whoever reads them.
+//! A line for each delivery.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, mpsc};
@@ -39,8 +39,8 @@ async fn a_line_is_a_json_object() {
     let paper = Paper::default();
     let run = HandlerRun::start(Lines::new(paper.clone()).unwrap());
     let id = run.append(&[], body("a\\nb").as_bytes()).await;
-    let kept = run.after(id, 1).await;
-    assert_eq!(kept.attempts[0].result, AttemptOutcome::Acknowledged);
+    let stored = run.after(id, 1).await;
+    assert_eq!(stored.attempts[0].result, AttemptOutcome::Acknowledged);
     let text = paper.text();
     let line = text.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{line}");

@@ -192,7 +192,7 @@ async fn names_that_senders_choose_are_limited() {
     assert_eq!(samples[others], 250.0);
 }
 
-/// What nobody signed says nothing of HeyGen's deliveries.
+/// What no one signed says nothing of HeyGen's deliveries.
 #[tokio::test]
 async fn callback_is_no_verified_delivery() {
     let metrics = Metrics::new(SystemTime::now());

@@ -93,9 +93,9 @@ async fn stored_and_rejected_requests_are_observed() {
     for request in requests {
         ask(server.address, request).await;
     }
-    let told = notes.take();
+    let observed = notes.take();
     assert_eq!(
-        told,
+        observed,
         [
             "stored webhook new=true []",
             "stored webhook new=false []",
@@ -113,7 +113,7 @@ async fn stored_and_rejected_requests_are_observed() {
             "headers-too-large Some((1, true)) None",
         ]
     );
-    assert_eq!(others.take(), told);
+    assert_eq!(others.take(), observed);
 }
 
 #[tokio::test]
@@ -134,15 +134,15 @@ async fn how_attempts_end() {
     heygen_inbox::Inbox::append(&inbox, delivery("a"))
         .await
         .unwrap();
-    let mut told = Vec::new();
+    let mut observed = Vec::new();
     until(async || {
-        told.extend(notes.take());
-        told.len() >= 2
+        observed.extend(notes.take());
+        observed.len() >= 2
     })
     .await;
     let name = "Some(\"avatar_video.success\")";
     assert_eq!(
-        told,
+        observed,
         [format!("{name} retry"), format!("{name} acknowledged")]
     );
     assert_eq!(AttemptOutcome::Retry.as_str(), "retry");
@@ -227,7 +227,7 @@ async fn flood_of_unsigned_requests_hides_and_delays_nothing() {
     let receiver = Receiver::with(secret(), inbox.clone(), options(ring));
     let server = Running::start(receiver).await;
     let mut client = crate::client::Client::connect(server.address).await;
-    let mut kept = 0;
+    let mut stored = 0;
     for number in 0..5000 {
         let answer = client.ask(post(body(&number.to_string()), &[])).await;
         assert_eq!(answer.status, 401);
@@ -237,12 +237,12 @@ async fn flood_of_unsigned_requests_hides_and_delays_nothing() {
             assert_eq!(client.ask(request).await.status, 401);
         }
         if number % 100 == 0 {
-            let answer = client.ask(signed(body(&format!("kept {number}")))).await;
+            let answer = client.ask(signed(body(&format!("stored {number}")))).await;
             assert_eq!(answer.verdict(), "accepted");
-            kept += 1;
+            stored += 1;
         }
     }
-    assert_eq!(crate::support::count(&inbox).await, kept);
+    assert_eq!(crate::support::count(&inbox).await, stored);
     let unsigned = 5000;
     // The last of them is written soon.
     until(async || {

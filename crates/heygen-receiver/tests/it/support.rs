@@ -9,7 +9,10 @@ use heygen_inbox::{
     DeliverySummary, Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, MemoryInbox,
     NewDelivery, PruneReport, PruneStep, Query, ReplayReport, Stats, StoredDelivery,
 };
-use heygen_receiver::{ActiveSecrets, Limits, Receiver, ReceiverOptions, Secret, Server};
+use heygen_receiver::{
+    ActiveSecrets, DispatchOptions, Dispatcher, Handler, Limits, Receiver, ReceiverOptions, Secret,
+    Server,
+};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
@@ -88,6 +91,29 @@ impl Running {
     /// Returns when the server has.
     pub(crate) async fn ended(self) {
         within_patience(self.task).await.unwrap();
+    }
+}
+
+/// A dispatcher at work until it is dropped, which retries at once unless `set` says otherwise.
+pub(crate) struct Dispatching(JoinHandle<()>);
+
+impl Dispatching {
+    pub(crate) fn start<I: InboxAdmin + Clone>(
+        inbox: &I,
+        handler: impl Handler,
+        set: impl FnOnce(&mut DispatchOptions),
+    ) -> Self {
+        let mut options = DispatchOptions::default();
+        options.schedule.initial_delay = Duration::from_millis(1);
+        set(&mut options);
+        let dispatcher = Dispatcher::with(inbox.clone(), handler, options);
+        Self(tokio::spawn(dispatcher.run(std::future::pending())))
+    }
+}
+
+impl Drop for Dispatching {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -315,7 +341,7 @@ impl InboxAdmin for Tampered {
     }
 }
 
-/// How many deliveries are kept.
+/// How many deliveries are stored.
 pub(crate) async fn count(inbox: &impl InboxAdmin) -> usize {
     inbox.list(Query::default()).await.unwrap().len()
 }

@@ -1,4 +1,4 @@
-//! What can be the matter with a certificate and a key, and what is told of it.
+//! What can be wrong with a certificate and a key, and what the error shows.
 
 use heygen_receiver::{ServerTls, TlsErrorKind};
 
@@ -36,16 +36,16 @@ fn each_fault_is_told_and_no_key_is() {
         let error = ServerTls::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap_err();
         assert_eq!(error.kind(), expected, "{error}");
         assert_eq!(error.path(), None);
-        let mut told = format!("{error} {error:?}");
+        let mut shown = format!("{error} {error:?}");
         let mut cause = std::error::Error::source(&error);
         while let Some(error) = cause {
-            told = format!("{told} {error} {error:?}");
+            shown = format!("{shown} {error} {error:?}");
             cause = error.source();
         }
-        assert!(!told.contains(&hidden[..16]), "{told}");
+        assert!(!shown.contains(&hidden[..16]), "{shown}");
         // Nor as the bytes of that text.
         let bytes = format!("{:?}", &hidden.as_bytes()[..8]);
-        assert!(!told.contains(bytes.trim_matches(['[', ']'])), "{told}");
+        assert!(!shown.contains(bytes.trim_matches(['[', ']'])), "{shown}");
     }
     assert!(!format!("{:?}", me.tls()).contains(&hidden[..16]));
 }
