@@ -423,6 +423,47 @@ async fn program_whose_file_does_not_answer_holds_no_thread_of_the_runtime() {
     within_patience(program.all_ended()).await;
 }
 
+/// It would outlive a process that is killed, and run the program later without its input.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn program_whose_file_does_not_answer_has_no_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut leased = Leased::new(&folder, "#!/bin/sh\n");
+    let mut runner = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "command::runs_a_program"])
+        .env("TEST_PROGRAM", &leased.path)
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    leased.is_asked_for().await;
+    let id = runner.id().unwrap();
+    let is_child = |stat: &str| {
+        // The name of a process, in parentheses, may hold anything.
+        let parent = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1));
+        parent == Some(&*id.to_string())
+    };
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let stats = processes.filter_map(|process| fs::read_to_string(process.join("stat")).ok());
+    let children: Vec<_> = stats.filter(|stat| is_child(stat)).collect();
+    assert!(children.is_empty(), "{children:?}");
+    runner.kill().await.unwrap();
+    leased.answer();
+}
+
+#[tokio::test]
+#[ignore = "another test runs it, and kills it"]
+async fn runs_a_program() {
+    let program = std::env::var_os("TEST_PROGRAM").unwrap();
+    let run = HandlerRun::start(Command::new(program));
+    run.append(&[], b"{}").await;
+    std::future::pending::<()>().await;
+}
+
 /// Otherwise the dispatcher would end the attempt first, and its standard error would be lost.
 #[cfg(target_os = "linux")]
 #[tokio::test]

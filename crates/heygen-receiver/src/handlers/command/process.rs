@@ -1,6 +1,9 @@
 //! [`Process`]: a running program with all it started, which is always ended.
 
-use std::io;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,7 +36,13 @@ impl Process {
         // Held until it is started, so that no more than one thread waits for such a file.
         let turn = Arc::clone(&programs.turn).lock_owned().await;
         let programs = programs.clone();
+        let attempt = Arc::new(());
+        let waiting = Arc::downgrade(&attempt);
         let spawning = tokio::task::spawn_blocking(move || {
+            read_beginning(command.as_std().get_program());
+            if waiting.strong_count() == 0 {
+                return Err(io::Error::other("its attempt has ended"));
+            }
             let process = programs.spawn(command)?;
             drop(turn);
             if let Some(soft_limit) = descriptors {
@@ -41,7 +50,9 @@ impl Process {
             }
             Ok(process)
         });
-        spawning.await.map_err(io::Error::other)?
+        let spawned = spawning.await.map_err(io::Error::other)?;
+        drop(attempt);
+        spawned
     }
 
     /// Sets its soft limit of open files, up to the hard limit, which stays.
@@ -294,6 +305,26 @@ impl Drop for Entry {
                 list.groups.swap_remove(index);
             }
         });
+    }
+}
+
+/// Reads the beginning of the program's file, as its start does. If the file does not answer, this
+/// thread waits, which ends with our process; a new process that waits would outlive ours, and run
+/// the program later without its input.
+fn read_beginning(program: &OsStr) {
+    let is_file = |path: &PathBuf| path.metadata().is_ok_and(|found| found.is_file());
+    let program = Path::new(program);
+    let is_name = program.parent() == Some(Path::new(""));
+    let found = match std::env::var_os("PATH").filter(|_| is_name) {
+        Some(folders) => {
+            let mut paths = std::env::split_paths(&folders).map(|folder| folder.join(program));
+            paths.find(is_file)
+        }
+        None => Some(program.to_owned()).filter(is_file),
+    };
+    if let Some(mut file) = found.and_then(|path| File::open(path).ok()) {
+        // The start itself finds out what is wrong with it.
+        let _ = file.read(&mut [0; 256]);
     }
 }
 
