@@ -321,7 +321,8 @@ impl Observer for Metrics {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             let millis = now.unwrap_or_default().as_millis();
             let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-            shared.last_verified.fetch_max(millis, Ordering::Relaxed);
+            // Also when it is less than before: then the clock was wrong.
+            shared.last_verified.store(millis, Ordering::Relaxed);
         }
         if is_new {
             let outcome = stored.outcome.unwrap_or(Outcome::Other).as_str();
@@ -402,3 +403,27 @@ const HANDLER_BUCKETS: [f64; 11] = [
 ];
 const BETWEEN_READS: Duration = Duration::from_secs(1);
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use heygen_inbox::DeliveryId;
+
+    use super::*;
+
+    #[test]
+    fn time_of_a_clock_that_was_far_ahead_does_not_stay() {
+        let metrics = Metrics::new(SystemTime::now());
+        let last_verified = &metrics.shared.last_verified;
+        last_verified.store(u64::MAX, Ordering::Relaxed);
+        metrics.stored(&ObservedDelivery {
+            appended: Appended::New(DeliveryId::new(1_790_000_000_000_000, 0)),
+            source: Source::Webhook,
+            event_type: None,
+            outcome: None,
+            commit_time: Duration::ZERO,
+            drift: &[],
+        });
+        let seconds = Duration::from_millis(last_verified.load(Ordering::Relaxed)).as_secs_f64();
+        assert!(seconds <= seconds_of(SystemTime::now()), "{seconds}");
+    }
+}
