@@ -1,6 +1,7 @@
 //! [`Destinations`]: concurrency, backlog share and pauses of each destination.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use tokio::time::Instant;
 pub(crate) struct Destinations {
     concurrency: usize,
     all: Mutex<Vec<Destination>>,
+    /// How many slots wait for long until their result is recorded.
+    unrecorded: AtomicUsize,
 }
 
 #[derive(Clone, Debug)]
@@ -40,6 +43,10 @@ pub(crate) struct Slot {
     is_live: bool,
 }
 
+/// A slot whose result has waited for long to be recorded.
+#[derive(Debug)]
+pub(crate) struct Unrecorded<'s>(&'s AtomicUsize);
+
 impl Destinations {
     pub(crate) fn new(count: usize, concurrency: usize) -> Self {
         let concurrency = concurrency.max(1);
@@ -56,6 +63,7 @@ impl Destinations {
         Self {
             concurrency,
             all: Mutex::new(vec![destination; count.max(1)]),
+            unrecorded: AtomicUsize::new(0),
         }
     }
 
@@ -74,6 +82,11 @@ impl Destinations {
         let all = self.all();
         let pauses = all.iter().filter_map(|destination| destination.pause(now));
         pauses.min()
+    }
+
+    /// Whether a slot waits for long until its result is recorded.
+    pub(crate) fn has_unrecorded(&self) -> bool {
+        self.unrecorded.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn enter(self: &Arc<Self>, destination: usize, is_live: bool) -> Slot {
@@ -119,6 +132,13 @@ impl Destination {
 }
 
 impl Slot {
+    /// The result has waited for long to be recorded, and does while this lives.
+    pub(crate) fn unrecorded(&self) -> Unrecorded<'_> {
+        let count = &self.destinations.unrecorded;
+        count.fetch_add(1, Ordering::Relaxed);
+        Unrecorded(count)
+    }
+
     /// How long the pause of the destination still lasts.
     pub(crate) fn pause_left(&self) -> Option<Duration> {
         self.destinations.all()[self.destination].pause(Instant::now())
@@ -173,6 +193,12 @@ impl Slot {
                 destination.answered = 0;
             }
         }
+    }
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

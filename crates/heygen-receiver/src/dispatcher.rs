@@ -125,7 +125,8 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 }
             };
             self.options.observers.polled();
-            self.options.observers.stalled(log.is_stalled());
+            let is_full = !has_room && destinations.has_unrecorded();
+            self.options.observers.stalled(log.is_stalled() || is_full);
             let more_may_be_due = !claim.deliveries.is_empty();
             let is_waiting = has_room && !claim.is_paused;
             if claim.is_paused {
@@ -198,7 +199,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             if let Some(pause) = slot.pause_left() {
                 // Another delivery met the pause after this one had been claimed.
                 let completion = Completion::released(&claimed, started_at + pause);
-                record(&inbox, completion.elapsed(elapsed)).await;
+                record(&inbox, completion.elapsed(elapsed), &slot).await;
                 return;
             }
             let clock = Instant::now();
@@ -239,7 +240,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             let completion = attempt.completion(disposition, &options.schedule);
             let max_attempts = options.schedule.max_attempts;
             attempt.notify(&options.observers, &completion, max_attempts);
-            record(&inbox, completion).await;
+            record(&inbox, completion, &slot).await;
         }
     }
 }
@@ -376,9 +377,22 @@ fn bounded(disposition: Disposition) -> Disposition {
     }
 }
 
+/// Returns when the result is recorded. Until then its slot is not free: once all wait for long,
+/// nothing is dispatched.
+async fn record<I: Inbox>(inbox: &I, completion: Completion, slot: &Slot) {
+    let delivery = completion.id;
+    let mut recording = pin!(retry_record(inbox, completion));
+    let recorded = running_time::timeout(STALLED_AFTER, &mut recording).await;
+    if recorded.is_err() {
+        let _unrecorded = slot.unrecorded();
+        tracing::error!(%delivery, "the inbox has not recorded the result of an attempt yet");
+        recording.await;
+    }
+}
+
 /// Retries until the result is recorded: if it is lost, the handler is called again for work it has
 /// done.
-async fn record<I: Inbox>(inbox: &I, completion: Completion) {
+async fn retry_record<I: Inbox>(inbox: &I, completion: Completion) {
     // A full disk holds the log too.
     let mut throttle = LineThrottle::default();
     while let Err(error) = catch_panic(async { inbox.complete(completion.clone()).await }).await {
@@ -439,7 +453,7 @@ const MAX_INTERRUPTED: u32 = 100;
 
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
-/// For how long claims fail or hang until it is more than servers that elect a leader or restart.
+/// For how long claims and records fail or hang until it is more than servers that elect a leader or restart.
 const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

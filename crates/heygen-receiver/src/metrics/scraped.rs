@@ -78,7 +78,7 @@ impl Collector for Scraped {
         if let Some(is_stalled) = is_stalled {
             encoder.write(
                 "dispatch_stalled",
-                "Whether claims of deliveries have failed or hung for 30 s or longer.",
+                "Whether the inbox has failed or hung for 30 s or longer, so that nothing is dispatched.",
                 u64::from(is_stalled),
             )?;
         }

@@ -489,6 +489,31 @@ async fn claim_that_hangs_is_a_stall() {
     assert!(begun_at.elapsed() >= Duration::from_secs(30));
 }
 
+/// On a full disk, for instance: all slots wait, so no claim is tried that could fail.
+#[tokio::test(start_paused = true)]
+async fn results_that_cannot_be_recorded_are_a_stall() {
+    let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let inbox = Tampered::new(Fault::FinishFails(Arc::new(Semaphore::new(60))));
+    let id = append(&inbox, "a").await;
+    let _dispatching = Dispatching::start(
+        &inbox,
+        async |_: Delivery| {},
+        |options| {
+            options.concurrency = 1;
+            options.observers.add(Reports(reports));
+        },
+    );
+    for is_stalled in [false, true, false] {
+        let mut others = 0;
+        while reported.recv().await.unwrap() != is_stalled {
+            others += 1;
+            assert!(others < 100, "{is_stalled}");
+        }
+    }
+    let stored = after_attempts(&inbox, id, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
+}
+
 /// A claim failed, and then the only destination asked for a long pause: no claim is tried, so none
 /// fails.
 #[tokio::test(start_paused = true)]
