@@ -5,21 +5,25 @@ use std::fmt;
 use std::future::pending;
 use std::io;
 use std::path::Path;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use heygen_events::text::one_line;
 
 use crate::delivery::Delivery;
+use crate::dispatcher::AbortOnDrop;
 use crate::handler::{Disposition, Handler};
+use crate::panics::locked;
 use crate::running_time;
 
 mod environment;
 mod pipes;
 mod process;
 
-use pipes::{Tail, Tails, pump};
+use pipes::{Tails, pump};
 use process::{Process, Programs};
 
 /// Runs a program for each delivery: no shell, the body on its standard input, the rest in its
@@ -179,37 +183,28 @@ impl Command {
     /// Its exit status, or `None` when it took longer than `limit`.
     async fn run(
         mut process: Process,
-        delivery: Delivery,
-        tails: &mut Tails,
+        body: Bytes,
+        tails: &Arc<Tails>,
         limit: impl Future,
     ) -> Option<io::Result<ExitStatus>> {
-        let mut pipes = Pipes {
-            pump: pin!(pump(process.pipes(), delivery.body().clone(), tails)),
-            is_over: false,
-        };
+        let pumping = pump(process.pipes(), body, Arc::clone(tails));
+        let mut pumping = AbortOnDrop(tokio::spawn(pumping));
         let ended = tokio::select! {
             biased;
-            status = pipes.during(process.wait()) => Some(status),
+            status = process.wait() => Some(status),
             _ = limit => None,
         };
-        match ended {
-            Some(status) => {
-                // All its output is in the pipe by now, but a process that it left behind may hold
-                // the pipe open.
-                let _ = tokio::time::timeout(LINGER, pipes.rest()).await;
-                Some(status)
-            }
-            None => {
-                // A task that fails has ended the process too.
-                let _ = pipes.during(process.end()).await;
-                None
-            }
+        if ended.is_none() {
+            process.end().await;
         }
+        // All its output is in the pipe by now, but a process that it left behind may hold the pipe
+        // open.
+        let _ = tokio::time::timeout(LINGER, &mut pumping.0).await;
+        ended
     }
 
-    fn disposition(&self, end: Option<io::Result<ExitStatus>>, tail: &Tail) -> Disposition {
+    fn disposition(&self, end: Option<io::Result<ExitStatus>>, stderr: String) -> Disposition {
         let name = self.name();
-        let stderr = tail.text();
         let reason = |what: String| match stderr.is_empty() {
             true => format!("{name} {what}"),
             false => format!("{name} {what}: {stderr}"),
@@ -274,15 +269,14 @@ impl Handler for Command {
                 ));
             }
         };
-        let mut tails = Tails::default();
-        let id = delivery.id();
-        let end = Self::run(process, delivery, &mut tails, limit).await;
-        let stdout = tails.stdout.text();
+        let tails = Arc::<Tails>::default();
+        let end = Self::run(process, delivery.body().clone(), &tails, limit).await;
+        let stdout = locked(&tails.stdout).text();
         if !stdout.is_empty() {
             let stdout = stdout.replace('\n', " | ");
-            tracing::debug!(delivery = %id, program = self.name(), stdout, "output of a program");
+            tracing::debug!(delivery = %delivery.id(), program = self.name(), stdout, "output of a program");
         }
-        self.disposition(end, &tails.stderr)
+        self.disposition(end, locked(&tails.stderr).text())
     }
 }
 
@@ -295,35 +289,6 @@ impl fmt::Debug for Command {
             .field("environment", &names)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
-    }
-}
-
-/// Moves data through the pipes while something else is awaited.
-struct Pipes<'a, F> {
-    pump: Pin<&'a mut F>,
-    is_over: bool,
-}
-
-impl<F: Future<Output = ()>> Pipes<'_, F> {
-    async fn during<T>(&mut self, other: impl Future<Output = T>) -> T {
-        let mut other = pin!(other);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut other => return result,
-                () = self.rest() => {}
-            }
-            if self.is_over {
-                return other.await;
-            }
-        }
-    }
-
-    async fn rest(&mut self) {
-        if !self.is_over {
-            self.pump.as_mut().await;
-            self.is_over = true;
-        }
     }
 }
 

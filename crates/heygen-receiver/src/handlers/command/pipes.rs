@@ -1,9 +1,13 @@
 //! The pipes of a program: the body in, the ends of its output out.
 
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use heygen_events::text::lines;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+
+use crate::panics::locked;
 
 /// The pipes of a program that are ours: those that are not are closed, or someone else's.
 pub(super) struct Streams {
@@ -15,12 +19,12 @@ pub(super) struct Streams {
 /// The ends of what a program wrote.
 #[derive(Debug, Default)]
 pub(super) struct Tails {
-    pub(super) stdout: Tail,
-    pub(super) stderr: Tail,
+    pub(super) stdout: Mutex<Tail>,
+    pub(super) stderr: Mutex<Tail>,
 }
 
 /// Writes and reads at the same time: a program may write before it reads.
-pub(super) async fn pump(pipes: Streams, body: Bytes, tails: &mut Tails) {
+pub(super) async fn pump(pipes: Streams, body: Bytes, tails: Arc<Tails>) {
     let write = async move {
         if let Some(mut stdin) = pipes.stdin {
             // A program that closes it needs no more. Dropping it marks the end.
@@ -29,16 +33,16 @@ pub(super) async fn pump(pipes: Streams, body: Bytes, tails: &mut Tails) {
     };
     tokio::join!(
         write,
-        read(pipes.stdout, &mut tails.stdout),
-        read(pipes.stderr, &mut tails.stderr)
+        read(pipes.stdout, &tails.stdout),
+        read(pipes.stderr, &tails.stderr)
     );
 }
 
-async fn read(from: Option<impl AsyncRead + Unpin>, tail: &mut Tail) {
+async fn read(from: Option<impl AsyncRead + Unpin>, tail: &Mutex<Tail>) {
     let Some(mut from) = from else { return };
     let mut buffer = vec![0; MAX_BYTES];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        tail.push(&buffer[..count]);
+        locked(tail).push(&buffer[..count]);
     }
 }
 
