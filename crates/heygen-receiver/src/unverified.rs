@@ -42,9 +42,9 @@ pub struct Unverified {
 }
 
 /// A request whose body HeyGen signed.
+#[derive(Debug)]
 pub struct Verified {
-    headers: HeaderMap,
-    body: Bytes,
+    request: Unverified,
 }
 
 impl Unverified {
@@ -85,10 +85,7 @@ impl Unverified {
     /// Only for a request that passed [`check`](Self::check), or that came to a path without
     /// signatures.
     pub(crate) fn accept(self) -> Verified {
-        Verified {
-            headers: self.headers,
-            body: self.body,
-        }
+        Verified { request: self }
     }
 
     #[cfg(feature = "inbox")]
@@ -112,13 +109,13 @@ impl Verified {
     ///
     /// [`ParseError`] when the body is not JSON or not an event, although HeyGen signed it.
     pub fn event(&self) -> Result<Event, ParseError> {
-        Event::from_slice(&self.body)
+        Event::from_slice(self.body())
     }
 
     /// The bytes that were signed.
     #[must_use]
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.request.body
     }
 
     /// The headers to store: all but credentials and those of the connection. None of them is
@@ -126,8 +123,8 @@ impl Verified {
     #[cfg(feature = "inbox")]
     #[must_use]
     pub fn headers(&self) -> Vec<Header> {
-        self.headers
-            .iter()
+        let headers = self.request.headers.iter();
+        headers
             .filter(|(name, _)| !is_dropped(name.as_str()))
             .map(|(name, value)| Header::new(name.as_str(), value.as_bytes()))
             .collect()
@@ -135,29 +132,19 @@ impl Verified {
 
     #[cfg(feature = "inbox")]
     pub(crate) fn into_body(self) -> Bytes {
-        self.body
-    }
-}
-
-impl fmt::Debug for Unverified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Unverified", &self.headers, &self.body, f)
-    }
-}
-
-impl fmt::Debug for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        debug("Verified", &self.headers, &self.body, f)
+        self.request.body
     }
 }
 
 /// Names and a length: headers can hold credentials, bodies hold presigned links.
-fn debug(name: &str, headers: &HeaderMap, body: &Bytes, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
-    f.debug_struct(name)
-        .field("header_names", &names)
-        .field("body_bytes", &body.len())
-        .finish()
+impl fmt::Debug for Unverified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().map(http::HeaderName::as_str).collect();
+        f.debug_struct("Unverified")
+            .field("header_names", &names)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
 }
 
 /// Whether the value of that header is never stored: a credential, or about the connection only.

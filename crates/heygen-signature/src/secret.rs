@@ -111,47 +111,40 @@ impl fmt::Debug for Secret {
 /// is not documented which one signs a delivery that was already waiting.
 #[derive(Clone)]
 pub struct Secrets {
-    first: Secret,
-    rest: Vec<Secret>,
+    /// Never empty.
+    all: Vec<Secret>,
 }
 
 impl Secrets {
     /// Starts with one secret.
     #[must_use]
     pub fn new(first: Secret) -> Self {
-        Self {
-            first,
-            rest: Vec::new(),
-        }
+        Self { all: vec![first] }
     }
 
     /// Collects secrets in their order; `None` without any, because checking against nothing is no
     /// check.
     #[must_use]
     pub fn collect(secrets: impl IntoIterator<Item = Secret>) -> Option<Self> {
-        let mut secrets = secrets.into_iter();
-        let first = secrets.next()?;
-        Some(Self {
-            first,
-            rest: secrets.collect(),
-        })
+        let all: Vec<_> = secrets.into_iter().collect();
+        (!all.is_empty()).then_some(Self { all })
     }
 
     /// Adds a secret after the others.
     pub fn push(&mut self, secret: Secret) {
-        self.rest.push(secret);
+        self.all.push(secret);
     }
 
     /// The secrets in the order given; [`Match::index`] counts in this order.
     pub fn iter(&self) -> impl Iterator<Item = &Secret> {
-        std::iter::once(&self.first).chain(&self.rest)
+        self.all.iter()
     }
 
     /// How many secrets there are: at least one.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
-        1 + self.rest.len()
+        self.all.len()
     }
 
     /// Checks a signature over the raw bytes of a body.
