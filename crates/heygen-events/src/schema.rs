@@ -53,7 +53,8 @@ pub fn any() -> Value {
         .collect();
     let mut definitions = simple(generator.take_definitions(true));
     let known = EventType::KNOWN.iter().map(definition_name);
-    let one_of: Vec<Value> = known.map(|name| reference(&name)).collect();
+    let one_of = known.map(|name| json!({ "$ref": format!("#/$defs/{name}") }));
+    let one_of: Vec<Value> = one_of.collect();
     for event in events {
         let name = event["title"].as_str().unwrap_or_default().to_owned();
         definitions.insert(name, event);
@@ -106,7 +107,9 @@ pub fn body() -> Value {
         ],
         "allOf": by_name,
     });
-    document(root, tolerant(generator.take_definitions(true)))
+    let mut definitions = simple(generator.take_definitions(true));
+    definitions.values_mut().for_each(widen);
+    document(root, definitions)
 }
 
 /// The schema of that name: a known event, [`ANY`] or [`BODY`].
@@ -226,14 +229,8 @@ fn simple(definitions: Map<String, Value>) -> Map<String, Value> {
     definitions.map(definition).collect()
 }
 
-/// The same for validating: where a string is wanted a number is read too, and an integer has 64
-/// bits.
-fn tolerant(definitions: Map<String, Value>) -> Map<String, Value> {
-    let mut definitions = simple(definitions);
-    definitions.values_mut().for_each(widen);
-    definitions
-}
-
+/// Makes a schema of data one for validating: where a string is wanted a number is read too, and an
+/// integer has 64 bits.
 fn widen(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -289,8 +286,7 @@ fn renamed(schema: Value) -> Value {
     }
 }
 
-fn document(root: Value, definitions: Map<String, Value>) -> Value {
-    let mut root = root;
+fn document(mut root: Value, definitions: Map<String, Value>) -> Value {
     let title = root["title"].as_str().unwrap_or_default();
     root["$id"] = format!("urn:heygen-webhooks:schema:{title}").into();
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
@@ -299,10 +295,6 @@ fn document(root: Value, definitions: Map<String, Value>) -> Value {
         root["$defs"] = definitions.into();
     }
     root
-}
-
-fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/$defs/{name}") })
 }
 
 /// In one line; the other paragraphs are for readers of Rust.
