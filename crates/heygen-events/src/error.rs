@@ -12,11 +12,12 @@ use crate::event_type::EventType;
 ///
 /// The text never holds any part of the body, which may contain presigned links and personal data.
 /// Cloning is cheap.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ParseError {
     inner: Arc<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     kind: ParseErrorKind,
     event_type: Option<EventType>,
@@ -89,16 +90,6 @@ impl fmt::Display for ParseError {
             Some(event_type) => write!(f, " {}", event_type.as_str().escape_debug()),
             None => Ok(()),
         }
-    }
-}
-
-impl fmt::Debug for ParseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParseError")
-            .field("kind", &self.inner.kind)
-            .field("event_type", &self.inner.event_type)
-            .field("source", &self.inner.source)
-            .finish()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use heygen_inbox::{DeliveryId, Room};
 use tokio::time::Instant;
+
+use crate::panics::locked;
 
 /// The load and the limits of each destination.
 #[derive(Debug)]
@@ -109,7 +111,7 @@ impl Destinations {
 
     fn all(&self) -> MutexGuard<'_, Vec<Destination>> {
         // Plain numbers: a panic leaves them consistent.
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.all)
     }
 }
 

@@ -4,13 +4,14 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{self, Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
 use crate::line_throttle::LineThrottle;
+use crate::panics::locked;
 
 use super::BACKLOG;
 
@@ -137,7 +138,7 @@ impl UnixSocket {
 
     fn bound(&self) -> MutexGuard<'_, Bound> {
         // What the lock protects is whole at every moment.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 //! connections.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::limits::Limits;
 use crate::not_http::NotHttp;
+use crate::panics::locked;
 
 /// How a connection is served.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,21 +110,17 @@ impl Activity {
 
     /// Closes the connection at once and releases its permit.
     pub(super) fn close(&self) {
-        drop(self.permit().take());
+        drop(locked(&self.permit).take());
         self.closing.notify_one();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.permit().is_none()
+        locked(&self.permit).is_none()
     }
 
     /// Returns when the connection must be closed.
     pub(super) async fn closed(&self) {
         self.closing.notified().await;
-    }
-
-    fn permit(&self) -> MutexGuard<'_, Option<OwnedSemaphorePermit>> {
-        self.permit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waits_since(&self) -> Instant {

@@ -1,13 +1,14 @@
 //! [`RejectionLog`]: logs why deliveries are rejected, at a limited rate.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use heygen_signature::{Diagnosis, Secrets, VerifyErrorKind, signature_like_headers};
 
 #[cfg(feature = "server")]
 use crate::not_http::NotHttp;
+use crate::panics::locked;
 use crate::rejection::Rejection;
 use crate::unverified::Unverified;
 
@@ -94,7 +95,7 @@ impl RejectionLog {
 
     /// How many rejections had no line since the last one; `None` when it is too early for a line.
     fn take_turn(&self, reason: &'static str, now: Instant) -> Option<u64> {
-        let mut state = self.state();
+        let mut state = locked(&self.state);
         let last_line = state.last_line;
         let lines = state.by_reason.entry(reason).or_default();
         // An unsigned request also waits for the lines of all other reasons.
@@ -111,10 +112,6 @@ impl RejectionLog {
         let suppressed = std::mem::take(&mut lines.suppressed);
         state.last_line = Some(now);
         Some(suppressed)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

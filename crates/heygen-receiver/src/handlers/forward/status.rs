@@ -1,13 +1,16 @@
 //! [`StatusLine`]: the status that a response begins with, read independently of the client, which
 //! may fail to read the rest.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use http::StatusCode;
+
+use crate::panics::locked;
 
 /// The status of the response on a connection.
 #[derive(Debug, Default)]
 pub(super) struct StatusLine {
+    /// Each byte changes it completely or not at all.
     reading: Mutex<Reading>,
 }
 
@@ -24,7 +27,7 @@ enum Reading {
 impl StatusLine {
     /// The status, if the response has begun with one.
     pub(super) fn get(&self) -> Option<StatusCode> {
-        match &*self.reading() {
+        match &*locked(&self.reading) {
             Reading::Line(_) | Reading::Interim { .. } => None,
             Reading::Read(status) => *status,
         }
@@ -33,31 +36,26 @@ impl StatusLine {
     /// The response was read: there is no status until the next request is written, also for a
     /// request that finds the connection closed.
     pub(super) fn taken(&self) {
-        *self.reading() = Reading::Read(None);
+        *locked(&self.reading) = Reading::Read(None);
     }
 
     /// Bytes of requests.
     pub(super) fn sent(&self, bytes: &[u8]) {
         // Every request is a POST, and its head is written before its body.
         if bytes.starts_with(b"POST ") {
-            *self.reading() = Reading::default();
+            *locked(&self.reading) = Reading::default();
         }
     }
 
     /// Bytes of responses.
     pub(super) fn received(&self, bytes: &[u8]) {
-        let mut reading = self.reading();
+        let mut reading = locked(&self.reading);
         for byte in bytes {
             if let Reading::Read(_) = *reading {
                 return;
             }
             reading.receive(*byte);
         }
-    }
-
-    fn reading(&self) -> MutexGuard<'_, Reading> {
-        // Each byte changes it completely or not at all.
-        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::stream::{self, Line, Stream, Written};
+use crate::panics::locked;
 
 /// Lines for standard output, a file or a pipe, written by one thread: neither a runtime nor a log
 /// waits for the reader.
@@ -203,7 +204,7 @@ impl fmt::Debug for LineSink {
 impl Shared {
     fn queue(&self) -> MutexGuard<'_, Queue> {
         // A line is added or taken whole.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.queue)
     }
 
     fn push(&self, line: Line) {
