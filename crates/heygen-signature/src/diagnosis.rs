@@ -72,138 +72,93 @@ pub fn diagnose<N: AsRef<str>, V: AsRef<[u8]>>(
         .unwrap_or(Diagnosis::MatchesNoSecret)
 }
 
-/// What is wrong with the signature of a request.
-///
-/// `Display` says what to do about it, in one sentence; [`label`](Self::label) is for metrics and
-/// programs. `secret` is an index into [`Secrets::iter`], from 0; the sentences count from 1.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Diagnosis {
+/// One table of all diagnoses: the documentation, the variant, its word, and what to do about it.
+macro_rules! diagnoses {
+    ($($(#[$doc:meta])+ $variant:ident $({ $secret:ident })? = $label:literal, $text:literal;)+) => {
+        /// What is wrong with the signature of a request.
+        ///
+        /// `Display` says what to do about it, in one sentence; [`label`](Self::label) is for metrics
+        /// and programs. `secret` is an index into [`Secrets::iter`], from 0; the sentences count
+        /// from 1.
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Diagnosis {
+            $(
+                $(#[$doc])+
+                $variant $({
+                    /// Which secret that is.
+                    $secret: usize,
+                })?,
+            )+
+        }
+
+        impl Diagnosis {
+            /// A short, stable word for metrics, JSON and searches.
+            #[must_use]
+            pub fn label(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $label,)+
+                }
+            }
+        }
+
+        impl fmt::Display for Diagnosis {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match self {
+                    $(Self::$variant $({ $secret })? => write!(f, $text $(, $secret + 1)?),)+
+                }
+            }
+        }
+    };
+}
+
+diagnoses! {
     /// The request verifies.
-    Verified {
-        /// Which secret signed it.
-        secret: usize,
-    },
+    Verified { secret } = "verified", "the signature matches secret {}";
     /// No signature header is present.
-    NoHeader,
+    NoHeader = "no-signature-header",
+        "no signature header: it is a callback_url delivery, or not from HeyGen, or a proxy removed the header; \
+         let the proxy pass Signature on";
     /// Only `X-HeyGen-Signature` is present, which HeyGen does not send.
-    OnlyXHeygenSignature,
+    OnlyXHeygenSignature = "only-x-heygen-signature",
+        "only X-HeyGen-Signature is present, which HeyGen does not send: let the sender use Signature";
     /// There is more than one signature.
-    Ambiguous,
+    Ambiguous = "ambiguous-signature",
+        "more than one signature in the headers: find the proxy that adds or joins headers";
     /// The signature is not 64 hexadecimal digits.
-    NotHex,
+    NotHex = "not-hex",
+        "the signature is not 64 hexadecimal digits: let the sender write the HMAC-SHA256 in hexadecimal";
     /// The signature begins with `sha256=`, which HeyGen's do not.
-    Sha256Prefix,
+    Sha256Prefix = "sha256-prefix",
+        "the signature begins with sha256=, which HeyGen's do not: let the sender omit the prefix";
     /// It matches once white space, quotes or invisible characters, such as a byte order mark, are
     /// cut from both ends of the configured secret.
-    MatchesTrimmedSecret {
-        /// Which secret that is.
-        secret: usize,
-    },
+    MatchesTrimmedSecret { secret } = "matches-trimmed-secret",
+        "secret {} has white space or quotes around it: remove them";
     /// It matches once `whsec_` is cut from the configured secret.
-    MatchesSecretWithoutPrefix {
-        /// Which secret that is.
-        secret: usize,
-    },
+    MatchesSecretWithoutPrefix { secret } = "matches-secret-without-prefix",
+        "the sender used secret {} without whsec_, which is part of the key: let the sender keep it";
     /// It matches once `whsec_` is put before the configured secret.
-    MatchesSecretWithPrefix {
-        /// Which secret that is.
-        secret: usize,
-    },
+    MatchesSecretWithPrefix { secret } = "matches-secret-with-prefix",
+        "secret {} lacks the prefix whsec_ that it was issued with: configure it with the prefix";
     /// It matches the bytes that the configured secret stands for in base64.
-    MatchesBase64DecodedSecret {
-        /// Which secret that is.
-        secret: usize,
-    },
+    MatchesBase64DecodedSecret { secret } = "matches-base64-decoded-secret",
+        "the sender base64-decoded secret {}, which HeyGen does not: let the sender use its text as the key";
     /// It matches the body in another spelling: it was parsed and serialized again on the way.
-    MatchesReserializedBody {
-        /// Which secret signed it.
-        secret: usize,
-    },
+    MatchesReserializedBody { secret } = "matches-reserialized-body",
+        "secret {} signed this body in another spelling: verify the raw bytes, before anything parses and \
+         serializes them again";
     /// Nothing that was tried matches.
-    MatchesNoSecret,
+    MatchesNoSecret = "matches-no-secret",
+        "the signature matches no secret: compare with the secret that HeyGen issued last for this endpoint; \
+         or the body was altered, or HeyGen did not send it";
 }
 
 impl Diagnosis {
-    /// A short, stable word for metrics, JSON and searches.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Verified { .. } => "verified",
-            Self::NoHeader => "no-signature-header",
-            Self::OnlyXHeygenSignature => "only-x-heygen-signature",
-            Self::Ambiguous => "ambiguous-signature",
-            Self::NotHex => "not-hex",
-            Self::Sha256Prefix => "sha256-prefix",
-            Self::MatchesTrimmedSecret { .. } => "matches-trimmed-secret",
-            Self::MatchesSecretWithoutPrefix { .. } => "matches-secret-without-prefix",
-            Self::MatchesSecretWithPrefix { .. } => "matches-secret-with-prefix",
-            Self::MatchesBase64DecodedSecret { .. } => "matches-base64-decoded-secret",
-            Self::MatchesReserializedBody { .. } => "matches-reserialized-body",
-            Self::MatchesNoSecret => "matches-no-secret",
-        }
-    }
-
     /// Whether the request verifies.
     #[must_use]
     pub fn is_verified(&self) -> bool {
         matches!(self, Self::Verified { .. })
-    }
-}
-
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Verified { secret } => {
-                write!(f, "the signature matches secret {}", secret + 1)
-            }
-            Self::NoHeader => f.write_str(
-                "no signature header: it is a callback_url delivery, or not from HeyGen, or a proxy removed the header; \
-                 let the proxy pass Signature on",
-            ),
-            Self::OnlyXHeygenSignature => f.write_str(
-                "only X-HeyGen-Signature is present, which HeyGen does not send: let the sender use Signature",
-            ),
-            Self::Ambiguous => f.write_str(
-                "more than one signature in the headers: find the proxy that adds or joins headers",
-            ),
-            Self::NotHex => f.write_str(
-                "the signature is not 64 hexadecimal digits: let the sender write the HMAC-SHA256 in hexadecimal",
-            ),
-            Self::Sha256Prefix => f.write_str(
-                "the signature begins with sha256=, which HeyGen's do not: let the sender omit the prefix",
-            ),
-            Self::MatchesTrimmedSecret { secret } => write!(
-                f,
-                "secret {} has white space or quotes around it: remove them",
-                secret + 1
-            ),
-            Self::MatchesSecretWithoutPrefix { secret } => write!(
-                f,
-                "the sender used secret {} without whsec_, which is part of the key: let the sender keep it",
-                secret + 1
-            ),
-            Self::MatchesSecretWithPrefix { secret } => write!(
-                f,
-                "secret {} lacks the prefix whsec_ that it was issued with: configure it with the prefix",
-                secret + 1
-            ),
-            Self::MatchesBase64DecodedSecret { secret } => write!(
-                f,
-                "the sender base64-decoded secret {}, which HeyGen does not: let the sender use its text as the key",
-                secret + 1
-            ),
-            Self::MatchesReserializedBody { secret } => write!(
-                f,
-                "secret {} signed this body in another spelling: verify the raw bytes, before anything parses and \
-                 serializes them again",
-                secret + 1
-            ),
-            Self::MatchesNoSecret => f.write_str(
-                "the signature matches no secret: compare with the secret that HeyGen issued last for this endpoint; \
-                 or the body was altered, or HeyGen did not send it",
-            ),
-        }
     }
 }
 
