@@ -92,6 +92,27 @@ fn deliveries_of_a_dead_worker_go_to_another() {
     });
 }
 
+/// Each worker that stops gives back what it holds, and the servers count that as a delivery.
+#[tokio::test]
+async fn delivery_that_workers_give_back_uses_up_no_attempts() {
+    let server = fast_server();
+    let receiver = open(&server.url(), options()).await;
+    let id = append_new(&receiver, 30, &body("a")).await;
+    for _ in 0..4 {
+        let worker = open(&server.url(), options()).await;
+        until(async || {
+            let claim = worker.claim(ClaimRequest::due(1, at(0))).await.unwrap();
+            claim.next_due.is_some()
+        })
+        .await;
+        worker.close().await.unwrap();
+    }
+    let claimed = claim_soon(&receiver, 30).await;
+    // Its first attempt may have been begun without a record.
+    let expected = (id, 2, 1);
+    assert_eq!((claimed.id, claimed.attempt, claimed.interrupted), expected);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn delivery_in_progress_stays_with_its_worker() {
     let server = fast_server();
