@@ -164,10 +164,34 @@ impl Records {
     }
 
     pub(super) async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {
+        Ok(self.bookmark_entry(name).await?.0)
+    }
+
+    /// The value of a bookmark and its revision, which is 0 where it was never set.
+    pub(super) async fn bookmark_entry(
+        &self,
+        name: &str,
+    ) -> Result<(Option<String>, u64), InboxError> {
         let subject = self.stream.names.bookmark(name);
-        let message = self.stream.newest(&subject).await?;
-        let value = message.map(|message| String::from_utf8_lossy(&message.payload).into_owned());
-        Ok(value.filter(|value| !value.is_empty()))
+        let Some(message) = self.stream.newest(&subject).await? else {
+            return Ok((None, 0));
+        };
+        let value = String::from_utf8_lossy(&message.payload).into_owned();
+        Ok((
+            Some(value).filter(|value| !value.is_empty()),
+            message.sequence,
+        ))
+    }
+
+    /// Sets a bookmark unless another process did since `revision`, and gives whether it did.
+    pub(super) async fn put_bookmark(
+        &self,
+        name: &str,
+        value: &str,
+        revision: u64,
+    ) -> Result<bool, InboxError> {
+        let subject = self.stream.names.bookmark(name);
+        self.stream.put(subject, value.into(), revision).await
     }
 
     pub(super) async fn set_bookmark(&self, name: &str, value: &str) -> Result<(), InboxError> {

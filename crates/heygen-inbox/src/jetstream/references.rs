@@ -80,19 +80,23 @@ impl References {
         Ok(())
     }
 
-    /// The same, where there may be one from before the duplicate window. One of a later generation
-    /// may be that of another event; to the same event one reference too many is dropped.
+    /// The same, where there may be one from before the duplicate window; gives whether there was
+    /// none. One of a later generation may be that of another event; to the same event one reference
+    /// too many is dropped.
     pub(super) async fn add_if_missing(
         &self,
         sequence: u64,
         generation: u32,
         received_at: i64,
-    ) -> Result<(), InboxError> {
+    ) -> Result<bool, InboxError> {
         let subject = self.stream.names.reference(sequence);
-        match self.stream.newest(&subject).await? {
-            Some(found) if Self::generation(&found.payload) == Some(generation) => Ok(()),
-            Some(_) | None => self.add(sequence, generation, received_at).await,
+        let newest = self.stream.newest(&subject).await?;
+        let found = newest.and_then(|found| Self::generation(&found.payload));
+        let is_missing = found != Some(generation);
+        if is_missing {
+            self.add(sequence, generation, received_at).await?;
         }
+        Ok(is_missing)
     }
 
     /// Removes the references to an event that is not to be dispatched again, so that they do not

@@ -2,7 +2,6 @@
 //! checks those that exist.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
@@ -46,8 +45,6 @@ pub(super) struct Setup<'a> {
     connection: Connection,
     names: Names,
     replicas: usize,
-    /// Whether the stream of references was created, maybe in a round that failed afterwards.
-    again_is_new: AtomicBool,
 }
 
 /// Why a step failed.
@@ -75,7 +72,6 @@ impl Setup<'_> {
             names: Names::new(address.stream(), &options.streams.subject_prefix),
             replicas: replicas.unwrap_or(if is_cluster { 3 } else { 1 }),
             connection,
-            again_is_new: AtomicBool::new(false),
         };
         let deadline = Instant::now() + options.connect_timeout;
         loop {
@@ -92,7 +88,7 @@ impl Setup<'_> {
 
     async fn open_once(&self) -> Result<Streams, Failure> {
         let wanted = self.events();
-        let (events, _) = self.stream(wanted.clone()).await?;
+        let events = self.stream(wanted.clone()).await?;
         let found = &events.cached_info().config;
         let mut config_drift = compare(&wanted, found, &self.options.streams);
         // The other streams are as safe as the events.
@@ -102,14 +98,9 @@ impl Setup<'_> {
             wanted.first_sequence = Some(unused_sequence());
             self.stream(wanted).await
         };
-        let (dead, _) = beside(self.dead()).await?;
-        let (records, _) = beside(self.records()).await?;
-        let (again, again_is_new) = beside(self.again()).await?;
-        self.again_is_new.fetch_or(again_is_new, Ordering::Relaxed);
-        let has_events = events.cached_info().state.messages > 0;
-        let lacks_references = has_events
-            && (self.again_is_new.load(Ordering::Relaxed)
-                || self.if_missing == IfMissing::Create && may_lack_references(&again, &events));
+        let dead = beside(self.dead()).await?;
+        let records = beside(self.records()).await?;
+        let again = beside(self.again()).await?;
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
         let worker = &workers.cached_info().config;
@@ -153,7 +144,7 @@ impl Setup<'_> {
             creates_missing: self.if_missing == IfMissing::Create,
             restoring: Arc::new(Mutex::new(Throttle::new(RESTORE_LOG_INTERVAL))),
         };
-        if lacks_references {
+        if streams.creates_missing {
             let made = streams.make_references().await;
             made.map_err(Failure::transient)?;
         }
@@ -214,11 +205,11 @@ impl Setup<'_> {
     }
 
     /// Opens a stream, creates it where it is missing, and refuses one that is something else.
-    /// Nothing that exists is changed. Gives whether it was created.
-    async fn stream(&self, wanted: Config) -> Result<(JsStream, bool), Failure> {
+    /// Nothing that exists is changed.
+    async fn stream(&self, wanted: Config) -> Result<JsStream, Failure> {
         let name = &wanted.name;
-        let (stream, is_new) = match self.connection.context.get_stream(name).await {
-            Ok(stream) => (stream, false),
+        let stream = match self.connection.context.get_stream(name).await {
+            Ok(stream) => stream,
             Err(error) if is_not_found(&error) => self.create(&wanted).await?,
             Err(error) => return Err(self.not_opened(error)),
         };
@@ -237,10 +228,10 @@ impl Setup<'_> {
                 self.address
             )));
         }
-        Ok((stream, is_new))
+        Ok(stream)
     }
 
-    async fn create(&self, wanted: &Config) -> Result<(JsStream, bool), Failure> {
+    async fn create(&self, wanted: &Config) -> Result<JsStream, Failure> {
         let (context, name) = (&self.connection.context, &wanted.name);
         if self.if_missing == IfMissing::Refuse {
             let what = format!("there is no stream {name}, which a receiver creates");
@@ -253,7 +244,7 @@ impl Setup<'_> {
                     replicas = wanted.num_replicas,
                     "stream created"
                 );
-                return Ok((stream, true));
+                return Ok(stream);
             }
             Err(error) => error,
         };
@@ -265,13 +256,12 @@ impl Setup<'_> {
             // Another process has just created it.
             Some(ErrorCode::STREAM_NAME_EXIST) => {
                 let found = context.get_stream(name).await;
-                let found = found.map_err(|error| self.not_opened(error))?;
-                Ok((found, false))
+                found.map_err(|error| self.not_opened(error))
             }
             Some(ErrorCode::STREAM_SUBJECT_OVERLAP) => {
                 // A server also answers this for the same stream, while another process creates it.
                 if let Ok(found) = context.get_stream(name).await {
-                    return Ok((found, false));
+                    return Ok(found);
                 }
                 let message = format!(
                     "another stream of this account has the subjects {}.… already: this inbox needs \
@@ -353,14 +343,6 @@ impl From<InboxError> for Failure {
             is_transient: false,
         }
     }
-}
-
-/// Whether the stream of references never held any and is younger than the oldest event: the
-/// process that created it again may have ended before it made the references.
-fn may_lack_references(again: &JsStream, events: &JsStream) -> bool {
-    let (again, events) = (again.cached_info(), events.cached_info());
-    let first = again.config.first_sequence.unwrap_or(1).max(1);
-    again.state.last_sequence < first && events.state.first_timestamp < again.created
 }
 
 fn error_code(error: &GetStreamError) -> Option<ErrorCode> {

@@ -32,31 +32,40 @@ impl Stream {
         self.inner.cached_info()
     }
 
-    /// How much it holds, from its leader.
-    pub(super) async fn state(&self) -> Result<State, InboxError> {
+    /// As of now, from its leader.
+    pub(super) async fn info_now(&self) -> Result<Info, InboxError> {
         self.connection.check_connected()?;
         let info = self.inner.get_info().await;
-        let info = info.map_err(|error| self.connection.cannot("read from", error))?;
-        Ok(info.state)
+        info.map_err(|error| self.connection.cannot("read from", error))
     }
 
-    /// Creates it again with its configuration where it is gone, and gives whether it did.
-    pub(super) async fn restore(&self) -> Result<bool, InboxError> {
+    /// How much it holds, from its leader.
+    pub(super) async fn state(&self) -> Result<State, InboxError> {
+        Ok(self.info_now().await?.state)
+    }
+
+    /// Creates it again with its configuration where it is gone.
+    pub(super) async fn restore(&self) -> Result<(), InboxError> {
         let (context, mut config) = (&self.connection.context, self.info().config.clone());
         let Err(error) = context.get_stream(&config.name).await else {
-            return Ok(false);
+            return Ok(());
         };
         if !is_not_found(&error) {
             return Err(self.connection.cannot("open", error));
         }
         config.first_sequence = Some(unused_sequence());
-        let created = context.create_stream(config).await;
-        created.map_err(|error| self.connection.cannot("create a stream of", error))?;
+        if let Err(error) = context.create_stream(config).await {
+            // Another process may have created it in the same moment.
+            return match context.get_stream(&self.info().config.name).await {
+                Ok(_) => Ok(()),
+                Err(_) => Err(self.connection.cannot("create a stream of", error)),
+            };
+        }
         tracing::warn!(
             stream = self.info().config.name,
             "the stream was deleted, and is created again"
         );
-        Ok(true)
+        Ok(())
     }
 
     /// Publishes to it, and waits for one acknowledgement.

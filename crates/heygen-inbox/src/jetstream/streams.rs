@@ -58,11 +58,15 @@ impl Streams {
         let streams = Arc::clone(self);
         // A task of its own, since a caller may be dropped between a stream and what belongs in it.
         tokio::spawn(async move {
-            if let Err(error) = streams.restore().await
-                && turn.passes(Instant::now())
-            {
-                let cause = error.source().map(ToString::to_string);
-                tracing::warn!(%error, cause, "a missing stream is not created again");
+            for _ in 0..RESTORE_TRIES {
+                let Err(error) = streams.restore().await else {
+                    return;
+                };
+                if turn.passes(Instant::now()) {
+                    let cause = error.source().map(ToString::to_string);
+                    tracing::warn!(%error, cause, "a missing stream is not created again, or not what waited in it; retrying");
+                }
+                tokio::time::sleep(RESTORE_PAUSE).await;
             }
         });
     }
@@ -74,32 +78,34 @@ impl Streams {
         }
         self.records.stream.restore().await?;
         self.dead.stream.restore().await?;
-        if !self.references.stream.restore().await? {
-            return Ok(());
-        }
-        let mut tries = 0;
-        while let Err(error) = self.restore_references().await {
-            tries += 1;
-            if tries == 1 {
-                tracing::warn!(%error, "deliveries that wait for another attempt are not found yet; retrying");
-            }
-            if tries == RESTORE_TRIES {
-                tracing::error!(%error, "deliveries that wait for another attempt have to be replayed");
-                return Err(error);
-            }
-            tokio::time::sleep(RESTORE_PAUSE).await;
-        }
-        self.references.expect(true);
-        Ok(())
-    }
-
-    async fn restore_references(&self) -> Result<(), InboxError> {
-        self.references.queue.reopen().await?;
+        self.references.stream.restore().await?;
         self.make_references().await
     }
 
-    /// Makes the references that unfinished deliveries wait for, after their stream was lost.
+    /// Makes the references that unfinished deliveries wait for, if their stream was created after
+    /// the oldest event: the one before was lost. A bookmark says for which stream that was done,
+    /// since a process may end in between.
     pub(super) async fn make_references(&self) -> Result<(), InboxError> {
+        let events = self.events.stream.state().await?;
+        let created = self.references.stream.info_now().await?.created;
+        if events.messages == 0 || created <= events.first_timestamp {
+            return Ok(());
+        }
+        let created = created.unix_timestamp_nanos().to_string();
+        let (made_for, revision) = self.records.bookmark_entry(REFERENCES_OF).await?;
+        if made_for.as_ref() == Some(&created) {
+            return Ok(());
+        }
+        self.make_missing_references().await?;
+        // Another process may have done the same meanwhile.
+        let set = self.records.put_bookmark(REFERENCES_OF, &created, revision);
+        if let Err(error) = set.await {
+            tracing::debug!(%error, "the next start looks for missing references again");
+        }
+        Ok(())
+    }
+
+    async fn make_missing_references(&self) -> Result<(), InboxError> {
         let mut waiting = Vec::new();
         let reading = self.records.for_each(|sequence, record| {
             let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
@@ -108,19 +114,19 @@ impl Streams {
             }
         });
         reading.await?;
-        let count = waiting.len();
+        let mut count = 0;
         for (sequence, generation, received_at) in waiting {
-            self.references
-                .add_if_missing(sequence, generation, received_at)
-                .await?;
+            let references = &self.references;
+            let adding = references.add_if_missing(sequence, generation, received_at);
+            count += usize::from(adding.await?);
         }
-        // Once, however many tries it took.
         if count > 0 {
             tracing::warn!(
                 stream = self.names.again(),
                 references = count,
                 "the stream was missing; what it led to was found in the records"
             );
+            self.references.expect(true);
         }
         Ok(())
     }
@@ -131,7 +137,10 @@ impl Streams {
     }
 }
 
-/// How often to try to make references: once there was one in the new stream, a start makes none.
+/// The bookmark that says of which stream of references all were made: when it was created.
+const REFERENCES_OF: &str = "references-of";
+
+/// After so many tries the next error begins again.
 const RESTORE_TRIES: usize = 600;
 const RESTORE_PAUSE: Duration = Duration::from_secs(1);
 

@@ -246,7 +246,8 @@ impl Transfer<'_> {
                 let received_at = to_micros(event.received_at);
                 references
                     .add_if_missing(sequence, record.generation, received_at)
-                    .await
+                    .await?;
+                Ok(())
             }
             Some(_) => Ok(()),
         }

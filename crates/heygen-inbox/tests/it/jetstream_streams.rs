@@ -586,22 +586,46 @@ async fn interrupted_import_goes_on_in_spite_of_the_record_of_an_event_before() 
     assert_eq!(listed, [(State::DeadLettered, 3)]);
 }
 
-/// A start that created the stream of references again ended before it made them.
+/// Starts that created the stream of references again ended before they made all of them.
 #[tokio::test]
 async fn references_are_made_by_the_start_after_one_that_failed() {
     for program in [Program::Current, Program::Debian] {
         let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
-        let before = open(&server.url(), options()).await;
-        let id = append_retried(&before).await;
-        drop(before);
         let streams = Streams::on(&server.url()).await;
-        let again = streams.config("HEYGEN_AGAIN").await;
+        let before = open(&server.url(), options()).await;
+        let ids = [
+            append_new(&before, 0, &body("a")).await,
+            append_new(&before, 0, &body("b")).await,
+        ];
+        for claimed in claim_due(&before, 2, 10).await {
+            complete(&before, &claimed, 1, AttemptOutcome::Retry).await;
+        }
+        drop(before);
+        for made in [0, 1, 2] {
+            let again = streams.config("HEYGEN_AGAIN").await;
+            streams.context.delete_stream("HEYGEN_AGAIN").await.unwrap();
+            streams.context.create_stream(again).await.unwrap();
+            for id in &ids[..made] {
+                let subject = format!("heygen.again.{}", id.key());
+                let reference = r#"{"generation":1}"#.into();
+                let made = streams.context.publish(subject, reference).await;
+                made.unwrap().await.unwrap();
+            }
+            open(&server.url(), options()).await;
+            assert_eq!(streams.len("HEYGEN_AGAIN").await, 2, "{made} were made");
+        }
+        // Once they were all made, no start reads the records again.
+        let again = streams.context.get_stream("HEYGEN_AGAIN").await.unwrap();
+        again.purge().await.unwrap();
+        open(&server.url(), options()).await;
+        assert_eq!(streams.len("HEYGEN_AGAIN").await, 0);
         streams.context.delete_stream("HEYGEN_AGAIN").await.unwrap();
-        streams.context.create_stream(again).await.unwrap();
 
         let after = open(&server.url(), options()).await;
-        let claimed = claim_soon(&after, 20).await;
-        assert_eq!((claimed.id, claimed.attempt), (id, 2));
+        let mut claimed = claim_due(&after, 2, 20).await;
+        claimed.sort_by_key(|claimed| claimed.id);
+        let claimed: Vec<_> = claimed.iter().map(|one| (one.id, one.attempt)).collect();
+        assert_eq!(claimed, ids.map(|id| (id, 2)));
     }
 }
 
