@@ -47,30 +47,18 @@ pub(super) struct NextAttempt {
 impl AckToken {
     /// Decides by the record. An event is dispatched from one source at a time: from itself until
     /// its first reference is made, then from its newest reference.
-    pub(super) fn step(
-        &self,
-        received_at: i64,
-        imported: Option<State>,
-        record: Option<&Record>,
-        now: i64,
-    ) -> Step {
-        let generation = record.map_or(0, |record| record.generation);
-        let state = match record {
-            Some(record) if record.is_begun() => record.state,
-            // It was finished in the inbox it is imported from, and its record follows.
-            _ => match imported {
-                Some(State::Acknowledged) => RecordState::Acknowledged,
-                Some(State::DeadLettered) => RecordState::DeadLettered,
-                Some(State::Pending | State::Claimed | State::Interrupted) | None => {
-                    RecordState::Pending
-                }
-            },
+    pub(super) fn step(&self, imported: Option<State>, record: &Record, now: i64) -> Step {
+        let known = match record.is_begun() {
+            true => Some(record.state()),
+            // In the inbox it is imported from; its record follows.
+            false => imported,
         };
-        if matches!(state, RecordState::Acknowledged | RecordState::DeadLettered) {
+        if matches!(known, Some(State::Acknowledged | State::DeadLettered)) {
             return Step::Drop;
         }
-        let handed_out = record.map_or(0, |record| record.handed_out);
-        let first_attempt = record.map_or(1, |record| record.first_attempt.max(1));
+        let (state, generation) = (record.state, record.generation);
+        let received_at = record.received_at;
+        let first_attempt = record.first_attempt.max(1);
         match self.origin {
             Origin::Event if generation > 0 && state == RecordState::Pending => {
                 Step::Refer(generation)
@@ -79,7 +67,7 @@ impl AckToken {
             Origin::Event => Step::Dispatch(NextAttempt {
                 // Only its first dispatch has no record. Other deliveries of it were given back, or
                 // expired before they were dispatched, and are no attempts.
-                attempt: (handed_out + 1).max(self.delivered.min(2)),
+                attempt: (record.handed_out + 1).max(self.delivered.min(2)),
                 first_attempt,
                 due_at: not_of_a_wrong_clock(received_at, received_at, now),
             }),
@@ -89,15 +77,17 @@ impl AckToken {
             }
             Origin::Reference(of) if of != generation => Step::Drop,
             Origin::Reference(_) => Step::Dispatch(NextAttempt {
-                attempt: handed_out + 1,
+                attempt: record.handed_out + 1,
                 first_attempt,
-                due_at: match record {
-                    Some(record) if state == RecordState::Pending => {
+                due_at: match state {
+                    RecordState::Pending => {
                         let asked_at = record.last_started_at().unwrap_or(now);
                         not_of_a_wrong_clock(record.due_at, asked_at, now)
                     }
                     // The worker that had it is gone.
-                    _ => now,
+                    RecordState::Claimed
+                    | RecordState::Acknowledged
+                    | RecordState::DeadLettered => now,
                 },
             }),
         }
@@ -135,6 +125,7 @@ mod tests {
 
     fn record(change: impl FnOnce(&mut Record)) -> Record {
         let mut record = Record::new();
+        record.received_at = NOW;
         change(&mut record);
         record
     }
@@ -146,8 +137,8 @@ mod tests {
         record: impl Into<Option<Record>>,
         expected: Step,
     ) {
-        let record = record.into();
-        assert_eq!(token.step(NOW, past, record.as_ref(), NOW), expected);
+        let record = record.into().unwrap_or_else(|| self::record(|_| ()));
+        assert_eq!(token.step(past, &record, NOW), expected);
     }
 
     fn next(attempt: u32, first_attempt: u32) -> Step {
@@ -253,9 +244,12 @@ mod tests {
     #[test]
     fn a_clock_far_ahead_delays_nothing() {
         let year = 365 * 24 * 3600 * 1_000_000_i64;
-        let due = |received_at| match token(Origin::Event, 1).step(received_at, None, None, NOW) {
-            Step::Dispatch(next) => next.due_at,
-            other => panic!("{other:?}"),
+        let due = |received_at| {
+            let record = record(|record| record.received_at = received_at);
+            match token(Origin::Event, 1).step(None, &record, NOW) {
+                Step::Dispatch(next) => next.due_at,
+                other => panic!("{other:?}"),
+            }
         };
         assert_eq!(due(NOW + 30_000_000), NOW + 30_000_000);
         assert_eq!(due(NOW + year), NOW);
@@ -263,8 +257,7 @@ mod tests {
         record.state = RecordState::Pending;
         record.generation = 1;
         record.due_at = NOW + year + 5;
-        let step =
-            |record: &Record| token(Origin::Reference(1), 1).step(0, None, Some(record), NOW);
+        let step = |record: &Record| token(Origin::Reference(1), 1).step(None, record, NOW);
         assert!(matches!(step(&record), Step::Dispatch(next) if next.due_at == NOW + year + 5));
         record.set_attempts(&[crate::Attempt::new(
             1,

@@ -258,11 +258,11 @@ impl Consumer {
             && event.imported_state.is_none()
             && !self.control.may_be_recorded(sequence)
             && !self.streams.may_be_forgotten(stored_at);
-        let found = match is_first {
-            true => None,
+        let entry = match is_first {
+            true => RecordEntry::new(&event),
             false => self.streams.records.of(&event).await?,
         };
-        self.take(event, token, found, now).await
+        self.take(event, token, entry, now).await
     }
 
     async fn take_reference(&self, given: Fetched, now: i64) -> Result<(), InboxError> {
@@ -281,25 +281,21 @@ impl Consumer {
             // It was deleted.
             return self.send_ack(&token.reply, AckKind::Ack).await;
         };
-        let found = self.record_of(&event, token.origin).await?;
-        self.take(event, token, found, now).await
+        let entry = self.record_of(&event, token.origin).await?;
+        self.take(event, token, entry, now).await
     }
 
     /// Where the records were lost, the reference that leads to an event is all that is known.
     /// Where the event was deleted with its record, there is nothing to dispatch.
-    async fn record_of(
-        &self,
-        event: &Stored,
-        origin: Origin,
-    ) -> Result<Option<RecordEntry>, InboxError> {
-        let found = self.streams.records.of(event).await?;
-        match origin {
-            Origin::Reference(generation) if found.is_none() => {
-                let is_there = self.streams.events.get(event.sequence).await?.is_some();
-                Ok(is_there.then(|| RecordEntry::referred_to(event, generation)))
-            }
-            Origin::Event | Origin::Reference(_) => Ok(found),
+    async fn record_of(&self, event: &Stored, origin: Origin) -> Result<RecordEntry, InboxError> {
+        let mut entry = self.streams.records.of(event).await?;
+        if let Origin::Reference(generation) = origin
+            && entry.revision == 0
+            && self.streams.events.get(event.sequence).await?.is_some()
+        {
+            entry.record.generation = generation;
         }
+        Ok(entry)
     }
 
     /// Holds it if it is to be dispatched, and acknowledges it otherwise.
@@ -307,14 +303,13 @@ impl Consumer {
         &self,
         event: Stored,
         token: AckToken,
-        found: Option<RecordEntry>,
+        entry: RecordEntry,
         now: i64,
     ) -> Result<(), InboxError> {
-        let received_at = to_micros(event.received_at);
-        let record = found.as_ref().map(|found| &found.record);
-        match token.step(received_at, event.imported_state, record, now) {
+        match token.step(event.imported_state, &entry.record, now) {
             Step::Drop => self.send_ack(&token.reply, AckKind::Ack).await,
             Step::Refer(generation) => {
+                let received_at = entry.record.received_at;
                 self.streams
                     .references
                     .add_if_missing(event.sequence, generation, received_at)
@@ -335,7 +330,7 @@ impl Consumer {
                     event_type,
                     token,
                     next,
-                    found,
+                    entry,
                     is_recorded: false,
                     extended_at: Instant::now(),
                 });
@@ -388,30 +383,26 @@ impl Consumer {
     /// Records that it is dispatched, except for the first attempt; `None` when another process
     /// wrote meanwhile that it is not to be.
     async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
-        if held.is_live() && held.next.attempt == 1 && held.found.is_none() {
+        if held.is_live() && held.next.attempt == 1 && held.entry.revision == 0 {
             return Ok(Some(held));
         }
         let (records, sequence) = (&self.streams.records, held.event.sequence);
         loop {
-            let (mut record, revision) = RecordEntry::or_new(held.found.clone(), &held.event);
+            let RecordEntry {
+                mut record,
+                revision,
+            } = held.entry.clone();
             record.begin(held.next.attempt, now);
             if records.put(sequence, &record, revision).await? {
                 held.is_recorded = true;
                 return Ok(Some(held));
             }
-            let found = self.record_of(&held.event, held.token.origin).await?;
-            let record = found.as_ref().map(|found| &found.record);
-            let received_at = to_micros(held.event.received_at);
-            match held
-                .token
-                .step(received_at, held.event.imported_state, record, now)
-            {
-                Step::Dispatch(next) if next.due_at <= now => {
-                    held.next = next;
-                    held.found = found;
-                }
+            held.entry = self.record_of(&held.event, held.token.origin).await?;
+            let (imported, record) = (held.event.imported_state, &held.entry.record);
+            match held.token.step(imported, record, now) {
+                Step::Dispatch(next) if next.due_at <= now => held.next = next,
                 Step::Dispatch(_) | Step::Drop | Step::Refer(_) => {
-                    self.take(held.event, held.token, found, now).await?;
+                    self.take(held.event, held.token, held.entry, now).await?;
                     return Ok(None);
                 }
             }
@@ -429,12 +420,15 @@ impl Consumer {
         let started_at = to_micros(completion.started_at);
         let origin = out.map_or(Origin::Event, |out| out.token.origin);
         // There is no record before the first attempt: that is tried without reading.
-        let mut found = match out {
-            Some(out) if !out.is_recorded => None,
+        let mut entry = match out {
+            Some(out) if !out.is_recorded => RecordEntry::new(event),
             Some(_) | None => self.record_of(event, origin).await?,
         };
         loop {
-            let (mut record, revision) = RecordEntry::or_new(found, event);
+            let RecordEntry {
+                mut record,
+                revision,
+            } = entry;
             if record.handed_out < completion.attempt {
                 record.begin(completion.attempt, started_at);
             }
@@ -449,7 +443,7 @@ impl Consumer {
                 dead.remove(obsolete).await;
                 return Ok(record);
             }
-            found = self.record_of(event, origin).await?;
+            entry = self.record_of(event, origin).await?;
         }
     }
 

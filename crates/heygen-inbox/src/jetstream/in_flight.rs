@@ -33,7 +33,7 @@ pub(super) struct Held {
     pub(super) token: AckToken,
     pub(super) next: NextAttempt,
     /// Its record when it was fetched, to be changed when it is dispatched.
-    pub(super) found: Option<RecordEntry>,
+    pub(super) entry: RecordEntry,
     /// Whether its record says that it was dispatched. Not for the first attempt: that would be a
     /// second write for each event.
     pub(super) is_recorded: bool,
@@ -218,7 +218,7 @@ impl Held {
             first_attempt,
             due_at,
         } = self.next;
-        let (record, _) = RecordEntry::or_new(self.found.clone(), &self.event);
+        let record = &self.entry.record;
         let (interrupted, unknown) = record.interrupted(first_attempt, attempt);
         ClaimedDelivery {
             id,

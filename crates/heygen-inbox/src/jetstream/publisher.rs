@@ -183,13 +183,12 @@ impl Publisher {
             let Some(stored) = self.streams.events.get(sequence).await? else {
                 continue;
             };
-            let found = match comparison(delivery.source(), stored.source) {
+            let record = match comparison(delivery.source(), stored.source) {
                 Comparison::Never => continue,
-                Comparison::Event => self.streams.records.of(&stored).await?,
-                Comparison::Body => None,
+                Comparison::Event => self.streams.records.of(&stored).await?.record,
+                Comparison::Body => Record::new(),
             };
-            let record = found.map(|found| found.record);
-            if best.consider(delivery, sequence, &candidate(&stored, record.as_ref())) {
+            if best.consider(delivery, sequence, &candidate(&stored, &record)) {
                 break;
             }
         }
@@ -211,7 +210,7 @@ impl Publisher {
         let mut is_linked = false;
         let changed = self.streams.records.update(sequence, |record| {
             let mut record = record.of(&stored);
-            let fit = compare(delivery, &candidate(&stored, Some(&record)))?;
+            let fit = compare(delivery, &candidate(&stored, &record))?;
             // Another process has just stored the same.
             is_linked = fit.link.is_none();
             let fits =
@@ -399,12 +398,10 @@ impl Failures {
 }
 
 /// An event and its record, as deduplication compares them.
-fn candidate(stored: &Stored, record: Option<&Record>) -> Candidate {
+fn candidate(stored: &Stored, record: &Record) -> Candidate {
     let key = DedupKey::of(&stored.body);
     let mut candidate = Candidate::new(stored.source, stored.received_at, &key);
-    if let Some(record) = record {
-        record.add_to(&mut candidate);
-    }
+    record.add_to(&mut candidate);
     candidate
 }
 

@@ -74,9 +74,8 @@ impl Queries<'_> {
                 batches.is_over |= is_before;
             }
             events.retain(|listed| in_range(query, &listed.event));
-            let records = self.records_of(&events).await?;
-            for Listed { event, .. } in &events {
-                let summary = self.summary(event, records.get(&event.sequence), &progress);
+            for (event, record) in self.with_records(events).await? {
+                let summary = self.summary(&event, &record, &progress);
                 if left > 0 && query.matches(&summary) {
                     left -= 1;
                     each(summary);
@@ -91,10 +90,8 @@ impl Queries<'_> {
             return Ok(None);
         };
         let progress = self.progress().await?;
-        let found = self.streams.records.of(&event).await?;
-        let record = found.map(|found| found.record);
-        let summary = self.summary(&event, record.as_ref(), &progress);
-        let record = record.unwrap_or_else(Record::new);
+        let record = self.streams.records.of(&event).await?.record;
+        let summary = self.summary(&event, &record, &progress);
         let due_at = match record.generation {
             0 => event.received_at,
             _ => from_micros(record.due_at),
@@ -234,13 +231,11 @@ impl Queries<'_> {
             && let Some(batch) = batches.next()
         {
             let listed = self.events(batch, &all, true).await?;
-            let records = self.records_of(&listed).await?;
             let mut finished = Vec::new();
-            for Listed { event, .. } in &listed {
-                let sequence = event.sequence;
+            for (event, record) in self.with_records(listed).await? {
                 if deleted + finished.len() == step.limit {
                     // There may be more from here on.
-                    next = Some(events.id(sequence - 1));
+                    next = Some(events.id(event.sequence - 1));
                     break;
                 }
                 if event.received_at >= step.before {
@@ -251,9 +246,9 @@ impl Queries<'_> {
                     continue;
                 }
                 newer = 0;
-                let state = self.state(event, records.get(&sequence), &progress);
+                let state = self.state(&event, &record, &progress);
                 if matches!(state, State::Acknowledged | State::DeadLettered) {
-                    finished.push(event.clone());
+                    finished.push(event);
                 }
             }
             deleted += self.delete(finished).await?;
@@ -274,14 +269,12 @@ impl Queries<'_> {
             let sequence = event.sequence;
             // The record may have come from a server that is behind, or the delivery may have been
             // replayed meanwhile.
-            let found = records.of(&event).await?.map(|found| found.record);
-            let begun = found.filter(Record::is_begun);
-            let state = begun.as_ref().map(Record::state);
-            if matches!(state, Some(State::Pending | State::Claimed)) {
+            let record = records.of(&event).await?.record;
+            let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
+            if record.is_begun() && !is_finished {
                 return Ok(false);
             }
-            let letter = begun.map_or(0, |record| record.dead_sequence);
-            self.streams.dead.remove(letter).await;
+            self.streams.dead.remove(record.dead_sequence).await;
             events.delete(sequence).await?;
             records.delete(sequence).await?;
             Ok(true)
@@ -298,7 +291,7 @@ impl Queries<'_> {
     pub(super) async fn state_now(
         &self,
         event: &Stored,
-        record: Option<&Record>,
+        record: &Record,
     ) -> Result<State, InboxError> {
         Ok(self.state(event, record, &self.progress().await?))
     }
@@ -311,29 +304,23 @@ impl Queries<'_> {
         })
     }
 
-    fn state(&self, event: &Stored, record: Option<&Record>, progress: &Progress) -> State {
+    fn state(&self, event: &Stored, record: &Record, progress: &Progress) -> State {
         let is_out = self.consumer.in_flight().out(event.sequence).is_some();
-        match record.filter(|record| record.is_begun()) {
-            Some(record) if record.state() == State::Acknowledged => State::Acknowledged,
+        match record.state() {
+            State::Acknowledged => State::Acknowledged,
             _ if is_out => State::Claimed,
-            Some(record) => record.state(),
-            None => self.unrecorded(event, progress),
+            state if record.is_begun() => state,
+            _ => self.unrecorded(event, progress),
         }
     }
 
-    fn summary(
-        &self,
-        event: &Stored,
-        record: Option<&Record>,
-        progress: &Progress,
-    ) -> DeliverySummary {
+    fn summary(&self, event: &Stored, record: &Record, progress: &Progress) -> DeliverySummary {
         let label = event.to_delivery().label().clone();
         let in_flight = self.consumer.in_flight();
         let out = in_flight.out(event.sequence).map(|out| out.next.attempt);
         drop(in_flight);
-        let begun = record.filter(|record| record.is_begun());
         let state = self.state(event, record, progress);
-        let handed_out = begun.map_or(0, |record| record.handed_out);
+        let handed_out = record.handed_out;
         let attempts = match (state, out) {
             (_, Some(attempt)) => attempt.max(handed_out),
             (State::Claimed | State::Interrupted, None) => handed_out.max(1),
@@ -349,7 +336,7 @@ impl Queries<'_> {
             state,
             attempts,
             source: event.source,
-            dead_lettered_at: begun.and_then(|record| dead_lettered_at(state, &record.attempts())),
+            dead_lettered_at: dead_lettered_at(state, &record.attempts()),
         }
     }
 
@@ -389,18 +376,16 @@ impl Queries<'_> {
         Ok(found)
     }
 
-    async fn records_of(&self, events: &[Listed]) -> Result<HashMap<u64, Record>, InboxError> {
+    /// Each with its record, a new one where there is none.
+    async fn with_records(&self, events: Vec<Listed>) -> Result<Vec<(Stored, Record)>, InboxError> {
         let sequences = events.iter().map(|listed| listed.event.sequence);
         let mut records = self.streams.records.get_many(sequences.collect()).await?;
-        for Listed { event, .. } in events {
-            if records
-                .get(&event.sequence)
-                .is_some_and(|record| !record.is_of(event))
-            {
-                records.remove(&event.sequence);
-            }
-        }
-        Ok(records)
+        let with_record = |Listed { event, .. }| {
+            let found = records.remove(&event.sequence);
+            let record = found.unwrap_or_else(Record::new).of(&event);
+            (event, record)
+        };
+        Ok(events.into_iter().map(with_record).collect())
     }
 }
 

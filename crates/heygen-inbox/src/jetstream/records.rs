@@ -21,59 +21,43 @@ pub(super) struct Records {
     pub(super) stream: Stream,
 }
 
-/// A record in the stream.
+/// A record in the stream, or a new one.
 #[derive(Clone, Debug)]
 pub(super) struct RecordEntry {
     pub(super) record: Record,
-    /// Its sequence, which the next write expects.
+    /// Its sequence, which the next write expects; 0 where there is none in the stream.
     pub(super) revision: u64,
 }
 
 impl RecordEntry {
-    /// The record of an event and its revision; a new one where none was found.
-    pub(super) fn or_new(found: Option<Self>, event: &Stored) -> (Record, u64) {
-        let (record, revision) = Self::parts(found);
-        (record.of(event), revision)
-    }
-
-    /// The record of an event of which nothing is known but a reference of this generation.
-    pub(super) fn referred_to(event: &Stored, generation: u32) -> Self {
-        let mut record = Record::new().of(event);
-        record.generation = generation;
+    /// A new record of an event.
+    pub(super) fn new(event: &Stored) -> Self {
         Self {
-            record,
+            record: Record::new().of(event),
             revision: 0,
-        }
-    }
-
-    fn parts(found: Option<Self>) -> (Record, u64) {
-        match found {
-            Some(found) => (found.record, found.revision),
-            None => (Record::new(), 0),
         }
     }
 }
 
 impl Records {
-    /// The record of an event; a new one in place of another event's.
-    pub(super) async fn of(&self, event: &Stored) -> Result<Option<RecordEntry>, InboxError> {
+    /// The record of an event; a new one where there is none, or in place of another event's.
+    pub(super) async fn of(&self, event: &Stored) -> Result<RecordEntry, InboxError> {
         let found = self.get(event.sequence).await?;
-        Ok(found.map(|found| RecordEntry {
+        Ok(RecordEntry {
             record: found.record.of(event),
             ..found
-        }))
+        })
     }
 
-    /// Reads from the stream's leader.
-    pub(super) async fn get(&self, sequence: u64) -> Result<Option<RecordEntry>, InboxError> {
+    /// Reads from the stream's leader; a new one where there is none.
+    pub(super) async fn get(&self, sequence: u64) -> Result<RecordEntry, InboxError> {
         let subject = self.stream.names.record(sequence);
-        let Some(message) = self.stream.newest(&subject).await? else {
-            return Ok(None);
-        };
-        Ok(Some(RecordEntry {
-            record: read(&message.payload)?,
-            revision: message.sequence,
-        }))
+        let found = self.stream.newest(&subject).await?;
+        let record = found.as_ref().map(|message| read(&message.payload));
+        Ok(RecordEntry {
+            record: record.transpose()?.unwrap_or_else(Record::new),
+            revision: found.map_or(0, |message| message.sequence),
+        })
     }
 
     /// Writes it unless another process wrote since `revision` (0: there was no record), and gives
@@ -99,7 +83,7 @@ impl Records {
         mut change: impl FnMut(Record) -> Option<Record>,
     ) -> Result<bool, InboxError> {
         loop {
-            let (record, revision) = RecordEntry::parts(self.get(sequence).await?);
+            let RecordEntry { record, revision } = self.get(sequence).await?;
             let Some(changed) = change(record) else {
                 return Ok(false);
             };

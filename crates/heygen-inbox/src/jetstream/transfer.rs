@@ -174,10 +174,8 @@ impl Transfer<'_> {
     /// The record of an event with its revision, a new one where there is none, and the state of
     /// the event now.
     async fn record_of(&self, event: &Stored) -> Result<(Record, u64, State), InboxError> {
-        let found = self.streams.records.of(event).await?;
-        let record = found.as_ref().map(|found| &found.record);
-        let state = self.queries.state_now(event, record).await?;
-        let (record, revision) = RecordEntry::or_new(found, event);
+        let RecordEntry { record, revision } = self.streams.records.of(event).await?;
+        let state = self.queries.state_now(event, &record).await?;
         Ok((record, revision, state))
     }
 
@@ -238,19 +236,18 @@ impl Transfer<'_> {
         let Some(state) = event.imported_state.filter(|_| is_same) else {
             return Ok(());
         };
-        let found = records.get(sequence).await?.map(|found| found.record);
-        match found.filter(|record| record.is_of(&event)) {
-            None => self.import_record(sequence, imported, state).await,
-            Some(record) if record.state == RecordState::Pending && record.generation > 0 => {
-                let references = &self.streams.references;
-                let received_at = to_micros(event.received_at);
-                references
-                    .add_if_missing(sequence, record.generation, received_at)
-                    .await?;
-                Ok(())
-            }
-            Some(_) => Ok(()),
+        let RecordEntry { record, revision } = records.get(sequence).await?;
+        if revision == 0 || !record.is_of(&event) {
+            return self.import_record(sequence, imported, state).await;
         }
+        if record.state == RecordState::Pending && record.generation > 0 {
+            let (references, received_at) =
+                (&self.streams.references, to_micros(event.received_at));
+            references
+                .add_if_missing(sequence, record.generation, received_at)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Writes the record that the delivery had in the other inbox.
@@ -292,12 +289,12 @@ impl Transfer<'_> {
         }
         record.received_at = to_micros(imported.delivery.received_at());
         let mut is_written = records.put(sequence, &record, 0).await?;
-        if !is_written
-            && let Some(found) = records.get(sequence).await?
-            && !is_of(found.record.received_at, record.received_at)
-        {
+        if !is_written {
+            let found = records.get(sequence).await?;
             // That of an event that had the sequence before.
-            is_written = records.put(sequence, &record, found.revision).await?;
+            if !is_of(found.record.received_at, record.received_at) {
+                is_written = records.put(sequence, &record, found.revision).await?;
+            }
         }
         if is_written && record.generation > 0 {
             let references = &self.streams.references;
