@@ -32,7 +32,7 @@
 //! - The deliveries of a worker that dies go to another after the ack wait, not at the next start.
 //! - The servers recognise a duplicate within their duplicate window, by the digest of its body; a
 //!   receiver recognises the newest events. A POST and its record in HeyGen's log that two receivers
-//!   get at the same moment are delivered twice.
+//!   get within two seconds may be delivered twice.
 //! - Events are fetched in order. Deliveries that wait for a full destination are held by the
 //!   worker, up to 1,000; beyond that they delay the others. Events are live, references backlog.
 //! - Each worker notices within a second that dispatch is paused. A delivery that was dead-lettered

@@ -43,8 +43,6 @@ struct Known {
     to: u64,
     /// And these beyond it.
     beyond: BTreeSet<u64>,
-    /// How many of them this process appended.
-    own: u64,
 }
 
 impl Known {
@@ -60,8 +58,9 @@ impl Known {
     /// All up to this one are cached or deleted.
     fn all_to(&mut self, sequence: u64) {
         self.to = self.to.max(sequence);
-        let to = self.to;
-        self.beyond.retain(|beyond| *beyond > to);
+        while self.beyond.first().is_some_and(|first| *first <= self.to) {
+            self.beyond.pop_first();
+        }
         self.add(0);
     }
 }
@@ -74,12 +73,6 @@ impl FingerprintCache {
             map_len: events.max(1).saturating_mul(FINGERPRINTS),
             is_synced: watch::Sender::new(false),
         }
-    }
-
-    /// Adds an event that this process appended.
-    pub(super) fn insert_own(&self, delivery: &NewDelivery, sequence: u64) {
-        self.insert(delivery.index_fingerprints(), sequence);
-        self.maps().known.own += 1;
     }
 
     pub(super) fn insert(&self, fingerprints: impl Iterator<Item = Fingerprint>, sequence: u64) {
@@ -98,19 +91,13 @@ impl FingerprintCache {
         self.maps().known.to
     }
 
-    /// How many events this process appended.
-    pub(super) fn own(&self) -> u64 {
-        self.maps().known.own
-    }
-
     /// The stream was read up to this sequence.
     pub(super) fn read_to(&self, sequence: u64) {
         self.maps().known.all_to(sequence);
     }
 
-    /// All events up to this sequence, the newest when following began, are cached.
-    pub(super) fn caught_up_to(&self, sequence: u64) {
-        self.read_to(sequence);
+    /// All events that were in the stream when following began are cached.
+    pub(super) fn set_synced(&self) {
         self.is_synced.send_replace(true);
     }
 

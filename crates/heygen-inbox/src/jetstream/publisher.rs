@@ -128,10 +128,14 @@ impl Publisher {
         }
     }
 
-    /// Returns once the fingerprints of the newest events are cached.
+    /// Returns once the fingerprints of the newest events are cached, also of those that others have
+    /// just appended.
     pub(super) async fn wait_until_synced(&self) {
         self.follow();
         self.cache.wait_until_synced().await;
+        if let Err(error) = self.follower.catch_up(&self.cache, u64::MAX).await {
+            tracing::debug!(%error, "the newest events of others could not be read");
+        }
     }
 
     /// For each delivery the id of the same event, if it is stored.
@@ -295,7 +299,7 @@ impl Publisher {
     }
 
     fn stored(&self, delivery: &NewDelivery, sequence: u64) -> Published {
-        self.cache.insert_own(delivery, sequence);
+        self.cache.insert(delivery.index_fingerprints(), sequence);
         let id = self.streams.events.id(sequence);
         self.drift.count(delivery, id);
         Published::New(sequence)
@@ -476,7 +480,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn events_of_others_are_followed_after_a_time_alone() {
+    async fn events_of_others_are_followed() {
         let server = Server::start(Program::Current, &xtask_nats::Options::new());
         let server = server.expect("a server");
         let address = format!("{}/HEYGEN", server.url());
@@ -488,9 +492,7 @@ mod tests {
             let wake = Arc::new(Wake::new(Arc::clone(&streams)));
             Publisher::new(streams, wake, &options)
         };
-        let (mut ours, theirs) = (open().await, open().await);
-        // So that it follows no longer than it has to.
-        ours.follower.follow_time = Duration::ZERO;
+        let (ours, theirs) = (open().await, open().await);
         for number in 0..3 {
             let body = |whose: &str| {
                 let data = format!(r#"{{"video_id":"{whose}{number}"}}"#);

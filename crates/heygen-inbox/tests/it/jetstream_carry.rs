@@ -363,9 +363,11 @@ async fn post_and_record_at_two_receivers_are_one_event() {
         NewDelivery::new(at(1), Source::Backfill, Vec::new(), body)
     };
     let posted = append_new(&first, 0, &body("a")).await;
-    in_time(second.wait_until_synced()).await;
-    // The other follows the stream, and hears of it a little later.
-    until(async || second.find(vec![record("e1")]).await.unwrap() == [Some(posted)]).await;
+    let found = second.find(vec![record("e1")]).await.unwrap();
+    assert_eq!(found, [Some(posted)], "it looks for what others append");
+    let later = append_new(&first, 0, &body("later")).await;
+    let find = second.find(vec![delivery(0, body("later"))]);
+    assert_eq!(find.await.unwrap(), [Some(later)], "each time");
     // Both read the log at once, and each finds another record first: one of them is the POST's.
     let (one, other) = tokio::join!(second.append(record("e1")), first.append(record("e2")));
     let both = [one.unwrap(), other.unwrap()];
