@@ -322,7 +322,8 @@ impl InboxAdmin for JetStreamInbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> Result<ReplayReport, InboxError> {
-        self.transfer().replay(&ids, now).await
+        let inbox = self.clone();
+        to_the_end(async move { inbox.transfer().replay(&ids, now).await }).await
     }
 
     async fn dead_letter(
@@ -330,11 +331,13 @@ impl InboxAdmin for JetStreamInbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> Result<DeadLetterReport, InboxError> {
-        self.transfer().dead_letter(&ids, now).await
+        let inbox = self.clone();
+        to_the_end(async move { inbox.transfer().dead_letter(&ids, now).await }).await
     }
 
     async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
-        self.transfer().delete(&ids).await
+        let inbox = self.clone();
+        to_the_end(async move { inbox.transfer().delete(&ids).await }).await
     }
 
     async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {
@@ -355,6 +358,23 @@ impl InboxAdmin for JetStreamInbox {
         // It may have paused dispatch.
         self.consumer.control.forget();
         Ok(())
+    }
+}
+
+/// Runs in a task of its own what writes to several streams: a caller that gives up would leave a
+/// record without its reference.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, InboxError>> + Send + 'static,
+) -> Result<T, InboxError> {
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(InboxError::new(
+                InboxErrorKind::Closed,
+                "the process is ending",
+            )),
+        },
     }
 }
 

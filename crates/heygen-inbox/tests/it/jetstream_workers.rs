@@ -499,6 +499,22 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
     claim.is_paused
 }
 
+/// As a browser that is closed: what it asked for is not left half done.
+#[tokio::test]
+async fn replay_goes_on_without_its_caller() {
+    let (_server, inbox) = started().await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    complete(&inbox, &claimed, 1, AttemptOutcome::DeadLettered).await;
+    tokio::select! {
+        biased;
+        _ = inbox.replay(vec![id], at(5)) => panic!("a server answers later"),
+        () = std::future::ready(()) => {}
+    }
+    let again = claim_soon(&inbox, 5).await;
+    assert_eq!((again.id, again.attempt), (id, 2));
+}
+
 /// A worker holds it until it is due, while another process deletes it.
 #[tokio::test]
 async fn retry_that_another_process_deletes_is_not_dispatched() {
