@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_events::text::truncated;
 use serde::{Deserialize, Serialize};
 
 use super::message::{Pairs, Stored, from_pairs, to_pairs};
@@ -365,10 +364,20 @@ fn one() -> u32 {
     1
 }
 
-/// Details of handlers are for people, and a message has a limit.
+/// Details of handlers are for people, and a message has a limit: what counts is their length in
+/// JSON.
 fn bounded(mut text: String) -> String {
-    if text.len() > MAX_DETAIL {
-        text.truncate(truncated(&text, MAX_DETAIL).len());
+    let mut len = 0;
+    let end = text.char_indices().find_map(|(index, char)| {
+        len += match char {
+            '\0'..' ' => "\\u0000".len(),
+            '"' | '\\' => 2,
+            _ => char.len_utf8(),
+        };
+        (len > MAX_DETAIL).then_some(index)
+    });
+    if let Some(end) = end {
+        text.truncate(end);
         text.push('…');
     }
     text
@@ -377,3 +386,27 @@ fn bounded(mut text: String) -> String {
 /// The newest attempts are kept. Each takes some hundred bytes, and a message has a limit.
 const MAX_ATTEMPTS: usize = 100;
 const MAX_DETAIL: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, count: usize, expected: usize) {
+        let found = bounded(text.repeat(count));
+        let json = serde_json::to_string(&found).expect("text is JSON");
+        assert!(json.len() <= MAX_DETAIL + "\"…\"".len(), "{}", json.len());
+        let is_whole = expected == count * text.len();
+        assert_eq!(found.strip_suffix('…').unwrap_or(&found).len(), expected);
+        assert_eq!(found.ends_with('…'), !is_whole);
+    }
+
+    #[test]
+    fn details_are_bounded_by_their_length_in_json() {
+        check("a", MAX_DETAIL, MAX_DETAIL);
+        check("a", MAX_DETAIL + 1, MAX_DETAIL);
+        check("é", MAX_DETAIL, MAX_DETAIL);
+        check("\u{1}", MAX_DETAIL, MAX_DETAIL / 6);
+        check("\"", MAX_DETAIL, MAX_DETAIL / 2);
+    }
+}
