@@ -1,7 +1,7 @@
 //! [`Publisher`]: publishes deliveries, and waits for the stream's acknowledgement.
 
 use std::error::Error as _;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::ErrorCode;
@@ -42,14 +42,11 @@ pub(super) struct Publisher {
     queue_capacity: usize,
     publish_timeout: Duration,
     follower: Follower,
-    failures: FailureLog,
+    failures: Mutex<Failures>,
 }
 
-/// Logs once a minute why deliveries cannot be stored, and that they are stored again. The receiver
-/// only answers 503.
-#[derive(Debug)]
-struct FailureLog(Mutex<Failures>);
-
+/// When to log why deliveries cannot be stored, once a minute, and that they are stored again. The
+/// receiver only answers 503.
 #[derive(Debug)]
 struct Failures {
     throttle: Throttle,
@@ -77,7 +74,7 @@ impl Publisher {
             room: Semaphore::new(queue_capacity),
             queue_capacity,
             publish_timeout: options.publish_timeout,
-            failures: FailureLog::new(),
+            failures: Mutex::new(Failures::new()),
         }
     }
 
@@ -88,11 +85,22 @@ impl Publisher {
 
     pub(super) async fn append(&self, delivery: &NewDelivery) -> Result<Appended, InboxError> {
         let appended = self.append_once(delivery).await;
+        let is_logged = {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            match &appended {
+                Ok(_) => failures.is_end_logged(),
+                // The receiver logs that it is overloaded.
+                Err(error) if error.kind() == InboxErrorKind::Busy => false,
+                Err(_) => failures.is_failure_logged(Instant::now()),
+            }
+        };
         match &appended {
-            Ok(_) => self.failures.over(),
-            // The receiver logs that it is overloaded.
-            Err(error) if error.kind() == InboxErrorKind::Busy => {}
-            Err(error) => self.failures.failed(error),
+            Ok(_) if is_logged => tracing::info!("deliveries are stored again"),
+            Err(error) if is_logged => {
+                let cause = error.source().map(ToString::to_string);
+                tracing::error!(%error, cause, "deliveries cannot be stored");
+            }
+            Ok(_) | Err(_) => {}
         }
         appended
     }
@@ -362,33 +370,14 @@ impl Publisher {
     }
 }
 
-impl FailureLog {
+impl Failures {
     fn new() -> Self {
-        Self(Mutex::new(Failures {
+        Self {
             throttle: Throttle::new(LOG_INTERVAL),
             is_logged: false,
-        }))
-    }
-
-    fn failed(&self, error: &InboxError) {
-        if self.failures().is_failure_logged(Instant::now()) {
-            let cause = error.source().map(ToString::to_string);
-            tracing::error!(%error, cause, "deliveries cannot be stored");
         }
     }
 
-    fn over(&self) {
-        if self.failures().is_end_logged() {
-            tracing::info!("deliveries are stored again");
-        }
-    }
-
-    fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Failures {
     fn is_failure_logged(&mut self, now: Instant) -> bool {
         let passes = self.throttle.passes(now);
         self.is_logged |= passes;
@@ -464,8 +453,7 @@ mod tests {
 
     #[test]
     fn failures_that_alternate_with_successes_are_logged_once_a_minute() {
-        let log = FailureLog::new();
-        let (mut failures, begin) = (log.failures(), Instant::now());
+        let (mut failures, begin) = (Failures::new(), Instant::now());
         let mut logged = Vec::new();
         for second in 0..=120 {
             let is_logged = failures.is_failure_logged(begin + Duration::from_secs(second));
