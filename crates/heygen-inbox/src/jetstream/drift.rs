@@ -150,15 +150,13 @@ impl DriftTally {
                     continue;
                 }
             }
-            let (count, revision) = match &newest {
-                Some(message) => match read(&message.payload) {
-                    Some(mut known) => {
-                        merge(&mut known, &one);
-                        (known, message.sequence)
-                    }
-                    None => (one.clone(), message.sequence),
-                },
-                None => (one.clone(), 0),
+            let revision = newest.as_ref().map_or(0, |message| message.sequence);
+            let count = match newest.and_then(|message| read(&message.payload)) {
+                Some(mut known) => {
+                    merge(&mut known, &one);
+                    known
+                }
+                None => one.clone(),
             };
             let payload = serde_json::to_vec(&Row::of(&count));
             let payload = payload.map_err(|error| stream.connection.cannot("write to", error))?;

@@ -300,37 +300,29 @@ pub(super) async fn open(
     stream.get_consumer(CONSUMER).await
 }
 
-/// Refuses a consumer that is not as this inbox needs it.
+/// Refuses a consumer of that name that would lose messages or deliver them without their bodies.
 pub(super) fn check_fit(
     info: &Info,
     stream: &str,
     location: impl fmt::Display,
 ) -> Result<(), InboxError> {
-    let Some(why) = incompatibility(info) else {
+    let config = &info.config;
+    let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
+    let is_acknowledged = config.ack_policy == AckPolicy::Explicit;
+    let settings = [
+        (!is_acknowledged, "its ack policy is not explicit"),
+        (is_filtered, "it has a filter"),
+        (config.max_deliver > 0, "it has a max deliver"),
+        (config.headers_only, "it delivers headers only"),
+        (!config.backoff.is_empty(), "it has a backoff"),
+    ];
+    let Some((_, why)) = settings.into_iter().find(|(is_so, _)| *is_so) else {
         return Ok(());
     };
     let message = format!(
         "the consumer `{CONSUMER}` of {stream} at {location} would not dispatch every event: {why}"
     );
     Err(InboxError::new(InboxErrorKind::Version, message))
-}
-
-/// Why a consumer of that name would lose messages or dispatch them without their bodies; `None`
-/// when it is as this inbox needs it.
-fn incompatibility(info: &Info) -> Option<String> {
-    let config = &info.config;
-    let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
-    if config.ack_policy != AckPolicy::Explicit {
-        return Some(format!("its ack policy is {:?}", config.ack_policy));
-    }
-    let settings = [
-        (is_filtered, "it has a filter"),
-        (config.max_deliver > 0, "it has a max deliver"),
-        (config.headers_only, "it delivers headers only"),
-        (!config.backoff.is_empty(), "it has a backoff"),
-    ];
-    let found = settings.into_iter().find(|(is_so, _)| *is_so);
-    found.map(|(_, why)| why.to_owned())
 }
 
 /// The name of the consumers that all workers share.

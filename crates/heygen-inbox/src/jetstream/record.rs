@@ -157,28 +157,15 @@ impl Record {
         if is_current || completion.result == AttemptOutcome::Acknowledged {
             self.due_at = to_micros(completion.due_at);
             self.elapsed = micros(completion.elapsed);
-            self.state = match completion.result {
-                AttemptOutcome::Acknowledged => RecordState::Acknowledged,
-                AttemptOutcome::DeadLettered => RecordState::DeadLettered,
-                AttemptOutcome::Retry | AttemptOutcome::Interrupted => {
-                    self.generation += 1;
-                    RecordState::Pending
-                }
-            };
+            self.set_state(completion.result.state());
+            self.generation += u32::from(self.state == RecordState::Pending);
         }
         if is_current
             && (!completion.is_counted || completion.result == AttemptOutcome::Interrupted)
         {
             self.uncounted += 1;
         }
-        let Completion {
-            started_at,
-            duration,
-            ..
-        } = *completion;
-        let mut attempt = Attempt::new(completion.attempt, started_at, duration, completion.result);
-        attempt.detail.clone_from(&completion.detail);
-        self.add_attempt(&attempt);
+        self.add_attempt(&completion.to_attempt());
     }
 
     /// Takes the sequence of the dead letter of an event that was acknowledged after all; 0 when

@@ -223,10 +223,11 @@ impl Setup<'_> {
             return Err(InboxError::new(InboxErrorKind::Subjects, message).into());
         }
         if wanted.max_messages_per_subject == 1 && found.max_messages_per_subject != 1 {
-            return Err(self.incompatible(format!(
+            let message = format!(
                 "the stream {name} at {} must keep 1 message per subject",
                 self.address
-            )));
+            );
+            return Err(InboxError::new(InboxErrorKind::Version, message).into());
         }
         Ok(stream)
     }
@@ -319,11 +320,6 @@ impl Setup<'_> {
             return Failure::transient(failed.with_source(error));
         }
         Failure::transient(cannot("open", self.address, error))
-    }
-
-    /// It exists, and is something else.
-    fn incompatible(&self, message: String) -> Failure {
-        InboxError::new(InboxErrorKind::Version, message).into()
     }
 }
 
