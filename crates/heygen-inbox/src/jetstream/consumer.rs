@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use async_nats::Subject;
 use async_nats::jetstream::AckKind;
 use heygen_events::Document;
 use tokio::time::Instant;
@@ -142,16 +143,15 @@ impl Consumer {
         Ok(())
     }
 
-    /// Acknowledges a held delivery that is not to be dispatched any more.
-    pub(super) async fn drop_held(&self, sequence: u64) -> Result<(), InboxError> {
-        let reply = self.in_flight().drop_held(sequence);
-        match reply {
+    /// Acknowledges what is not to be dispatched any more, if it was held.
+    pub(super) async fn acknowledge(&self, held: Option<Subject>) -> Result<(), InboxError> {
+        match held {
             Some(reply) => self.send_ack(&reply, AckKind::Ack).await,
             None => Ok(()),
         }
     }
 
-    async fn send_ack(&self, reply: &async_nats::Subject, kind: AckKind) -> Result<(), InboxError> {
+    async fn send_ack(&self, reply: &Subject, kind: AckKind) -> Result<(), InboxError> {
         self.streams.connection.send_ack(reply, kind).await
     }
 
@@ -380,10 +380,11 @@ impl Consumer {
         Ok(claim)
     }
 
-    /// Records that it is dispatched, except for the first attempt; `None` when another process
-    /// wrote meanwhile that it is not to be.
+    /// Records that it is dispatched, except for the first attempt; `None` when it was written
+    /// meanwhile that it is not to be.
     async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
-        if held.is_live() && held.next.attempt == 1 && held.entry.revision == 0 {
+        let is_first = held.is_live() && held.next.attempt == 1 && held.entry.revision == 0;
+        if is_first && !self.control.may_be_recorded(held.event.sequence) {
             return Ok(Some(held));
         }
         let (records, sequence) = (&self.streams.records, held.event.sequence);

@@ -132,7 +132,8 @@ impl Transfer<'_> {
             }
             if self.put(&event, &record, revision).await? {
                 self.streams.references.remove(event.sequence).await;
-                self.consumer.drop_held(event.sequence).await?;
+                let held = self.consumer.in_flight().drop_held(event.sequence);
+                self.consumer.acknowledge(held).await?;
                 return Ok(Some(state));
             }
         }
@@ -164,8 +165,11 @@ impl Transfer<'_> {
                 }
                 self.streams.references.remove(event.sequence).await;
             }
+            // First of all, so that it is not dispatched while it is being deleted. If that fails, the
+            // servers deliver what is left of it again.
+            let held = self.consumer.in_flight().drop_held(event.sequence);
             if self.queries.delete(vec![event.clone()]).await? > 0 {
-                self.consumer.drop_held(event.sequence).await?;
+                self.consumer.acknowledge(held).await?;
                 return Ok(Some(state));
             }
         }

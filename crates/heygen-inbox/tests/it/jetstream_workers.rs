@@ -100,11 +100,7 @@ async fn delivery_that_workers_give_back_uses_up_no_attempts() {
     let id = append_new(&receiver, 30, &body("a")).await;
     for _ in 0..4 {
         let worker = open(&server.url(), options()).await;
-        until(async || {
-            let claim = worker.claim(ClaimRequest::due(1, at(0))).await.unwrap();
-            claim.next_due.is_some()
-        })
-        .await;
+        hold(&worker, 0).await;
         worker.close().await.unwrap();
     }
     let claimed = claim_soon(&receiver, 30).await;
@@ -499,6 +495,50 @@ async fn is_paused(inbox: &JetStreamInbox) -> bool {
     claim.is_paused
 }
 
+/// Claims until the one delivery is held that is due later.
+async fn hold(inbox: &JetStreamInbox, seconds: u64) {
+    until(async || {
+        let request = ClaimRequest::due(1, at(seconds));
+        inbox.claim(request).await.unwrap().next_due.is_some()
+    })
+    .await;
+}
+
+/// The event is gone, and its record cannot be deleted.
+#[tokio::test]
+async fn held_delivery_is_not_dispatched_after_a_deletion_that_fails() {
+    let of_server = Options::new().sync_interval("2m").config(
+        "authorization { users: [\n\
+         { user: a, password: b, permissions: { publish: { deny: \"$JS.API.STREAM.PURGE.>\" } } }\n\
+         ] }",
+    );
+    let server = Server::start(Program::Current, &of_server).unwrap();
+    let inbox = open(&server.url().replace("//", "//a:b@"), options()).await;
+    let id = append_new(&inbox, 30, &body("a")).await;
+    hold(&inbox, 0).await;
+    inbox.delete(vec![id]).await.unwrap_err();
+    assert!(claim_due(&inbox, 1, 40).await.is_empty());
+}
+
+/// From when an operator dead-letters what was never dispatched, a worker that holds such a delivery
+/// may not dispatch it without looking at its record.
+#[tokio::test]
+async fn first_attempt_of_a_held_delivery_is_recorded_once_an_operator_records_some() {
+    let server = fast_server();
+    let [worker, operator] = two(&server).await;
+    let id = append_new(&worker, 30, &body("a")).await;
+    hold(&worker, 0).await;
+    let other = append_new(&operator, 50, &body("b")).await;
+    let report = operator.dead_letter(vec![other], at(1)).await.unwrap();
+    assert_eq!(report.dead_lettered, 1);
+    assert_eq!(claim_soon(&worker, 40).await.id, id);
+    let streams = Streams::on(&server.url()).await;
+    let records = streams.context.get_stream("HEYGEN_RECORDS").await.unwrap();
+    let subject = format!("heygen.records.event.{}", id.key());
+    let record = records.get_last_raw_message_by_subject(&subject).await;
+    assert!(record.is_ok(), "it is recorded before it is dispatched");
+}
+
 /// As a browser that is closed: what it asked for is not left half done.
 #[tokio::test]
 async fn replay_goes_on_without_its_caller() {
@@ -525,11 +565,7 @@ async fn retry_that_another_process_deletes_is_not_dispatched() {
     let claimed = claim_one(&worker, 1).await;
     let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(30));
     worker.complete(retry).await.unwrap();
-    until(async || {
-        let claim = worker.claim(ClaimRequest::due(1, at(5))).await.unwrap();
-        claim.next_due.is_some()
-    })
-    .await;
+    hold(&worker, 5).await;
     assert_eq!(operator.delete(vec![id]).await.unwrap().deleted, 1);
     assert!(claim_due(&worker, 1, 40).await.is_empty());
     let records = streams.context.get_stream("HEYGEN_RECORDS").await.unwrap();
