@@ -67,7 +67,7 @@ impl AckToken {
             Origin::Event => Step::Dispatch(NextAttempt {
                 // Only its first dispatch has no record. Other deliveries of it were given back, or
                 // expired before they were dispatched, and are no attempts.
-                attempt: (record.handed_out + 1).max(self.delivered.min(2)),
+                attempt: (record.dispatched + 1).max(self.delivered.min(2)),
                 first_attempt,
                 due_at: not_of_a_wrong_clock(received_at, received_at, now),
             }),
@@ -77,7 +77,7 @@ impl AckToken {
             }
             Origin::Reference(of) if of != generation => Step::Drop,
             Origin::Reference(_) => Step::Dispatch(NextAttempt {
-                attempt: record.handed_out + 1,
+                attempt: record.dispatched + 1,
                 first_attempt,
                 due_at: match state {
                     RecordState::Pending => {
@@ -170,7 +170,7 @@ mod tests {
             (RecordState::Claimed, Step::Drop),
         ] {
             let record = record(|record| {
-                record.handed_out = 1;
+                record.dispatched = 1;
                 record.generation = 1;
                 record.state = state;
             });
@@ -179,15 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_finished_elsewhere_is_not_handed_out() {
+    fn what_was_finished_elsewhere_is_not_dispatched() {
         let first = token(Origin::Event, 1);
         check(&first, Some(State::Acknowledged), None, Step::Drop);
         check(&first, Some(State::DeadLettered), None, Step::Drop);
         check(&first, Some(State::Pending), None, next(1, 1));
-        let tried = record(|record| record.handed_out = 3);
+        let tried = record(|record| record.dispatched = 3);
         check(&first, Some(State::Pending), Some(tried), next(4, 1));
         let replayed = record(|record| {
-            record.handed_out = 3;
+            record.dispatched = 3;
             record.replay(NOW);
         });
         check(

@@ -430,7 +430,7 @@ impl Consumer {
                 mut record,
                 revision,
             } = entry;
-            if record.handed_out < completion.attempt {
+            if record.dispatched < completion.attempt {
                 record.begin(completion.attempt, started_at);
             }
             record.end(completion);
@@ -456,7 +456,7 @@ impl Consumer {
         completion: &Completion,
         sequence: u64,
     ) -> Result<(), InboxError> {
-        let is_ours = record.handed_out == out.next.attempt - u32::from(completion.is_released);
+        let is_ours = record.dispatched == out.next.attempt - u32::from(completion.is_released);
         match record.state() {
             State::Acknowledged | State::DeadLettered => {}
             State::Pending if is_ours => {

@@ -320,11 +320,11 @@ impl Queries<'_> {
         let out = in_flight.out(event.sequence).map(|out| out.next.attempt);
         drop(in_flight);
         let state = self.state(event, record, progress);
-        let handed_out = record.handed_out;
+        let dispatched = record.dispatched;
         let attempts = match (state, out) {
-            (_, Some(attempt)) => attempt.max(handed_out),
-            (State::Claimed | State::Interrupted, None) => handed_out.max(1),
-            (State::Pending | State::Acknowledged | State::DeadLettered, None) => handed_out,
+            (_, Some(attempt)) => attempt.max(dispatched),
+            (State::Claimed | State::Interrupted, None) => dispatched.max(1),
+            (State::Pending | State::Acknowledged | State::DeadLettered, None) => dispatched,
         };
         DeliverySummary {
             id: self.streams.events.id(event.sequence),

@@ -27,8 +27,8 @@ pub(super) struct Record {
     #[serde(default)]
     pub(super) due_at: i64,
     /// How often it was dispatched so far.
-    #[serde(default)]
-    pub(super) handed_out: u32,
+    #[serde(default, rename = "handed_out")]
+    pub(super) dispatched: u32,
     #[serde(default = "one")]
     pub(super) first_attempt: u32,
     /// How much of the time for retries the current round has used, in microseconds.
@@ -133,7 +133,7 @@ impl Record {
 
     /// Whether it was ever dispatched or finished; otherwise it only counts redeliveries.
     pub(super) fn is_begun(&self) -> bool {
-        self.handed_out > 0
+        self.dispatched > 0
             || !self.attempts.is_empty()
             || self.state != RecordState::Pending
             || self.generation > 0
@@ -143,13 +143,13 @@ impl Record {
     /// attempts and changes nothing else, unless it acknowledges.
     pub(super) fn end(&mut self, completion: &Completion) {
         let is_current =
-            self.state == RecordState::Claimed && self.handed_out == completion.attempt;
+            self.state == RecordState::Claimed && self.dispatched == completion.attempt;
         if completion.is_released {
             if is_current {
                 self.due_at = to_micros(completion.due_at);
                 self.elapsed = micros(completion.elapsed);
                 self.state = RecordState::Pending;
-                self.handed_out -= 1;
+                self.dispatched -= 1;
                 self.generation += 1;
             }
             return;
@@ -210,14 +210,14 @@ impl Record {
             self.add_attempt(&Attempt::new(number, at, Duration::ZERO, result));
         }
         self.state = RecordState::Claimed;
-        self.handed_out = attempt;
+        self.dispatched = attempt;
     }
 
     /// Makes it due at `now`, with as many attempts as a new delivery has.
     pub(super) fn replay(&mut self, now: i64) {
         self.state = RecordState::Pending;
         self.due_at = now;
-        self.first_attempt = self.handed_out + 1;
+        self.first_attempt = self.dispatched + 1;
         self.elapsed = 0;
         self.uncounted = 0;
         self.generation += 1;

@@ -117,7 +117,7 @@ impl Transfer<'_> {
                     continue;
                 }
             }
-            let number = record.handed_out + 1;
+            let number = record.dispatched + 1;
             record.begin(number, to_micros(now));
             record.state = RecordState::DeadLettered;
             let mut attempt =
@@ -264,7 +264,7 @@ impl Transfer<'_> {
         let (events, records) = (&self.streams.events, &self.streams.records);
         let mut record = Record::new();
         record.set_state(state);
-        record.handed_out = imported.attempt_count;
+        record.dispatched = imported.attempt_count;
         record.set_attempts(&imported.attempts);
         record.set_redeliveries(&imported.redeliveries);
         if let Some(matched) = imported.matched() {
@@ -289,7 +289,7 @@ impl Transfer<'_> {
         if imported.is_replayed && is_finished {
             record.replay(to_micros(SystemTime::now()));
         } else if imported.is_replayed {
-            record.first_attempt = record.handed_out + 1;
+            record.first_attempt = record.dispatched + 1;
         }
         record.received_at = to_micros(imported.delivery.received_at());
         let mut is_written = records.put(sequence, &record, 0).await?;

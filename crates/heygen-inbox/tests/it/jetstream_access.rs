@@ -38,16 +38,16 @@ fn with(set: impl FnOnce(&mut Access)) -> JetStreamOptions {
 async fn try_open(url: &str, options: JetStreamOptions) -> Result<JetStreamInbox, InboxError> {
     let address = format!("{url}/HEYGEN").parse().unwrap();
     let opened = in_time(JetStreamInbox::open(&address, options.clone())).await;
-    let told = match &opened {
+    let text = match &opened {
         Ok(inbox) => format!("{options:?} {inbox:?}"),
         Err(error) => format!("{options:?} {error:?} {error}"),
     };
-    assert!(!told.contains(SECRET), "{told}");
+    assert!(!text.contains(SECRET), "{text}");
     for seed in [options.access.nkey_seed, options.access.token]
         .into_iter()
         .flatten()
     {
-        assert!(!told.contains(&seed), "{told}");
+        assert!(!text.contains(&seed), "{text}");
     }
     opened
 }
@@ -71,8 +71,8 @@ async fn check_access_refused(url: &str, options: JetStreamOptions, reason: &str
 async fn check_error(url: &str, options: JetStreamOptions, kind: InboxErrorKind, reason: &str) {
     let error = try_open(url, options).await.unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
-    let told = all_of(&error);
-    assert!(told.contains(reason), "{told}");
+    let text = all_of(&error);
+    assert!(text.contains(reason), "{text}");
 }
 
 /// An error and its causes, as a log shows them.

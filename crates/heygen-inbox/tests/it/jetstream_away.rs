@@ -32,7 +32,7 @@ async fn until_ready(inbox: &JetStreamInbox) {
 async fn goes_on_after_a_kill(program: Program) {
     let mut server = server(program);
     let inbox = open(&server.url(), options()).await;
-    let in_hand = append_new(&inbox, 0, &body("claimed")).await;
+    let in_progress = append_new(&inbox, 0, &body("claimed")).await;
     let claimed = claim_one(&inbox, 0).await;
     let waiting = append_new(&inbox, 1, &body("waiting")).await;
     inbox.ready().await.unwrap();
@@ -49,7 +49,7 @@ async fn goes_on_after_a_kill(program: Program) {
     check_storage(in_time(inbox.ready()).await);
     check_storage(in_time(inbox.claim(ClaimRequest::due(10, at(3)))).await);
     check_storage(in_time(inbox.complete(end(&claimed, AttemptOutcome::Acknowledged))).await);
-    check_storage(in_time(inbox.get(in_hand)).await);
+    check_storage(in_time(inbox.get(in_progress)).await);
     check_storage(in_time(inbox.list(Query::default())).await);
     check_storage(in_time(inbox.counts()).await);
     check_storage(in_time(inbox.prune(PruneStep::before(at(9)))).await);
@@ -58,9 +58,9 @@ async fn goes_on_after_a_kill(program: Program) {
     server.restart().unwrap();
     until_ready(&inbox).await;
     let late = append_new(&inbox, 4, &body("lost")).await;
-    assert_eq!(all_ids(&inbox).await, [late, waiting, in_hand]);
+    assert_eq!(all_ids(&inbox).await, [late, waiting, in_progress]);
     complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
-    let stored = get(&inbox, in_hand).await;
+    let stored = get(&inbox, in_progress).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
     let mut dispatched = Vec::new();
     while dispatched.len() < 2 {

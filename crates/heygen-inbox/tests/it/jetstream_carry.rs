@@ -22,11 +22,11 @@ use crate::support::{
 const LATER: u64 = 1_000_000_000;
 
 /// With so many attempts behind it, all of them failed.
-fn imported(seconds: u64, name: &str, state: State, handed_out: u32) -> Imported {
+fn imported(seconds: u64, name: &str, state: State, attempts: u32) -> Imported {
     let mut imported = Imported::new(delivery(seconds, body(name)));
     imported.state = state;
-    imported.attempt_count = handed_out;
-    imported.attempts = (1..=handed_out)
+    imported.attempt_count = attempts;
+    imported.attempts = (1..=attempts)
         .map(|number| Attempt::new(number, at(seconds), Duration::ZERO, AttemptOutcome::Retry))
         .collect();
     imported
@@ -61,11 +61,11 @@ async fn imported_delivery_keeps_its_past() {
         (counts.pending, counts.claimed, counts.dead_lettered),
         (0, 2, 1)
     );
-    let told: Vec<_> = due
+    let found: Vec<_> = due
         .iter()
         .map(|claimed| (claimed.id, claimed.first_attempt, claimed.attempt))
         .collect();
-    assert_eq!(told, [(ids[2], 1, 3), (ids[3], 3, 3)]);
+    assert_eq!(found, [(ids[2], 1, 3), (ids[3], 3, 3)]);
     for claimed in &due {
         complete(&inbox, claimed, 1, AttemptOutcome::Acknowledged).await;
     }

@@ -102,8 +102,8 @@ async fn existing_streams_stay_and_differences_are_reported() {
     );
     assert_eq!(inbox.ack_wait(), options().ack_wait);
     let inbox = try_open(&server, "HEYGEN", JetStreamOptions::default()).await;
-    let told = inbox.unwrap().config_drift().to_vec();
-    assert!(told.is_empty(), "nothing is asked for: {told:?}");
+    let drift = inbox.unwrap().config_drift().to_vec();
+    assert!(drift.is_empty(), "nothing is asked for: {drift:?}");
     assert_eq!(streams.config("HEYGEN").await, before);
 }
 
@@ -119,10 +119,10 @@ async fn foreign_streams_are_refused() {
     streams.context.create_stream(orders).await.unwrap();
     let refused = try_open(&server, "ORDERS", options()).await.unwrap_err();
     assert_eq!(refused.kind(), InboxErrorKind::Subjects);
-    let told = refused.to_string();
+    let message = refused.to_string();
     assert!(
-        told.contains("is not an inbox") && told.contains("orders.>"),
-        "{told}"
+        message.contains("is not an inbox") && message.contains("orders.>"),
+        "{message}"
     );
     assert!(streams.context.get_stream("ORDERS_DEAD").await.is_err());
 

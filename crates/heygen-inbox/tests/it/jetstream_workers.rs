@@ -421,7 +421,7 @@ async fn new_events_do_not_wait_for_many_retries() {
     let mut left = postponed;
     let begun_at = Instant::now();
     while left > 0 {
-        assert!(begun_at.elapsed() < PATIENCE, "{left} are not handed out");
+        assert!(begun_at.elapsed() < PATIENCE, "{left} are not dispatched");
         let claim = inbox.claim(ClaimRequest::due(200, at(0))).await.unwrap();
         left -= claim.deliveries.len();
         let ends = claim.deliveries.iter().map(|claimed| {
