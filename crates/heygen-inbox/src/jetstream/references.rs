@@ -1,9 +1,11 @@
 //! [`References`]: the stream of small messages that lead to events to be dispatched again.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_nats::jetstream::message::PublishMessage;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::queue::Queue;
 use super::stream::Stream;
@@ -80,6 +82,26 @@ impl References {
         Ok(())
     }
 
+    /// The same, tried for a while, as when a leader is being elected: the record is written already,
+    /// and nothing else makes the reference to what was finished before.
+    pub(super) async fn add_in_time(
+        &self,
+        sequence: u64,
+        generation: u32,
+        received_at: i64,
+    ) -> Result<(), InboxError> {
+        let deadline = Instant::now() + ADD_TIMEOUT;
+        loop {
+            match self.add(sequence, generation, received_at).await {
+                Err(error) if Instant::now() < deadline => {
+                    tracing::debug!(%error, sequence, "a reference is not made yet; trying again");
+                    tokio::time::sleep(ADD_PAUSE).await;
+                }
+                added => return added,
+            }
+        }
+    }
+
     /// The same, where there may be one from before the duplicate window; gives whether there was
     /// none. One of a later generation may be that of another event; to the same event one reference
     /// too many is dropped.
@@ -108,3 +130,6 @@ impl References {
         }
     }
 }
+
+const ADD_TIMEOUT: Duration = Duration::from_secs(10);
+const ADD_PAUSE: Duration = Duration::from_millis(250);

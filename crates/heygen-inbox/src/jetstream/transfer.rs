@@ -64,7 +64,7 @@ impl Transfer<'_> {
             if self.put(&event, &record, revision).await? {
                 let references = &self.streams.references;
                 references
-                    .add(event.sequence, record.generation, record.received_at)
+                    .add_in_time(event.sequence, record.generation, record.received_at)
                     .await?;
                 self.streams.dead.remove(letter).await;
                 return Ok(Some(state));

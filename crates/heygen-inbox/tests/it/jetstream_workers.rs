@@ -555,6 +555,23 @@ async fn replay_goes_on_without_its_caller() {
     assert_eq!((again.id, again.attempt), (id, 2));
 }
 
+#[tokio::test]
+async fn replay_makes_its_reference_as_soon_as_it_can() {
+    let (server, inbox) = started().await;
+    let streams = Streams::on(&server.url()).await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    complete(&inbox, &claimed, 1, AttemptOutcome::DeadLettered).await;
+    streams.refuse_references(true).await;
+    let allowing = async {
+        until(async || get(&inbox, id).await.summary.state == State::Pending).await;
+        streams.refuse_references(false).await;
+    };
+    let (replayed, ()) = tokio::join!(inbox.replay(vec![id], at(5)), allowing);
+    assert_eq!(replayed.unwrap().pending, 1);
+    assert_eq!(claim_soon(&inbox, 5).await.id, id);
+}
+
 /// A worker holds it until it is due, while another process deletes it.
 #[tokio::test]
 async fn retry_that_another_process_deletes_is_not_dispatched() {
