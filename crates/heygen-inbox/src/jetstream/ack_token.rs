@@ -30,8 +30,8 @@ pub(super) enum Origin {
 pub(super) enum Step {
     /// Acknowledge it: it is finished, or is dispatched from elsewhere.
     Drop,
-    /// Acknowledge it, once there is a reference of this generation.
-    Refer(u32),
+    /// Acknowledge it, once there is the reference that its record asks for.
+    Refer,
     /// Dispatch it.
     Dispatch(NextAttempt),
 }
@@ -60,9 +60,7 @@ impl AckToken {
         let received_at = record.received_at;
         let first_attempt = record.first_attempt.max(1);
         match self.origin {
-            Origin::Event if generation > 0 && state == RecordState::Pending => {
-                Step::Refer(generation)
-            }
+            Origin::Event if generation > 0 && state == RecordState::Pending => Step::Refer,
             Origin::Event if generation > 0 => Step::Drop,
             Origin::Event => Step::Dispatch(NextAttempt {
                 // Only its first dispatch has no record. Other deliveries of it were given back, or
@@ -73,7 +71,7 @@ impl AckToken {
             }),
             // The process that recorded the newer one may have died before it made the reference.
             Origin::Reference(of) if of < generation && state == RecordState::Pending => {
-                Step::Refer(generation)
+                Step::Refer
             }
             Origin::Reference(of) if of != generation => Step::Drop,
             Origin::Reference(_) => Step::Dispatch(NextAttempt {
@@ -166,7 +164,7 @@ mod tests {
         for (state, step) in [
             (RecordState::Acknowledged, Step::Drop),
             (RecordState::DeadLettered, Step::Drop),
-            (RecordState::Pending, Step::Refer(1)),
+            (RecordState::Pending, Step::Refer),
             (RecordState::Claimed, Step::Drop),
         ] {
             let record = record(|record| {
@@ -194,7 +192,7 @@ mod tests {
             &first,
             Some(State::Acknowledged),
             Some(replayed),
-            Step::Refer(1),
+            Step::Refer,
         );
     }
 
@@ -231,7 +229,7 @@ mod tests {
         let mut replayed = retried;
         replayed.replay(NOW);
         // That newer one may not have been made.
-        check(1, 1, Some(replayed.clone()), Step::Refer(2));
+        check(1, 1, Some(replayed.clone()), Step::Refer);
         check(2, 9, Some(replayed.clone()), next(2, 2));
         // Its worker is gone.
         replayed.begin(2, NOW);

@@ -308,11 +308,10 @@ impl Consumer {
     ) -> Result<(), InboxError> {
         match token.step(event.imported_state, &entry.record, now) {
             Step::Drop => self.send_ack(&token.reply, AckKind::Ack).await,
-            Step::Refer(generation) => {
-                let received_at = entry.record.received_at;
-                self.streams
-                    .references
-                    .add_if_missing(event.sequence, generation, received_at)
+            Step::Refer => {
+                let references = &self.streams.references;
+                references
+                    .add_if_missing(event.sequence, &entry.record)
                     .await?;
                 self.send_ack(&token.reply, AckKind::Ack).await
             }
@@ -402,7 +401,7 @@ impl Consumer {
             let (imported, record) = (held.event.imported_state, &held.entry.record);
             match held.token.step(imported, record, now) {
                 Step::Dispatch(next) if next.due_at <= now => held.next = next,
-                Step::Dispatch(_) | Step::Drop | Step::Refer(_) => {
+                Step::Dispatch(_) | Step::Drop | Step::Refer => {
                     self.take(held.event, held.token, held.entry, now).await?;
                     return Ok(None);
                 }
@@ -461,9 +460,7 @@ impl Consumer {
             State::Acknowledged | State::DeadLettered => {}
             State::Pending if is_ours => {
                 let references = &self.streams.references;
-                references
-                    .add(sequence, record.generation, record.received_at)
-                    .await?;
+                references.add(sequence, record).await?;
                 references.expect(true);
             }
             // Another worker has it under the same acknowledgement, or had it and may have died

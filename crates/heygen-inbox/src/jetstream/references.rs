@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::queue::Queue;
+use super::record::Record;
 use super::stream::Stream;
 use super::subject::number_of;
 use crate::error::InboxError;
@@ -62,15 +63,10 @@ impl References {
         number_of(&oldest.ok()?.subject)
     }
 
-    /// Makes a reference of this generation to the event that was received then, unless the servers
-    /// know of one. Another event may have had the sequence a moment ago: the stream of events was
-    /// deleted, or restored.
-    pub(super) async fn add(
-        &self,
-        sequence: u64,
-        generation: u32,
-        received_at: i64,
-    ) -> Result<(), InboxError> {
+    /// Makes the reference that a record asks for, unless the servers know of it. Another event may
+    /// have had the sequence a moment ago: the stream of events was deleted, or restored.
+    pub(super) async fn add(&self, sequence: u64, record: &Record) -> Result<(), InboxError> {
+        let (generation, received_at) = (record.generation, record.received_at);
         let payload = serde_json::to_vec(&Reference { generation });
         let payload = payload.map_err(|error| self.stream.connection.cannot("write to", error))?;
         let message = PublishMessage::build()
@@ -87,12 +83,11 @@ impl References {
     pub(super) async fn add_in_time(
         &self,
         sequence: u64,
-        generation: u32,
-        received_at: i64,
+        record: &Record,
     ) -> Result<(), InboxError> {
         let deadline = Instant::now() + ADD_TIMEOUT;
         loop {
-            match self.add(sequence, generation, received_at).await {
+            match self.add(sequence, record).await {
                 Err(error) if Instant::now() < deadline => {
                     tracing::debug!(%error, sequence, "a reference is not made yet; trying again");
                     tokio::time::sleep(ADD_PAUSE).await;
@@ -108,15 +103,14 @@ impl References {
     pub(super) async fn add_if_missing(
         &self,
         sequence: u64,
-        generation: u32,
-        received_at: i64,
+        record: &Record,
     ) -> Result<bool, InboxError> {
         let subject = self.stream.names.reference(sequence);
         let newest = self.stream.newest(&subject).await?;
         let found = newest.and_then(|found| Self::generation(&found.payload));
-        let is_missing = found != Some(generation);
+        let is_missing = found != Some(record.generation);
         if is_missing {
-            self.add(sequence, generation, received_at).await?;
+            self.add(sequence, record).await?;
         }
         Ok(is_missing)
     }

@@ -11,6 +11,7 @@ use super::dead_letters::DeadLetters;
 use super::durability::DurabilityWarning;
 use super::events::Events;
 use super::queue::Queue;
+use super::record::Record;
 use super::records::Records;
 use super::references::References;
 use super::subject::Names;
@@ -110,14 +111,16 @@ impl Streams {
         let reading = self.records.for_each(|sequence, record| {
             let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
             if record.generation > 0 && !is_finished {
-                waiting.push((sequence, record.generation, record.received_at));
+                let mut asking = Record::new();
+                asking.generation = record.generation;
+                asking.received_at = record.received_at;
+                waiting.push((sequence, asking));
             }
         });
         reading.await?;
         let mut count = 0;
-        for (sequence, generation, received_at) in waiting {
-            let references = &self.references;
-            let adding = references.add_if_missing(sequence, generation, received_at);
+        for (sequence, record) in waiting {
+            let adding = self.references.add_if_missing(sequence, &record);
             count += usize::from(adding.await?);
         }
         if count > 0 {

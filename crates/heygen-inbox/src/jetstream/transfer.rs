@@ -63,9 +63,7 @@ impl Transfer<'_> {
             record.replay(now);
             if self.put(&event, &record, revision).await? {
                 let references = &self.streams.references;
-                references
-                    .add_in_time(event.sequence, record.generation, record.received_at)
-                    .await?;
+                references.add_in_time(event.sequence, &record).await?;
                 self.streams.dead.remove(letter).await;
                 return Ok(Some(state));
             }
@@ -245,11 +243,8 @@ impl Transfer<'_> {
             return self.import_record(sequence, imported, state).await;
         }
         if record.state == RecordState::Pending && record.generation > 0 {
-            let (references, received_at) =
-                (&self.streams.references, to_micros(event.received_at));
-            references
-                .add_if_missing(sequence, record.generation, received_at)
-                .await?;
+            let (references, record) = (&self.streams.references, record.of(&event));
+            references.add_if_missing(sequence, &record).await?;
         }
         Ok(())
     }
@@ -301,10 +296,7 @@ impl Transfer<'_> {
             }
         }
         if is_written && record.generation > 0 {
-            let references = &self.streams.references;
-            references
-                .add(sequence, record.generation, record.received_at)
-                .await?;
+            self.streams.references.add(sequence, &record).await?;
         }
         Ok(())
     }
