@@ -242,22 +242,16 @@ impl Consumer {
     }
 
     async fn take_event(&self, given: Fetched, now: i64) -> Result<(), InboxError> {
-        let Fetched {
-            message,
-            token,
-            sequence,
-            stored_at,
-            ..
-        } = given;
+        let Fetched { message, token, .. } = given;
+        let sequence = message.sequence;
         if self.in_flight().renew(sequence, &token) {
             return Ok(());
         }
-        let headers = message.headers.unwrap_or_default();
-        let event = Stored::read(sequence, stored_at, &headers, message.payload);
+        let event = Stored::read(&message);
         let is_first = token.delivered == 1
             && event.imported_state.is_none()
             && !self.control.may_be_recorded(sequence)
-            && !self.streams.may_be_forgotten(stored_at);
+            && !self.streams.may_be_forgotten(event.stored_at);
         let entry = match is_first {
             true => RecordEntry::new(&event),
             false => self.streams.records.of(&event).await?,

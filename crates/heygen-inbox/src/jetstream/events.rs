@@ -65,9 +65,7 @@ impl Events {
                 Err(error) => return Err(connection.cannot("read from", error)),
             },
         };
-        let stored_at = message.time.into();
-        let stored = Stored::read(sequence, stored_at, &message.headers, message.payload);
-        Ok(Some(stored))
+        Ok(Some(Stored::read(&message)))
     }
 
     /// Deletes it, unless it is deleted already.

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use async_nats::HeaderMap;
-use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::{HeaderMap, jetstream};
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -17,6 +17,7 @@ use crate::source::Source;
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) sequence: u64,
+    pub(super) stored_at: SystemTime,
     pub(super) received_at: SystemTime,
     pub(super) source: Source,
     pub(super) headers: Vec<Header>,
@@ -27,19 +28,17 @@ pub(super) struct Stored {
 
 impl Stored {
     /// A message that others published without our headers is read as an unsigned callback.
-    pub(super) fn read(
-        sequence: u64,
-        stored_at: SystemTime,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Self {
-        let text = |name: &str| headers.get(name).map(|value| value.as_str());
+    pub(super) fn read(message: &StreamMessage) -> Self {
+        let headers = &message.headers;
+        let stored_at = message.time.into();
+        let request_headers = headers.get(REQUEST_HEADERS);
         Self {
-            sequence,
+            sequence: message.sequence,
+            stored_at,
             received_at: received_at(headers).unwrap_or(stored_at),
             source: source(headers),
-            headers: text(REQUEST_HEADERS).map(read_headers).unwrap_or_default(),
-            body,
+            headers: request_headers.map_or_else(Vec::new, |text| read_headers(text.as_str())),
+            body: message.payload.clone(),
             imported_state: imported_state(headers),
         }
     }
@@ -60,6 +59,20 @@ impl Stored {
             && self.headers == delivery.headers()
             && self.body == delivery.body()
     }
+}
+
+/// What a consumer delivered, as the message of its stream.
+pub(super) fn of_stream(delivered: jetstream::Message) -> Result<StreamMessage, async_nats::Error> {
+    let info = delivered.info()?;
+    let (sequence, time) = (info.stream_sequence, info.published);
+    let message = delivered.message;
+    Ok(StreamMessage {
+        subject: message.subject,
+        sequence,
+        headers: message.headers.unwrap_or_default(),
+        payload: message.payload,
+        time,
+    })
 }
 
 pub(super) fn received_at(headers: &HeaderMap) -> Option<SystemTime> {
@@ -194,6 +207,16 @@ mod tests {
 
     use super::*;
 
+    fn read(sequence: u64, headers: HeaderMap, payload: Bytes) -> Stored {
+        Stored::read(&StreamMessage {
+            subject: "heygen.events.a.b".into(),
+            sequence,
+            headers,
+            payload,
+            time: UNIX_EPOCH.into(),
+        })
+    }
+
     #[test]
     fn published_message_reads_back_equal() {
         let at = UNIX_EPOCH + Duration::from_micros(1_790_000_000_123_456);
@@ -206,7 +229,7 @@ mod tests {
         let published = publication(&delivery, "id", Some(State::DeadLettered));
         let message = published.outbound_message("heygen.events.a.b");
         let sent = message.headers.expect("headers");
-        let stored = Stored::read(7, SystemTime::UNIX_EPOCH, &sent, message.payload);
+        let stored = read(7, sent.clone(), message.payload);
         assert_eq!(stored.sequence, 7);
         assert_eq!(stored.received_at, at);
         assert_eq!(stored.source, Source::Backfill);
@@ -221,7 +244,7 @@ mod tests {
 
     #[test]
     fn foreign_message_is_read_as_callback() {
-        let stored = Stored::read(1, UNIX_EPOCH, &HeaderMap::new(), Bytes::from_static(b"{}"));
+        let stored = read(1, HeaderMap::new(), Bytes::from_static(b"{}"));
         assert_eq!(stored.source, Source::Callback);
         assert_eq!(stored.received_at, UNIX_EPOCH);
         let mut odd = HeaderMap::new();
@@ -230,7 +253,7 @@ mod tests {
         odd.insert(PAST, "lost");
         odd.insert(REQUEST_HEADERS, "{");
         odd.insert(FINGERPRINTS_V2, "xyz,,1");
-        let stored = Stored::read(1, UNIX_EPOCH, &odd, Bytes::new());
+        let stored = read(1, odd.clone(), Bytes::new());
         assert_eq!(
             (stored.source, stored.imported_state),
             (Source::Callback, None)

@@ -54,13 +54,6 @@ struct Failures {
     is_logged: bool,
 }
 
-/// The result of a publication.
-pub(super) enum Published {
-    New(u64),
-    /// The same event is stored already.
-    Duplicate(u64),
-}
-
 impl Publisher {
     pub(super) fn new(streams: Arc<Streams>, wake: Arc<Wake>, options: &JetStreamOptions) -> Self {
         let cache = Arc::new(FingerprintCache::new(options.remembered));
@@ -112,20 +105,17 @@ impl Publisher {
             InboxError::new(InboxErrorKind::Busy, message)
         })?;
         self.streams.connection.check_connected()?;
-        let events = &self.streams.events;
         self.follow();
         self.cache.caught_up_soon().await;
-        match self.publish(delivery, None).await? {
-            Published::New(sequence) => {
-                self.streams.queue.wrote(sequence);
+        let appended = self.publish(delivery, None).await?;
+        match appended {
+            Appended::New(id) => {
+                self.streams.queue.wrote(id.key());
                 self.wake.notify();
-                Ok(Appended::New(events.id(sequence)))
             }
-            Published::Duplicate(sequence) => {
-                self.count_redelivery(sequence, delivery).await;
-                Ok(Appended::Duplicate(events.id(sequence)))
-            }
+            Appended::Duplicate(id) => self.count_redelivery(id.key(), delivery).await,
         }
+        Ok(appended)
     }
 
     /// Begins to cache the fingerprints of the stream.
@@ -238,11 +228,11 @@ impl Publisher {
         &self,
         delivery: &NewDelivery,
         imported: Option<State>,
-    ) -> Result<Published, InboxError> {
-        if let Some(sequence) = self.find_and_link(delivery).await? {
-            return Ok(Published::Duplicate(sequence));
-        }
+    ) -> Result<Appended, InboxError> {
         let (connection, events) = (&self.streams.connection, &self.streams.events);
+        if let Some(sequence) = self.find_and_link(delivery).await? {
+            return Ok(Appended::Duplicate(events.id(sequence)));
+        }
         let subject = self.streams.names.event(delivery.event_type());
         let plain_id = message_id(delivery);
         let mut id = plain_id.clone();
@@ -284,7 +274,7 @@ impl Publisher {
                         return Ok(self.stored(delivery, sequence));
                     }
                     Some(stored) if delivery.is_duplicate_of(&stored.to_delivery()) => {
-                        return Ok(Published::Duplicate(sequence));
+                        return Ok(Appended::Duplicate(events.id(sequence)));
                     }
                     // An equal body of more than an hour ago, or one that was deleted. All
                     // receivers try the same ids in the same order, and so find what another has
@@ -306,11 +296,11 @@ impl Publisher {
         }
     }
 
-    fn stored(&self, delivery: &NewDelivery, sequence: u64) -> Published {
+    fn stored(&self, delivery: &NewDelivery, sequence: u64) -> Appended {
         self.cache.insert(delivery.index_fingerprints(), sequence);
         let id = self.streams.events.id(sequence);
         self.drift.count(delivery, id);
-        Published::New(sequence)
+        Appended::New(id)
     }
 
     /// Best effort: the event is stored in any case.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
+use async_nats::jetstream::message::StreamMessage;
 use futures_util::StreamExt as _;
 
 use super::consumer::Consumer;
@@ -28,13 +29,6 @@ pub(super) struct Queries<'a> {
     pub(super) streams: &'a Streams,
     /// The deliveries that this process has claimed.
     pub(super) consumer: &'a Consumer,
-}
-
-/// A message of the stream of events.
-struct Listed {
-    event: Stored,
-    subject: String,
-    stored_at: SystemTime,
 }
 
 /// How far the consumer of events has come.
@@ -73,7 +67,7 @@ impl Queries<'_> {
                 let is_before = oldest.stored_at + CLOCKS_APART < since && !query.oldest_first;
                 batches.is_over |= is_before;
             }
-            events.retain(|listed| in_range(query, &listed.event));
+            events.retain(|event| in_range(query, event));
             for (event, record) in self.with_records(events).await? {
                 let summary = self.summary(&event, &record, &progress);
                 if left > 0 && query.matches(&summary) {
@@ -188,20 +182,21 @@ impl Queries<'_> {
         });
         counting.await?;
         let mut groups: HashMap<(Option<String>, State, Source), u64> = HashMap::new();
+        let all = names.all_of("events");
         let query = Query::default().oldest_first();
         for batch in Batches::new(&self.streams.events.stream.state().await?, &query) {
-            for Listed { event, subject, .. } in
-                self.events(batch, &names.all_of("events"), true).await?
-            {
+            let reading = self.read(batch, &all, true, |message| {
+                let event = Stored::read(&message);
                 let state = match states.get(&event.sequence) {
                     Some((state, of_record)) if is_of(*of_record, to_micros(event.received_at)) => {
                         *state
                     }
                     Some(_) | None => self.unrecorded(&event, &progress),
                 };
-                let group = (names.event_type_of(&subject), state, event.source);
+                let group = (names.event_type_of(&message.subject), state, event.source);
                 *groups.entry(group).or_default() += 1;
-            }
+            });
+            reading.await?;
         }
         let groups = groups
             .into_iter()
@@ -355,32 +350,38 @@ impl Queries<'_> {
     /// The events of a batch whose subject fits.
     async fn events(
         &self,
-        (first, last): (u64, u64),
+        batch: (u64, u64),
         filter: &str,
         is_without_bodies: bool,
-    ) -> Result<Vec<Listed>, InboxError> {
-        let reader = Reader {
-            stream: &self.streams.events.stream,
-            filter,
-            is_without_bodies,
-        };
+    ) -> Result<Vec<Stored>, InboxError> {
         let mut found = Vec::new();
-        let reading = reader.read(first, last, last, |read| {
-            found.push(Listed {
-                event: Stored::read(read.sequence, read.stored_at, &read.headers, read.payload),
-                subject: read.subject.to_string(),
-                stored_at: read.stored_at,
-            });
+        let reading = self.read(batch, filter, is_without_bodies, |message| {
+            found.push(Stored::read(&message));
         });
         reading.await?;
         Ok(found)
     }
 
+    async fn read(
+        &self,
+        (first, last): (u64, u64),
+        filter: &str,
+        is_without_bodies: bool,
+        each: impl FnMut(StreamMessage),
+    ) -> Result<(), InboxError> {
+        let reader = Reader {
+            stream: &self.streams.events.stream,
+            filter,
+            is_without_bodies,
+        };
+        reader.read(first, last, last, each).await
+    }
+
     /// Each with its record, a new one where there is none.
-    async fn with_records(&self, events: Vec<Listed>) -> Result<Vec<(Stored, Record)>, InboxError> {
-        let sequences = events.iter().map(|listed| listed.event.sequence);
+    async fn with_records(&self, events: Vec<Stored>) -> Result<Vec<(Stored, Record)>, InboxError> {
+        let sequences = events.iter().map(|event| event.sequence);
         let mut records = self.streams.records.get_many(sequences.collect()).await?;
-        let with_record = |Listed { event, .. }| {
+        let with_record = |event: Stored| {
             let found = records.remove(&event.sequence);
             let record = found.unwrap_or_else(Record::new).of(&event);
             (event, record)

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, Info, PullConsumer};
 use async_nats::jetstream::context::{ConsumerInfoError, ConsumerInfoErrorKind};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{ConsumerCreateStrictErrorKind, Stream as JsStream};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use super::ack_token::{AckToken, Origin};
+use super::message::of_stream;
 use super::stream::Stream;
 use crate::error::{InboxError, InboxErrorKind};
 
@@ -43,11 +45,8 @@ struct State {
 
 /// A message that a consumer delivered.
 pub(super) struct Fetched {
-    pub(super) message: async_nats::Message,
+    pub(super) message: StreamMessage,
     pub(super) token: AckToken,
-    /// Of the message, in its stream.
-    pub(super) sequence: u64,
-    pub(super) stored_at: SystemTime,
     /// The number of this delivery, of all that the consumer has made.
     delivery: u64,
 }
@@ -60,13 +59,10 @@ impl Fetched {
             origin: Origin::Event,
             delivered: u32::try_from(info.delivered).unwrap_or(u32::MAX),
         };
-        let (sequence, stored_at) = (info.stream_sequence, info.published.into());
         let delivery = info.consumer_sequence;
         Some(Self {
-            message: message.message,
+            message: of_stream(message).ok()?,
             token,
-            sequence,
-            stored_at,
             delivery,
         })
     }
@@ -125,7 +121,7 @@ impl Queue {
             };
             self.check(&fetched).await?;
             let last = self.written_to.load(Ordering::Relaxed);
-            let is_reached = fetched.iter().any(|one| one.sequence >= last);
+            let is_reached = fetched.iter().any(|one| one.message.sequence >= last);
             if last == 0 || (!fetched.is_empty() && !is_reached) {
                 return Ok(fetched);
             }

@@ -1,16 +1,16 @@
 //! [`Reader`]: reads a stream a batch at a time, while others write to it. [`Batches`]: the
 //! sequences of each batch.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer};
+use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{ConsumerError, State};
-use async_nats::{HeaderMap, Subject};
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
+use super::message::of_stream;
 use super::stream::Stream;
 use crate::error::InboxError;
 use crate::id::DeliveryId;
@@ -24,16 +24,6 @@ pub(super) struct Reader<'a> {
     pub(super) is_without_bodies: bool,
 }
 
-/// A message of a stream.
-#[derive(Debug)]
-pub(super) struct ReadMessage {
-    pub(super) sequence: u64,
-    pub(super) stored_at: SystemTime,
-    pub(super) subject: Subject,
-    pub(super) headers: HeaderMap,
-    pub(super) payload: Bytes,
-}
-
 impl Reader<'_> {
     /// Reads the messages from `first` at least to `last`, and newer ones up to `stop`, in order.
     pub(super) async fn read(
@@ -41,7 +31,7 @@ impl Reader<'_> {
         first: u64,
         last: u64,
         stop: u64,
-        mut each: impl FnMut(ReadMessage),
+        mut each: impl FnMut(StreamMessage),
     ) -> Result<(), InboxError> {
         let connection = &self.stream.connection;
         let mut deadline = Instant::now() + READ_TIMEOUT;
@@ -80,7 +70,7 @@ impl Reader<'_> {
         &self,
         next: &mut u64,
         stop: u64,
-        each: &mut impl FnMut(ReadMessage),
+        each: &mut impl FnMut(StreamMessage),
     ) -> Result<(), InboxError> {
         let cannot = |error| self.stream.connection.cannot("read from", error);
         let consumer = self.consumer(*next).await;
@@ -100,21 +90,15 @@ impl Reader<'_> {
                 .map_err(|error| cannot(error.into()))?
             {
                 let message = message.map_err(cannot)?;
-                let info = message.info().map_err(cannot)?;
-                let (sequence, stored_at) = (info.stream_sequence, info.published.into());
+                let pending = message.info().map_err(cannot)?.pending;
+                let message = of_stream(message).map_err(cannot)?;
+                let sequence = message.sequence;
                 *next = sequence + 1;
-                is_over = sequence >= stop || info.pending == 0;
+                is_over = sequence >= stop || pending == 0;
                 if sequence > stop {
                     break;
                 }
-                let message = message.message;
-                each(ReadMessage {
-                    sequence,
-                    stored_at,
-                    subject: message.subject,
-                    headers: message.headers.unwrap_or_default(),
-                    payload: message.payload,
-                });
+                each(message);
                 if is_over {
                     break;
                 }

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use super::consumer::Consumer;
 use super::message::Stored;
-use super::publisher::{Published, Publisher};
+use super::publisher::Publisher;
 use super::queries::Queries;
 use super::record::{Record, RecordState, is_of};
 use super::records::RecordEntry;
@@ -205,7 +205,6 @@ impl Transfer<'_> {
 
     async fn import_one(&self, imported: &Imported) -> Result<Appended, InboxError> {
         self.streams.connection.check_connected()?;
-        let events = &self.streams.events;
         let state = match imported.state {
             // It counts as finished until its record is written, so that it is not dispatched
             // before that.
@@ -213,18 +212,16 @@ impl Transfer<'_> {
             State::Pending | State::Claimed | State::Interrupted => State::Pending,
         };
         let delivery = &imported.delivery;
-        match self.publisher.publish(delivery, Some(state)).await? {
-            Published::New(sequence) => {
-                self.import_record(sequence, imported, state).await?;
+        let appended = self.publisher.publish(delivery, Some(state)).await?;
+        match appended {
+            Appended::New(id) => {
+                self.import_record(id.key(), imported, state).await?;
                 self.wake.notify();
-                Ok(Appended::New(events.id(sequence)))
             }
             // Unlike an append's, a duplicate is not a redelivery: it is not counted.
-            Published::Duplicate(sequence) => {
-                self.continue_import(sequence, imported).await?;
-                Ok(Appended::Duplicate(events.id(sequence)))
-            }
+            Appended::Duplicate(id) => self.continue_import(id.key(), imported).await?,
         }
+        Ok(appended)
     }
 
     /// Does what an interrupted import left undone.
