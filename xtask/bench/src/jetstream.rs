@@ -1,29 +1,28 @@
-//! The inbox on NATS JetStream: receivers and workers beside what async-nats alone does with the same streams.
+//! The inbox on NATS JetStream: receivers and workers, beside the inbox file.
 //!
-//! [`place`] starts servers, new and empty for every measurement. There are three tables: storing, both at once, and dispatching.
-//! Whatever was answered 200 is counted in the stream afterwards, and what was dispatched in the stream of records.
-
-mod direct;
-mod place;
+//! Servers are new and empty for every measurement. There are three tables: storing, both at once, and dispatching. Whatever was
+//! answered 200 is counted in the stream afterwards, and what was dispatched in the stream of records.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use heygen_inbox::Inbox as _;
+use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
 use xtask_harness::ground::Home;
 use xtask_harness::report::Report;
 use xtask_harness::server::{Output, Server};
 use xtask_harness::workspace;
-use xtask_nats::Program;
+use xtask_nats::{Cluster, Options, Program};
 
+use crate::backlog::append_all;
 use crate::ground::{self, Ground};
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::{self, audit};
 use crate::wrk::{P50, P99};
-use direct::IN;
-use place::{Place, SETUPS, STREAM, Setup, State};
 
-pub(super) const WHAT: &str = "the inbox on NATS JetStream, one server and three: storing and dispatching, and async-nats alone";
+pub(super) const WHAT: &str =
+    "the inbox on NATS JetStream, one server and three: storing and dispatching";
 
 pub(super) fn run(ground: &Ground) -> Result<Report> {
     workspace::bring_nats()?;
@@ -35,10 +34,6 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         "nats-server {}; three are a cluster on this machine and this disk, each with every message",
         Program::Current.version()?
     ));
-    report.note(
-        "async-nats: publishing is the same bodies, headers and settings of the stream; dispatching writes a record for each and \
-         then acknowledges it, as a worker does; one connection",
-    );
     report.note(format!(
         "receiver: `serve --receive-only`; worker: `work --on '*=ignore'`; in the second table workers have --concurrency {CONCURRENCY}, and \
          the receivers share the {CONNECTIONS} connections of the load"
@@ -46,33 +41,17 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     Ok(report)
 }
 
-/// So many requests or messages wait for their answer.
+/// So many requests wait for their answer.
 fn storing(ground: &Ground) -> Rows<'_> {
     let mut rows = Rows::new(2, &["servers", "what takes in", "at a time"], &STORING);
-    let seconds = ground.options.seconds() as f64;
     for (at_a_time, label) in [(64, "64"), (CONNECTIONS, "256")] {
         rows.add(&["none", FILE, label], move || {
             serving::measure(ground, "durable", at_a_time, IN)
         });
-        // The store by itself, and servers that do not sync, only with the larger number: each row is seconds.
-        let is_larger = at_a_time == CONNECTIONS;
-        for setup in SETUPS.iter().filter(|setup| is_larger || setup.is_synced) {
-            rows.add(&[setup.name, DIRECT, label], move || {
-                with_place(ground, setup, |place| {
-                    direct::publish(&place.servers(), setup.nodes, at_a_time, seconds)
-                })
-            });
-            if is_larger && setup.is_synced {
-                rows.add(&[setup.name, "the store alone", label], move || {
-                    with_place(ground, setup, |place| {
-                        direct::append(&place.servers(), at_a_time, seconds)
-                    })
-                });
-            }
-            rows.add(&[setup.name, "a receiver", label], move || {
-                with_place(ground, setup, |place| {
-                    receive(ground, place, 1, 0, at_a_time)
-                })
+        for (servers, size) in SERVERS {
+            rows.add(&[servers, "a receiver", label], move || {
+                let servers = Servers::start(ground, size)?;
+                receive(ground, &servers, 1, 0, at_a_time)
             });
         }
     }
@@ -82,13 +61,12 @@ fn storing(ground: &Ground) -> Rows<'_> {
 /// Receivers under load while workers dispatch what comes in.
 fn both(ground: &Ground) -> Rows<'_> {
     let mut rows = Rows::new(1, &["servers", "receivers", "workers"], &BOTH);
-    for setup in SETUPS.iter().filter(|setup| setup.is_synced) {
+    for (servers, size) in SERVERS {
         for (receivers, workers) in [(1, 1), (2, 4)] {
             let labels = [receivers, workers].map(|count: usize| count.to_string());
-            rows.add(&[setup.name, &labels[0], &labels[1]], move || {
-                with_place(ground, setup, |place| {
-                    receive(ground, place, receivers, workers, CONNECTIONS)
-                })
+            rows.add(&[servers, &labels[0], &labels[1]], move || {
+                let servers = Servers::start(ground, size)?;
+                receive(ground, &servers, receivers, workers, CONNECTIONS)
             });
         }
     }
@@ -101,73 +79,140 @@ fn dispatching(ground: &Ground) -> Rows<'_> {
     let mut rows = Rows::new(2, labels, &DISPATCHING);
     let seconds = ground.options.seconds();
     let events = seconds * EVENTS_A_SECOND;
-    for setup in SETUPS.iter().filter(|setup| setup.is_synced) {
-        rows.add(&[setup.name, DIRECT, "256"], move || {
-            with_place(ground, setup, |place| {
-                let rate = direct::take(&place.servers(), setup.nodes, AT_ONCE, events)?;
-                Ok(vec![(OUT, rate)])
-            })
-        });
+    for (servers, size) in SERVERS {
         // 16 is the default of `work`.
         for (count, what, each) in [
             (1, ONE_WORKER, "16"),
             (1, ONE_WORKER, CONCURRENCY),
             (4, "4 workers", CONCURRENCY),
         ] {
-            rows.add(&[setup.name, what, each], move || {
-                with_place(ground, setup, |place| {
-                    direct::fill(&place.servers(), events)?;
-                    let _workers = workers(ground, place, count, each)?;
-                    let rate = rate(place, seconds)?;
-                    match all_done(ground, place)? {
-                        done if done == events => Ok(vec![(OUT, rate)]),
-                        done => bail!("{events} were to be in the stream, and {done} are"),
-                    }
-                })
+            rows.add(&[servers, what, each], move || {
+                let servers = Servers::start(ground, size)?;
+                fill(&servers.inbox(), events)?;
+                let _workers = workers(ground, &servers, count, each)?;
+                let rate = rate(&servers, seconds)?;
+                match all_done(ground, &servers)? {
+                    done if done == events => Ok(vec![(OUT, rate)]),
+                    done => bail!("{events} were to be in the stream, and {done} are"),
+                }
             });
         }
     }
     rows
 }
 
-/// Servers and their folder for one measurement.
-fn with_place(
-    ground: &Ground,
-    setup: &Setup,
-    measure: impl FnOnce(&Place) -> Measured,
-) -> Measured {
-    let home = ground.home("nats")?;
-    measure(&Place::start(setup, &home)?)
+/// Servers that run, and where they keep their data. They are killed when this is dropped.
+struct Servers {
+    cluster: Cluster,
+    _home: Home,
+}
+
+/// How far a stream has been dispatched.
+#[derive(Debug, Default)]
+struct State {
+    /// Events in the stream.
+    stored: u64,
+    /// The events of which a record tells what became of them.
+    recorded: u64,
+}
+
+impl Servers {
+    /// One, or a cluster of so many, each with everything.
+    fn start(ground: &Ground, size: usize) -> Result<Self> {
+        let home = ground.home("nats")?;
+        let options = Options::new().below(home.folder()).direct_routes();
+        Ok(Self {
+            cluster: Cluster::start(Program::Current, size, &options)?,
+            _home: home,
+        })
+    }
+
+    /// What `--inbox` takes.
+    fn inbox(&self) -> String {
+        let nodes = (0..self.cluster.size()).map(|node| self.cluster.node(node));
+        let addresses: Vec<String> = nodes.map(|node| node.address().to_string()).collect();
+        format!("nats://{}/{STREAM}", addresses.join(","))
+    }
+
+    /// By what the furthest server says: a replica may be behind.
+    fn state(&self) -> Result<State> {
+        let mut state = State::default();
+        for node in 0..self.cluster.size() {
+            let told = self
+                .cluster
+                .node(node)
+                .monitor("/jsz?accounts=true&streams=true")?;
+            let accounts = told["account_details"].as_array().into_iter().flatten();
+            let streams = accounts.filter_map(|account| account["stream_detail"].as_array());
+            for stream in streams.flatten() {
+                let messages = stream["state"]["messages"].as_u64().unwrap_or_default();
+                match stream["name"].as_str() {
+                    Some(STREAM) => state.stored = state.stored.max(messages),
+                    Some(RECORDS) => state.recorded = state.recorded.max(messages),
+                    _ => {}
+                }
+            }
+        }
+        match state.stored {
+            0 => bail!("no server tells of the stream {STREAM}"),
+            _ => Ok(state),
+        }
+    }
+
+    /// Waits until the streams are in such a state.
+    fn wait(&self, is_so: impl Fn(&State) -> bool) -> Result<State> {
+        let started = Instant::now();
+        loop {
+            let state = self.state()?;
+            if is_so(&state) {
+                return Ok(state);
+            }
+            if started.elapsed() > LONGEST {
+                bail!("the workers are not further after {LONGEST:?}: {state:?}");
+            }
+            thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+}
+
+/// Appends so many events to streams that are new, for workers to dispatch.
+#[tokio::main]
+async fn fill(inbox: &str, events: u64) -> Result<()> {
+    let address = inbox.parse().context("read the address")?;
+    let inbox = JetStreamInbox::open(&address, JetStreamOptions::default()).await;
+    let inbox = inbox.context("open the inbox")?;
+    append_all(&inbox, 0..events).await?;
+    inbox.close().await.context("close the inbox")
 }
 
 /// Receivers under load, which share the connections, and workers beside them, if any.
 fn receive(
     ground: &Ground,
-    place: &Place,
+    servers: &Servers,
     receivers: usize,
     workers: usize,
     connections: usize,
 ) -> Measured {
     let options = ["--receive-only", "--admin", "off"];
-    let receivers = start(ground, place, receivers, ["serve", "--listen"], &options)?;
-    let workers = self::workers(ground, place, workers, CONCURRENCY)?;
+    let receivers = start(ground, servers, receivers, ["serve", "--listen"], &options)?;
+    let workers = self::workers(ground, servers, workers, CONCURRENCY)?;
     let to: Vec<_> = receivers.iter().map(|(server, _)| server.address).collect();
     let load = ground.load()?;
     let warming = load.warm_up(&to, connections)?;
     // On a slow disk the first answer takes longer than that, and until then the stream may be empty.
     let before = match warming.requests {
         0 => 0,
-        _ => place.state()?.recorded,
+        _ => servers.state()?.recorded,
     };
     let clock = Instant::now();
     let measured = load.measure(&to, connections)?;
-    let (after, took) = (place.state()?.recorded, clock.elapsed());
+    let (after, took) = (servers.state()?.recorded, clock.elapsed());
     drop(receivers);
     let mut figures = measured.figures(IN);
-    let mut kept = place.state()?.kept;
+    let mut kept = servers.state()?.stored;
     if !workers.is_empty() {
         figures.push((MEANWHILE, (after - before) as f64 / took.as_secs_f64()));
-        kept = all_done(ground, place)?;
+        kept = all_done(ground, servers)?;
     }
     let answered = warming.requests + measured.requests;
     audit(kept, 0, answered, 2 * connections)?;
@@ -179,48 +224,47 @@ type Process = (Server, Home);
 
 fn workers(
     ground: &Ground,
-    place: &Place,
+    servers: &Servers,
     count: usize,
     concurrency: &str,
 ) -> Result<Vec<Process>> {
     let options = ["--on", "*=ignore", "--concurrency", concurrency];
-    start(ground, place, count, ["work", "--admin"], &options)
+    start(ground, servers, count, ["work", "--admin"], &options)
 }
 
 fn start(
     ground: &Ground,
-    place: &Place,
+    servers: &Servers,
     count: usize,
     what: [&str; 2],
     options: &[&str],
 ) -> Result<Vec<Process>> {
     let start = |number: usize| {
         let home = ground.home(&format!("{}-{number}", what[0]))?;
-        let server = home.begin(home.command(), what, place.inbox(), options, Output::Null)?;
+        let server = home.begin(home.command(), what, servers.inbox(), options, Output::Null)?;
         Ok((server, home))
     };
     (0..count).map(start).collect()
 }
 
-/// From the first record that is seen until the time is over or the stream is empty: whoever starts has to find its streams
+/// From the first record that is seen until the time is over or the stream is empty: who starts has to find its streams
 /// first.
-fn rate(place: &Place, seconds: u64) -> Result<f64> {
-    let first = wait(place, |state| state.recorded > 0)?.recorded;
+fn rate(servers: &Servers, seconds: u64) -> Result<f64> {
+    let first = servers.wait(|state| state.recorded > 0)?.recorded;
     let clock = Instant::now();
     let time = Duration::from_secs(seconds);
-    let last = wait(place, |state| {
-        state.recorded == state.kept || clock.elapsed() > time
-    })?
-    .recorded;
+    let last = servers
+        .wait(|state| state.recorded == state.stored || clock.elapsed() > time)?
+        .recorded;
     Ok((last - first) as f64 / clock.elapsed().as_secs_f64())
 }
 
-/// Waits until the workers have ended all that is in the stream, and makes sure of it: everything is done by `inbox stats`,
-/// and nothing is left that a worker has not acknowledged. Tells how much that is.
-fn all_done(ground: &Ground, place: &Place) -> Result<u64> {
-    let kept = wait(place, State::is_ended)?.kept;
+/// Waits until there is a record of all that is in the stream, and makes sure that it is done by `inbox stats`. Tells how much that
+/// is.
+fn all_done(ground: &Ground, servers: &Servers) -> Result<u64> {
+    let kept = servers.wait(|state| state.recorded == state.stored)?.stored;
     let home = ground.home("stats")?;
-    let count = || ground::kept(&home, place.inbox(), &["acknowledged"]);
+    let count = || ground::kept(&home, servers.inbox(), &["acknowledged"]);
     // A cluster may answer 503 in the moment in which it makes the consumer that reads; an audit is worth asking again.
     let done = (1..ASKED_MOST).find_map(|_| count().ok());
     let done = done.map_or_else(count, Ok)?;
@@ -230,22 +274,9 @@ fn all_done(ground: &Ground, place: &Place) -> Result<u64> {
     Ok(done)
 }
 
-/// Waits until the streams are in such a state.
-fn wait(place: &Place, is_so: impl Fn(&State) -> bool) -> Result<State> {
-    let started = Instant::now();
-    loop {
-        let state = place.state()?;
-        if is_so(&state) {
-            return Ok(state);
-        }
-        if started.elapsed() > LONGEST {
-            bail!("the workers are not further after {LONGEST:?}: {state:?}");
-        }
-        thread::sleep(BETWEEN_LOOKS);
-    }
-}
-
-const DIRECT: &str = "async-nats alone";
+const SERVERS: [(&str, usize); 2] = [("one", 1), ("three", 3)];
+const STREAM: &str = "HEYGEN";
+const RECORDS: &str = "HEYGEN_RECORDS";
 const FILE: &str = "`durable`, a SQLite file";
 const ONE_WORKER: &str = "1 worker";
 
@@ -255,9 +286,6 @@ const CONNECTIONS: usize = 256;
 /// How many deliveries a worker has at a time.
 const CONCURRENCY: &str = "64";
 
-/// How many async-nats alone has at a time.
-const AT_ONCE: usize = 256;
-
 /// About as many as workers take out.
 const EVENTS_A_SECOND: u64 = 5_000;
 
@@ -265,14 +293,14 @@ const ASKED_MOST: usize = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(180);
 
+const IN: &str = "in/s";
 const OUT: &str = "out/s";
 const MEANWHILE: &str = "out/s meanwhile";
 
-const STORING: [Column; 5] = [
+const STORING: [Column; 4] = [
     Column::Median(IN, 0),
     Column::Median(P50, 2),
     Column::Median(P99, 2),
-    Column::Share("of async-nats", IN, &["*", DIRECT, "*"]),
     Column::Share("of `durable`", IN, &["none", FILE, "*"]),
 ];
 
@@ -283,8 +311,25 @@ const BOTH: [Column; 4] = [
     Column::Share("of one's", MEANWHILE, &["*", "1", "1"]),
 ];
 
-const DISPATCHING: [Column; 3] = [
+const DISPATCHING: [Column; 2] = [
     Column::Median(OUT, 0),
-    Column::Share("of async-nats", OUT, &["*", DIRECT, "256"]),
     Column::Share("of one worker", OUT, &["*", ONE_WORKER, CONCURRENCY]),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_filled_is_in_the_stream() {
+        let options = Options::new().direct_routes();
+        let cluster = Cluster::start(Program::Current, 1, &options).unwrap();
+        let inbox = format!("nats://{}/{STREAM}", cluster.node(0).address());
+        fill(&inbox, 300).unwrap();
+        let error = fill(&inbox, 1).unwrap_err().to_string();
+        assert!(
+            error.contains("an event was in the inbox before"),
+            "{error}"
+        );
+    }
+}

@@ -9,7 +9,7 @@ use crate::program::Program;
 use crate::server::{Server, with_other_ports_on_a_clash};
 use crate::{ports, wait};
 
-/// A cluster on loopback, with JetStream. Its nodes are `n0`, `n1` and so on, and told by these numbers.
+/// A cluster on loopback, or a single server, with JetStream. Its nodes are `n0`, `n1` and so on, and told by these numbers.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
@@ -62,9 +62,13 @@ impl Cluster {
                 routes.push(format!("\"nats-route://{address}\""));
             }
             let routes = routes.join(", ");
-            let block = format!(
-                "cluster {{\nname: \"{name}\"\nlisten: \"{listen}\"\n{advertise}routes: [{routes}]\n}}\n"
-            );
+            // A server without others is a cluster of none.
+            let block = match size {
+                1 => String::new(),
+                _ => format!(
+                    "cluster {{\nname: \"{name}\"\nlisten: \"{listen}\"\n{advertise}routes: [{routes}]\n}}\n"
+                ),
+            };
             let server = Server::new(program, options, &format!("n{from}"), &block)?;
             cluster.nodes.push(server);
         }
@@ -193,6 +197,9 @@ impl Cluster {
             if routes.len() + 1 != self.size() {
                 bail!("n{number} has routes to the nodes {routes:?} alone");
             }
+        }
+        if self.size() == 1 {
+            return Ok(());
         }
         let seen = self.leaders("/jsz", |answer| number(&answer["meta_cluster"]["leader"]));
         if seen.contains(&None) || seen.iter().any(|leader| *leader != seen[0]) {
