@@ -3,40 +3,33 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use heygen_events::Event;
 use heygen_testkit::fixtures;
 use serde_json::Value;
 use xtask_harness::report::{Report, cell, median};
 
 use crate::ground::Ground;
-use crate::rounds::{self, Column, Measured, Rows};
 
 pub(super) const WHAT: &str = "the time of typed events against that of `serde_json::Value`, from the same bytes, of every fixture";
 
 pub(super) fn run(ground: &Ground) -> Result<Report> {
-    let mut rows = Rows::new(1, &["fixture", "bytes"], &COLUMNS);
     let mut compared = Vec::new();
+    let mut others = 0;
     for fixture in fixtures::all() {
         let body = fixture.body.as_bytes();
         // Some are what no `Value` takes, or what is no event: then there is nothing to compare.
         if Event::from_slice(body).is_ok() && serde_json::from_slice::<Value>(body).is_ok() {
             let name = format!("{}/{}", fixture.event_type, fixture.case);
-            let labels = [name, body.len().to_string()];
-            rows.add(&[&labels[0], &labels[1]], move || measure(body));
-            compared.push((labels, fixture.is_well_formed()));
+            let ratios = (0..ground.options.rounds()).filter_map(|_| ratio(body));
+            let ratio = median(ratios).unwrap_or(f64::NAN);
+            compared.push((name, fixture.is_well_formed(), ratio));
+        } else {
+            others += 1;
         }
     }
-    let mut tables = [rows];
-    let mut report = rounds::report(ground.options.rounds(), &mut tables);
-    let ratios = compared
-        .iter()
-        .filter_map(|([name, bytes], is_well_formed)| {
-            let ratio = tables[0].median(&[name, bytes], RATIO)?;
-            Some((name.as_str(), *is_well_formed, ratio))
-        });
-    summarize(&mut report, &ratios.collect::<Vec<_>>());
-    let others = fixtures::all().count() - compared.len();
+    let mut report = Report::default();
+    summarize(&mut report, &compared);
     if others > 0 {
         report.note(format!(
             "{others} fixtures are not compared: no `Value` holds them, or they are no events"
@@ -45,17 +38,15 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     Ok(report)
 }
 
-/// Both in turn.
-fn measure(body: &[u8]) -> Measured {
+/// The time of an event by that of a `Value`, measured in turn.
+fn ratio(body: &[u8]) -> Option<f64> {
     let times = (0..REPEATS).map(|_| {
         let typed = time(|| Event::from_slice(black_box(body)));
         let value = time(|| serde_json::from_slice::<Value>(black_box(body)));
         (typed, value)
     });
     let (typed, value): (Vec<f64>, Vec<f64>) = times.unzip();
-    let both = median(typed).zip(median(value));
-    let (typed, value) = both.context("nothing was measured")?;
-    Ok(vec![(TYPED, typed), (VALUE, value), (RATIO, typed / value)])
+    Some(median(typed)? / median(value)?)
 }
 
 /// Nanoseconds that one call takes, and to drop what it returns.
@@ -68,7 +59,7 @@ fn time<T>(call: impl Fn() -> T) -> f64 {
 }
 
 /// Of each fixture: its name, whether its data fits its type, and the ratio.
-fn summarize(report: &mut Report, fixtures: &[(&str, bool, f64)]) {
+fn summarize(report: &mut Report, fixtures: &[(String, bool, f64)]) {
     let worst = |is_well_formed: bool| {
         let fixtures = fixtures.iter().filter(|found| found.1 == is_well_formed);
         fixtures.max_by(|one, other| one.2.total_cmp(&other.2))
@@ -92,16 +83,6 @@ fn summarize(report: &mut Report, fixtures: &[(&str, bool, f64)]) {
     report.figure("typed/value", middle);
 }
 
-const TYPED: &str = "typed ns";
-const VALUE: &str = "Value ns";
-const RATIO: &str = "ratio";
-
-const COLUMNS: [Column; 3] = [
-    Column::Median(TYPED, 0),
-    Column::Median(VALUE, 0),
-    Column::Median(RATIO, 2),
-];
-
 /// How often a round times a fixture, and of how many calls: a few milliseconds each.
 const REPEATS: u32 = 5;
 const CALLS: u32 = 2_000;
@@ -119,7 +100,8 @@ mod tests {
             ("c/x", true, 0.8),
             ("c/malformed-x", false, 3.0),
             ("d/x", true, 0.7),
-        ];
+        ]
+        .map(|(name, is_well_formed, ratio)| (name.to_owned(), is_well_formed, ratio));
         summarize(&mut report, &fixtures);
         assert_eq!(report.figures["typed/value"], 0.9);
         assert_eq!(report.figures["typed/value-worst"], 1.25);
