@@ -141,13 +141,14 @@ fn cargo_deb(root: &Path) -> Result<PathBuf> {
 
 const CARGO_DEB: &str = "=3.8.0";
 
-/// By maturin, which builds with cargo and finds the release build done: it passes no option that
-/// would make another.
+/// By maturin, which builds with cargo and finds the build done: it passes no option that would make another.
 fn wheel(stage: &Stage) -> Result<PathBuf> {
     run(
         without_package(stage.root.join("target/dist-tools/python/bin/maturin"))
             .current_dir(stage.root.join("xtask/dist/wheel"))
-            .args(["build", "--quiet", "--release", "--locked", "--out"])
+            .args(["build", "--quiet", "--locked"])
+            .args(stage.profile)
+            .arg("--out")
             .arg(&stage.out),
     )?;
     only(&stage.out, ".whl")

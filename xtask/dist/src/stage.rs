@@ -1,4 +1,4 @@
-//! [`Stage`]: the release build, and what is installed beside the program.
+//! [`Stage`]: the build, and what is installed beside the program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,33 +17,38 @@ pub(crate) struct Stage {
     pub(crate) version: String,
     /// The triple, as in the names of archives.
     pub(crate) target: String,
+    /// What has cargo build the release, if it is one.
+    pub(crate) profile: &'static [&'static str],
 }
 
 impl Stage {
     /// Builds the program and has it write its completions and man pages.
-    pub(crate) fn build(root: &Path) -> Result<Self> {
+    pub(crate) fn build(root: &Path, is_dev: bool) -> Result<Self> {
         let out = root.join("target/dist");
         if out.exists() {
             fs::remove_dir_all(&out).context("empty target/dist")?;
         }
-        run(cargo().current_dir(root).args([
-            "build",
-            "--release",
-            "--locked",
-            "--package",
-            "heygen-webhooks",
-        ]))?;
+        let (profile, built): (&[&str], _) = match is_dev {
+            true => (&[], "target/debug/heygen-webhooks"),
+            false => (&["--release"], "target/release/heygen-webhooks"),
+        };
+        run(cargo()
+            .current_dir(root)
+            .args(["build", "--locked", "--package", "heygen-webhooks"])
+            .args(profile))?;
         let target = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
         let stage = Self {
             root: root.to_owned(),
             out,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             target: String::from_utf8(target)?.trim().to_owned(),
+            profile,
         };
-        copy(
-            &root.join("target/release/heygen-webhooks"),
-            &stage.program(),
-        )?;
+        copy(&root.join(built), &stage.program())?;
+        if is_dev {
+            // As the profile of releases does.
+            run(Command::new("strip").arg(stage.program()))?;
+        }
         for (shell, name) in [
             ("bash", "heygen-webhooks.bash"),
             ("zsh", "_heygen-webhooks"),
