@@ -1,8 +1,8 @@
 //! `cargo xtask ci`: every check, cheapest first, up to the first failure.
 //!
 //! What compiles into `target/debug` runs one after the other, because cargo locks that folder. Beside it runs what mostly waits,
-//! such as for registries and tools of other languages. The tests wait too: beside them runs the release build, in a folder of
-//! its own.
+//! such as for registries and tools of other languages. Most tests wait too: beside them runs what older compilers build, in a
+//! folder of their own.
 
 use std::env;
 use std::io::{Read as _, Seek as _};
@@ -22,10 +22,11 @@ use crate::test;
 
 /// One command: what a person types to repeat it.
 struct Step {
+    environment: Option<(&'static str, &'static str)>,
     /// Another Rust than the one that runs us.
     toolchain: Option<&'static str>,
-    arguments: Vec<String>,
-    environment: Option<(&'static str, &'static str)>,
+    /// For cargo, with one blank between words.
+    words: String,
 }
 
 /// Steps that need nothing of each other, but what earlier phases have made.
@@ -55,64 +56,65 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     not_run::list(root, setup::is_ci())
 }
 
-fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 3]> {
+fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 4]> {
+    let ours = |command: &str| Step::new(format!("xtask {command}"));
+    let tests = test::CARGO_TEST.join(" ");
     // Built with its neighbours, a crate borrows the features that they turn on; a user's build has no neighbours.
     let published = members.iter().filter(|member| member.is_published());
     let mut last: Vec<Step> = published.flat_map(alone).collect();
-    last.extend(elsewhere(root, members)?);
+    last.extend(wasm(root)?);
     last.extend(serde_json());
-    last.push(Step::new(&["xtask", "package"]));
+    last.push(ours("package"));
     Ok([
         Phase {
             steps: look(),
-            beside: vec![
-                Step::new(&["xtask", "nats"]),
-                Step::new(&["xtask", "axe"]),
-                Step::new(&["xtask", "languages", "--prove"]),
-                Step::new(&["xtask", "deploy"]),
-                Step::new(&["xtask", "deny"]),
-            ],
+            beside: ["nats", "axe", "languages --prove", "deploy", "deny"]
+                .map(ours)
+                .into(),
         },
-        // The doctests are among them. Most tests wait, which leaves time for what compiles on one core.
+        // Alone, because it takes all cores, and the next phase does not.
         Phase {
-            steps: vec![Step::new(&test::CARGO_TEST)],
-            beside: vec![release()],
+            steps: vec![
+                Step::new(format!("{tests} --no-run")),
+                // As a user builds it, for `dist` and `applications`.
+                Step::new("build --locked --package heygen-webhooks"),
+            ],
+            beside: Vec::new(),
+        },
+        // The doctests are among them.
+        Phase {
+            steps: vec![Step::new(tests)],
+            beside: oldest(root, members)?,
         },
         Phase {
             steps: last,
-            beside: vec![applications(), Step::new(&["xtask", "dist"])],
+            beside: vec![
+                ours("applications --binary target/debug/heygen-webhooks"),
+                ours("dist --dev"),
+            ],
         },
     ])
 }
 
-/// What `dist` packs. Cargo locks `target/release` apart from where it builds tests.
-fn release() -> Step {
-    let build = ["build", "--release", "--locked", "--jobs=1"];
-    Step::new(&[&build[..], &["--package", "heygen-webhooks"]].concat())
-}
-
-/// With the program that the tests have built.
-fn applications() -> Step {
-    let program = "target/debug/heygen-webhooks";
-    Step::new(&["xtask", "applications", "--binary", program])
-}
-
 /// What compiles at most, and runs nothing of ours but generators.
 fn look() -> Vec<Step> {
-    let clippy = ["clippy", "--workspace", "--all-targets", "--all-features"];
-    let mut steps = vec![
-        Step::new(&["fmt", "--all", "--check"]),
-        Step::new(&["xtask", "tidy"]),
-        Step::new(&["xtask", "schemas", "--check"]),
-        Step::new(&["xtask", "fixtures", "--check"]),
-        Step::new(&["xtask", "docs", "--check"]),
-        Step::new(&[&clippy[..], &DENY_WARNINGS].concat()),
-    ];
-    steps.extend(fuzz_targets());
-    let doc = ["doc", "--workspace", "--no-deps", "--all-features"];
+    let mut steps: Vec<Step> = [
+        "fmt --all --check",
+        "xtask tidy",
+        "xtask schemas --check",
+        "xtask fixtures --check",
+        "xtask docs --check",
+        "clippy --workspace --all-targets --all-features -- -D warnings",
+        // The fuzz targets are a workspace of their own, checked without the C++ of libFuzzer. Nothing runs them here: the
+        // property tests hold the same rules.
+        "fmt --manifest-path fuzz/Cargo.toml --check",
+        "clippy --manifest-path fuzz/Cargo.toml --locked --no-default-features -- -D warnings",
+    ]
+    .map(Step::new)
+    .into();
     steps.push(Step {
         environment: Some(("RUSTDOCFLAGS", "-D warnings")),
-        ..Step::new(&doc)
+        ..Step::new("doc --workspace --no-deps --all-features")
     });
     steps
 }
@@ -123,187 +125,139 @@ fn look() -> Vec<Step> {
 /// Each names both crates, so that what they are built from is built once.
 fn serde_json() -> [Step; 2] {
     let features = "--features=serde_json/arbitrary_precision,serde_json/preserve_order";
-    let test = ["test", "-p=heygen-events", "-p=heygen-testkit", features];
-    let names = ["containers", "fixtures", "generated", "ids", "questions"];
     [
-        Step::new(&[&test[..], &["--test=it", "--"], &names].concat()),
-        Step::new(&[&test[..], &["--lib"]].concat()),
+        "--test=it -- containers fixtures generated ids questions",
+        "--lib",
     ]
+    .map(|tests| {
+        Step::new(format!(
+            "test -p=heygen-events -p=heygen-testkit {features} {tests}"
+        ))
+    })
 }
 
-/// Other targets and older compilers, where rustup has them.
-fn elsewhere(root: &Path, members: &[Member]) -> Result<Vec<Step>> {
-    let mut steps = Vec::new();
-    if has_wasm() {
-        steps.extend(wasm());
-    } else {
-        let what = format!("clippy for {WASM}");
-        let why = "rustup does not reach the target";
-        not_run::note(root, InCi::Passes, &what, why)?;
-    }
-    for version in workspace::OLDEST {
-        if setup::succeeds(&format!("rustup run {version} rustc --version")) {
-            steps.push(oldest(version, members));
-        } else {
-            let what = format!("the build with Rust {version}");
-            let why = "rustup does not reach it; clippy's incompatible_msrv ran";
-            not_run::note(root, InCi::Passes, &what, why)?;
-        }
-    }
-    // After the build that it continues.
-    steps.push(Step::new(&["xtask", "public-api"]));
-    Ok(steps)
-}
-
-/// Whether Rust can build for WebAssembly.
-fn has_wasm() -> bool {
-    setup::succeeds(&format!(
-        "test -d \"$(rustc --print target-libdir --target {WASM})\""
-    ))
-}
-
-/// The fuzz targets are a workspace of their own, checked without the C++ of libFuzzer. Nothing runs them here: the property
-/// tests hold the same rules.
-fn fuzz_targets() -> [Step; 2] {
-    let place = ["--manifest-path", "fuzz/Cargo.toml"];
-    let clippy = ["--locked", "--no-default-features"];
-    [
-        Step::new(&[&["fmt"], &place[..], &["--check"]].concat()),
-        Step::new(&[&["clippy"], &place[..], &clippy[..], &DENY_WARNINGS].concat()),
-    ]
-}
-
-/// The member by itself: as most people add it, with nothing turned on, and with each feature.
+/// The member by itself: as most people add it, with nothing turned on, and with each feature. The program is built so anyway.
 ///
 /// Clippy rather than `check`: it takes as long, and denies the warnings that only such a build shows.
 fn alone(member: &Member) -> Vec<Step> {
-    let clippy = ["clippy", "--package", member.name()];
-    let mut variants: Vec<Vec<&str>> = vec![vec![]];
+    let name = member.name();
+    let mut variants = vec![String::new()];
+    if name == "heygen-webhooks" {
+        variants.clear();
+    }
     if member.manifest.contains_key("features") {
-        variants.push(vec!["--no-default-features"]);
+        variants.push(" --no-default-features".to_owned());
     }
-    for feature in member.features() {
-        variants.push(vec!["--no-default-features", "--features", feature]);
-    }
+    let features = member.features().into_iter();
+    variants.extend(features.map(|name| format!(" --no-default-features --features {name}")));
     variants
         .iter()
-        .map(|variant| Step::new(&[&clippy[..], variant, &DENY_WARNINGS].concat()))
+        .map(|variant| Step::new(format!("clippy --package {name}{variant} -- -D warnings")))
         .collect()
 }
 
-/// The crates that say that they need this version build with it.
-fn oldest(version: &'static str, members: &[Member]) -> Step {
-    let named = members.iter().filter(|member| member.needs(version));
-    let packages: Vec<&str> = named
-        .flat_map(|member| ["--package", member.name()])
-        .collect();
-    // No one runs it, so that optimising SQLite for each version would be time lost.
-    let sqlite = "--config=profile.dev.package.libsqlite3-sys.opt-level=0";
-    Step {
-        toolchain: Some(version),
-        ..Step::new(&[&["check", "--all-features", sqlite], &packages[..]].concat())
+/// The crates with the oldest Rust that they declare, and their public interfaces, where rustup has it. On one core, because some
+/// tests watch the clock meanwhile.
+fn oldest(root: &Path, members: &[Member]) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for version in workspace::OLDEST {
+        if !setup::succeeds(&format!("rustup run {version} rustc --version")) {
+            let what = format!("the build with Rust {version}");
+            let why = "rustup does not reach it; clippy's incompatible_msrv ran";
+            not_run::note(root, InCi::Passes, &what, why)?;
+            continue;
+        }
+        let named = members.iter().filter(|member| member.builds_with(version));
+        let packages: String = named
+            .map(|member| format!(" --package {}", member.name()))
+            .collect();
+        let options = "--config=xtask/oldest.toml --jobs=1 --all-features";
+        steps.push(Step {
+            toolchain: Some(version),
+            ..Step::new(format!("check {options}{packages}"))
+        });
     }
+    // After the build that it continues.
+    steps.push(Step::new("xtask public-api"));
+    Ok(steps)
 }
 
 /// Functions in the cloud are WebAssembly: what verifies and types compiles for it, and so does an inbox without SQLite.
-fn wasm() -> [Step; 4] {
-    let names = [
-        ("heygen-events", "--all-features"),
-        ("heygen-signature", "--all-features"),
-        ("heygen-inbox", "--no-default-features"),
-        ("heygen-receiver", "--no-default-features"),
+fn wasm(root: &Path) -> Result<Vec<Step>> {
+    let has_target = format!("test -d \"$(rustc --print target-libdir --target {WASM})\"");
+    if !setup::succeeds(&has_target) {
+        let what = format!("clippy for {WASM}");
+        let why = "rustup does not reach the target";
+        not_run::note(root, InCi::Passes, &what, why)?;
+        return Ok(Vec::new());
+    }
+    let packages = [
+        "heygen-events --all-features",
+        "heygen-signature --all-features",
+        "heygen-inbox --no-default-features",
+        "heygen-receiver --no-default-features",
     ];
-    names.map(|(name, features)| {
-        let clippy = ["clippy", "--target", WASM, "--package", name, features];
-        Step::new(&[&clippy[..], &DENY_WARNINGS].concat())
-    })
+    let clippy = |package| format!("clippy --target {WASM} --package {package} -- -D warnings");
+    Ok(packages.map(|package| Step::new(clippy(package))).into())
 }
 
 impl Phase {
     fn run(self, root: &Path, own: &Path) -> Result<Vec<(Step, Duration)>> {
         let Self { steps, beside } = self;
         let has_failed = AtomicBool::new(false);
-        let note_failure = |result: &Result<Duration>| {
-            has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
-        };
-        thread::scope(|scope| {
-            let beside = scope.spawn(|| {
-                let mut done = Vec::new();
-                for step in beside {
-                    if has_failed.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let result = step.run_beside(root, own);
-                    note_failure(&result);
-                    done.push((step, result?));
-                }
-                Ok(done)
-            });
+        let run_all = |steps: Vec<Step>, beside_by: Option<&Path>| {
             let mut done = Vec::new();
             for step in steps {
                 if has_failed.load(Ordering::Relaxed) {
                     break;
                 }
-                println!("\n==> {step}");
-                let result = step.run(root);
-                note_failure(&result);
-                let duration = result?;
-                println!("    done in {}", seconds(duration));
-                done.push((step, duration));
+                let result = step.run(root, beside_by);
+                has_failed.fetch_or(result.is_err(), Ordering::Relaxed);
+                done.push((step, result?));
             }
-            let beside: Result<Vec<_>> = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
-            done.extend(beside?);
             Ok(done)
+        };
+        thread::scope(|scope| {
+            let beside = scope.spawn(|| run_all(beside, Some(own)));
+            let done: Result<Vec<_>> = run_all(steps, None);
+            let beside: Result<Vec<_>> = beside.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Ok([done?, beside?].into_iter().flatten().collect())
         })
     }
 }
 
 impl Step {
-    fn new(arguments: &[&str]) -> Self {
+    fn new(words: impl Into<String>) -> Self {
         Self {
-            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
-            toolchain: None,
             environment: None,
+            toolchain: None,
+            words: words.into(),
         }
     }
 
-    fn run(&self, root: &Path) -> Result<Duration> {
+    /// Runs it. Beside others it prints at its end, and commands of ours are run by this program, which does not wait for cargo's
+    /// lock.
+    fn run(&self, root: &Path, beside_by: Option<&Path>) -> Result<Duration> {
         let started = Instant::now();
-        let status = self.command(root).status();
-        let status = status.with_context(|| format!("start `{self}`"))?;
-        if !status.success() {
-            bail!("a step failed; to repeat it: {self}");
-        }
-        Ok(started.elapsed())
-    }
-
-    /// As `run`, but commands of ours do not wait for cargo's lock.
-    fn run_beside(&self, root: &Path, own: &Path) -> Result<Duration> {
-        let started = Instant::now();
-        let mut command = match self.arguments.split_first() {
-            Some((first, rest)) if first == "xtask" => {
-                let mut command = Command::new(own);
-                command.args(rest).current_dir(root);
-                command
-            }
-            _ => self.command(root),
-        };
+        let mut command = self.command(root, beside_by);
         // A file, because a pipe would wait for whatever the step leaves behind.
         let mut said = tempfile::tempfile().context("make a file for what a step says")?;
-        let also = said
-            .try_clone()
-            .context("make a file for what a step says")?;
-        let also_errors = said
-            .try_clone()
-            .context("make a file for what a step says")?;
-        let status = command.stdout(also).stderr(also_errors).status();
+        if beside_by.is_some() {
+            let clone = || said.try_clone().context("make a file for what a step says");
+            command.stdout(clone()?).stderr(clone()?);
+        } else {
+            println!("\n==> {self}");
+        }
+        let status = command.status();
         let status = status.with_context(|| format!("start `{self}`"))?;
-        let mut bytes = Vec::new();
-        said.rewind()
-            .and_then(|()| said.read_to_end(&mut bytes))
-            .context("read what a step said")?;
-        let text = String::from_utf8_lossy(&bytes);
-        println!("\n==> {self}, beside others\n{}", text.trim_end());
+        if beside_by.is_some() {
+            let mut bytes = Vec::new();
+            said.rewind()
+                .and_then(|()| said.read_to_end(&mut bytes))
+                .context("read what a step said")?;
+            let text = String::from_utf8_lossy(&bytes);
+            println!("\n==> {self}, beside others\n{}", text.trim_end());
+        }
         if !status.success() {
             bail!("a step failed; to repeat it: {self}");
         }
@@ -312,14 +266,19 @@ impl Step {
         Ok(duration)
     }
 
-    fn command(&self, root: &Path) -> Command {
-        let mut cargo = workspace::cargo(root);
+    fn command(&self, root: &Path, beside_by: Option<&Path>) -> Command {
+        let mut words = self.words.as_str();
+        let mut command = workspace::cargo(root);
         if let Some(version) = self.toolchain {
-            cargo = Command::new("rustup");
-            cargo.current_dir(root).args(["run", version, "cargo"]);
+            command = Command::new("rustup");
+            command.args(["run", version, "cargo"]);
+        } else if let (Some(own), Some(ours)) = (beside_by, words.strip_prefix("xtask ")) {
+            command = Command::new(own);
+            words = ours;
         }
-        cargo.args(&self.arguments).envs(self.environment);
-        cargo
+        command.args(words.split(' ')).envs(self.environment);
+        command.current_dir(root);
+        command
     }
 }
 
@@ -332,7 +291,7 @@ impl std::fmt::Display for Step {
         if let Some(version) = self.toolchain {
             write!(f, "+{version} ")?;
         }
-        write!(f, "{}", self.arguments.join(" "))
+        write!(f, "{}", self.words)
     }
 }
 
@@ -341,7 +300,6 @@ fn seconds(duration: Duration) -> String {
 }
 
 const WASM: &str = "wasm32-unknown-unknown";
-const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
 
 #[cfg(test)]
 mod tests {
@@ -369,8 +327,8 @@ mod tests {
     #[test]
     fn steps_run_beside_others_and_a_failure_is_named() {
         let (root, own) = (workspace::root(), env::current_exe().unwrap());
-        let run = |beside: &[&str]| {
-            let steps = vec![Step::new(&["--version"])];
+        let run = |beside: &str| {
+            let steps = vec![Step::new("--version")];
             let beside = vec![Step::new(beside)];
             let done = Phase { steps, beside }.run(&root, &own);
             let names = |done: Vec<(Step, Duration)>| -> Vec<String> {
@@ -380,18 +338,14 @@ mod tests {
         };
         // This program, with an option that it has under test.
         let expected = ["cargo --version", "cargo xtask --list"];
-        assert_eq!(run(&["xtask", "--list"]).unwrap(), expected);
+        assert_eq!(run("xtask --list").unwrap(), expected);
         let expected = "a step failed; to repeat it: cargo no-such-command";
-        assert_eq!(run(&["no-such-command"]).unwrap_err(), expected);
+        assert_eq!(run("no-such-command").unwrap_err(), expected);
     }
 
     #[test]
     fn a_step_prints_as_it_is_typed() {
-        let commands: Vec<String> = look().iter().map(Step::to_string).collect();
         let expected = "RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features";
-        assert!(
-            commands.iter().any(|command| command == expected),
-            "{commands:?}"
-        );
+        assert!(look().iter().any(|step| step.to_string() == expected));
     }
 }

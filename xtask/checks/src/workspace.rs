@@ -34,14 +34,14 @@ impl Member {
         self.folder.starts_with("crates/")
     }
 
-    /// Whether it is published for this Rust and newer: its own `rust-version`, or that of the workspace.
-    pub fn needs(&self, version: &str) -> bool {
+    /// Whether it is published for this Rust: the oldest is its own `rust-version`, or that of the workspace.
+    pub fn builds_with(&self, version: &str) -> bool {
         let own = self
             .manifest
             .get("package")
             .and_then(|package| package.get("rust-version"))
             .and_then(toml::Value::as_str);
-        self.is_published() && own.unwrap_or(OLDEST[1]) == version
+        self.is_published() && own.unwrap_or(OLDEST[1]) <= version
     }
 
     /// The features that can be turned on one by one, without `default`.

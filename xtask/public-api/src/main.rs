@@ -53,12 +53,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Has rustdoc write `target/doc/CRATE.json` for each.
+/// Has rustdoc write `target/oldest/doc/CRATE.json` for each. The program is named so that the features are those of ci's check
+/// before, whose results are used again.
 fn describe(root: &Path, rust: &str, names: &[String]) -> Result<()> {
     let packages = names.iter().flat_map(|name| ["--package", name]);
     let status = Command::new("rustup")
         .args(["run", rust, "cargo", "doc", "--quiet", "--lib"])
         .args(["--no-deps", "--all-features"])
+        .args(["--config=xtask/oldest.toml", "--package=heygen-webhooks"])
         .args(packages)
         .current_dir(root)
         // Those of the cargo that runs us.
@@ -78,7 +80,7 @@ fn describe(root: &Path, rust: &str, names: &[String]) -> Result<()> {
 /// The list of one library: the foreign crates whose types its users meet, and everything that they can name.
 fn list(root: &Path, name: &str) -> Result<String> {
     let own = name.replace('-', "_");
-    let json = root.join(format!("target/doc/{own}.json"));
+    let json = root.join(format!("target/oldest/doc/{own}.json"));
     let api = public_api::Builder::from_rustdoc_json(&json)
         .omit_blanket_impls(true)
         .omit_auto_trait_impls(true)
