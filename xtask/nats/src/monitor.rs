@@ -12,19 +12,18 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The answer to `GET path`, when its status is 200.
 pub(crate) fn get(address: SocketAddr, path: &str) -> Result<Value> {
-    let answer = exchange(address, path).with_context(|| format!("ask http://{address}{path}"))?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .with_context(|| format!("http://{address}{path} did not answer in HTTP"))?;
-    let status = head.split_whitespace().nth(1);
-    if status != Some("200") {
-        bail!(
-            "http://{address}{path} answered {}: {}",
-            status.unwrap_or("nothing"),
-            body.trim()
-        );
+    let answer = exchange(address, path).map_err(anyhow::Error::from);
+    answer
+        .and_then(|answer| read(&answer))
+        .with_context(|| format!("ask http://{address}{path}"))
+}
+
+fn read(answer: &str) -> Result<Value> {
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP")?;
+    match head.split_whitespace().nth(1) {
+        Some("200") => serde_json::from_str(body).context("read the JSON"),
+        status => bail!("status {}: {}", status.unwrap_or_default(), body.trim()),
     }
-    serde_json::from_str(body).with_context(|| format!("read the JSON of http://{address}{path}"))
 }
 
 fn exchange(address: SocketAddr, path: &str) -> std::io::Result<String> {
@@ -41,28 +40,12 @@ fn exchange(address: SocketAddr, path: &str) -> std::io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-    use std::thread;
-
     use super::*;
 
     #[track_caller]
-    fn check(answer: &'static str, expected: &str) {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut request = [0; 1024];
-            let read = stream.read(&mut request).unwrap();
-            assert!(request[..read].starts_with(b"GET /x?a=b HTTP/1.0\r\n"));
-            stream.write_all(answer.as_bytes()).unwrap();
-        });
-        let told = match get(address, "/x?a=b") {
-            Ok(value) => value.to_string(),
-            Err(error) => format!("{error:#}"),
-        };
-        server.join().unwrap();
-        assert!(told.contains(expected), "{told}");
+    fn check(answer: &str, expected: &str) {
+        let found = read(answer).map_or_else(|error| error.to_string(), |value| value.to_string());
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -70,9 +53,9 @@ mod tests {
         check("HTTP/1.0 200 OK\r\n\r\n{\"a\": 1}", "{\"a\":1}");
         check(
             "HTTP/1.0 503 Service Unavailable\r\nA: b\r\n\r\n{\"status\":\"unavailable\"}\n",
-            "answered 503: {\"status\":\"unavailable\"}",
+            "status 503: {\"status\":\"unavailable\"}",
         );
         check("HTTP/1.0 200 OK\r\n\r\nhello", "read the JSON");
-        check("hello", "did not answer in HTTP");
+        check("hello", "no HTTP");
     }
 }
