@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use xtask_harness::probes::{Connection, Prober};
+use xtask_harness::probes::Prober;
 use xtask_harness::report::Report;
 use xtask_harness::server::Output;
 
@@ -44,7 +44,7 @@ fn measure(ground: &Ground, pending: u64) -> Measured {
     let longer = (ground.options.seconds() + 40).to_string();
     let (serve, sleep) = (["serve", "--listen"], ["--exec", "sleep", &longer]);
     let server = home.begin(home.command(), serve, home.inbox(), &sleep, Output::Null)?;
-    let prober = Prober::start(server.address, Connection::New);
+    let prober = Prober::start(server.address);
     let measured = load.measure(&[server.address], CONNECTIONS);
     let probes = prober.stop()?;
     let measured = measured?;

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use xtask_harness::client::PATH;
 use xtask_harness::process::dying_with_us;
-use xtask_harness::tools;
 
 /// Requests, computed before: `wrk.lua` assembles them.
 #[derive(Clone, Debug)]
@@ -81,7 +80,7 @@ impl Load {
         let threads = cores.min(connections).to_string();
         let mut sending = Vec::new();
         for (number, address) in (0..).zip(to) {
-            let wrk = dying_with_us(tools::find("wrk")?)
+            let wrk = dying_with_us("wrk")
                 .args(["--threads", &threads])
                 .args(["--connections", &connections.to_string()])
                 .args(["--duration", &format!("{seconds}s"), "--timeout", "10s"])
@@ -104,7 +103,7 @@ impl Load {
             let [text, errors] = [output.stdout, output.stderr]
                 .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
             let Some(measured) = read(&text).filter(|_| output.status.success()) else {
-                bail!("wrk did not measure anything: {text} {errors}");
+                bail!("wrk, which `cargo xtask setup` installs, measured nothing: {text} {errors}");
             };
             measured.check(least)?;
             let taken = measured.requests + connections as u64 + 1;

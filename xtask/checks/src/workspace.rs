@@ -128,8 +128,19 @@ pub fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
 }
 
 /// The cargo that runs us, started in the root.
+///
+/// What it told of this program is no setting of another build: build scripts that look at it would run again every time.
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+            .iter()
+            .any(|start| text.starts_with(start))
+        {
+            command.env_remove(&name);
+        }
+    }
     command.current_dir(root);
     command
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use xtask_harness::ground::told;
-use xtask_harness::probes::{Connection, Prober};
+use xtask_harness::probes::Prober;
 
 use crate::shim::Shim;
 use crate::sink::Sink;
@@ -26,7 +26,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     trial.home.import(&old.collect::<String>())?;
     let sink = Sink::of_halves()?;
     let server = sink.serve(&trial.home, shim.command(&trial.home))?;
-    let prober = Prober::start(server.address, Connection::New);
+    let prober = Prober::start(server.address);
     let load = trial.load(&server, CONNECTIONS);
     let mut pruned = 0;
     for jump in 0..jumps {

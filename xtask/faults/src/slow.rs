@@ -7,8 +7,8 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use xtask_harness::client::{PATH, connect, read_answer};
-use xtask_harness::probes::{Connection, Prober};
-use xtask_harness::{open_files, tools};
+use xtask_harness::probes::Prober;
+use xtask_harness::process::raise_open_files;
 
 use crate::{Ground, Row, Trial};
 
@@ -19,13 +19,13 @@ pass, the slow are cut off, 413 and memory flat";
 pub(super) fn run(ground: &Ground) -> Result<Row> {
     let wanted = ground.size(10_000, 500);
     let connections =
-        wanted.min(open_files::raise(wanted + OTHER_FILES)?.saturating_sub(OTHER_FILES));
+        wanted.min(raise_open_files(wanted + OTHER_FILES).saturating_sub(OTHER_FILES));
     let mut trial = Trial::new(ground, "slow")?;
     // Room for the slow and for the others: how many are served is not what is tried here.
     let server = trial.home.serve(&["--max-connections", "12000"])?;
     let address = server.address;
     let load = trial.load(&server, NORMAL);
-    let prober = Prober::start(address, Connection::New);
+    let prober = Prober::start(address);
     let report = &mut trial.report;
     for (name, options, most) in MODES {
         let connections = connections.min(most);
@@ -109,7 +109,7 @@ struct Said {
 
 fn slow(address: SocketAddr, options: &[&str], connections: u64, seconds: &str) -> Result<Said> {
     let count = connections.to_string();
-    let output = Command::new(tools::find("slowhttptest")?)
+    let output = Command::new("slowhttptest")
         .args(options)
         .args([
             "-c", &count, "-r", &count, "-i", "2", "-p", "3", "-l", seconds,
@@ -118,7 +118,7 @@ fn slow(address: SocketAddr, options: &[&str], connections: u64, seconds: &str) 
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
-        .context("start slowhttptest")?;
+        .context("start slowhttptest, which `cargo xtask setup` installs")?;
     Said::read(&String::from_utf8_lossy(&output.stdout)).context("slowhttptest told nothing")
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Sends requests one after the other, over a connection that is made anew when the last one ended.
+/// Sends requests one after the other, over a connection that is made again when the last one ended.
 #[derive(Debug)]
 pub struct Client {
     address: SocketAddr,
@@ -25,28 +25,13 @@ impl Client {
     ///
     /// An error says nothing about whether the request was taken.
     pub fn exchange(&mut self, request: &[u8]) -> io::Result<u16> {
-        self.send(request)?;
-        self.receive()
-    }
-
-    /// Sends `request` and waits for nothing.
-    pub fn send(&mut self, request: &[u8]) -> io::Result<()> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => BufReader::new(connect(self.address)?),
         };
         stream.get_mut().write_all(request)?;
-        self.stream = Some(stream);
-        Ok(())
-    }
-
-    /// The status of the request that was sent last.
-    pub fn receive(&mut self) -> io::Result<u16> {
-        let mut stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
         let (status, goes_on) = read_answer(&mut stream)?;
-        if goes_on {
-            self.stream = Some(stream);
-        }
+        self.stream = goes_on.then_some(stream);
         Ok(status)
     }
 

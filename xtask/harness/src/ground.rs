@@ -31,7 +31,7 @@ pub struct Ground {
 impl Ground {
     /// Builds the binary, unless one is named, and makes the folder.
     pub fn new(name: &str, binary: Option<&Path>, is_quick: bool) -> Result<Self> {
-        let binary = workspace::binary(binary, "heygen-webhooks")?;
+        let binary = workspace::binary(binary)?;
         let folder = workspace::target()?.join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         // It removes the folder when its input ends, which it does however we end.

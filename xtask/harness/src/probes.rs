@@ -11,15 +11,6 @@ use anyhow::{Result, anyhow};
 use crate::client::Client;
 use crate::report::quantile;
 
-/// Which connection the probes take.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Connection {
-    /// A new one for each, as HeyGen does.
-    New,
-    /// One that was there before.
-    Kept,
-}
-
 /// Probes until it is stopped.
 #[derive(Debug)]
 pub struct Prober {
@@ -35,20 +26,16 @@ pub struct Probes {
 }
 
 impl Prober {
-    /// The first probe has been answered, or has failed, when this returns.
+    /// Each probe takes a new connection, as HeyGen's do. The first has been answered, or has failed, when this returns.
     #[must_use]
-    pub fn start(address: SocketAddr, connection: Connection) -> Self {
+    pub fn start(address: SocketAddr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = stop.clone();
         let mut probes = Probes::default();
-        let mut client = Client::new(address);
-        probes.probe(&mut client);
+        probes.probe(address);
         let thread = thread::spawn(move || {
             while !stopping.load(Ordering::Relaxed) {
-                if connection == Connection::New {
-                    client = Client::new(address);
-                }
-                probes.probe(&mut client);
+                probes.probe(address);
                 thread::sleep(BETWEEN);
             }
             probes
@@ -101,9 +88,9 @@ impl Probes {
             .then(|| format!("of {count} probes {failed} failed and {late} took more than 1 s"))
     }
 
-    fn probe(&mut self, client: &mut Client) {
+    fn probe(&mut self, address: SocketAddr) {
         let started = Instant::now();
-        let status = client.probe();
+        let status = Client::new(address).probe();
         self.times.push(started.elapsed());
         if !matches!(status, Ok(200..=299)) {
             self.failed += 1;

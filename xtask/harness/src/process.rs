@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// Resident memory in KiB.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -103,6 +103,21 @@ pub fn dying_with_us(program: impl AsRef<Path>) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Raises the limit of open files, and with it of connections, as far as `wanted` where that is allowed: ours, and of every server
+/// that we start. Returns what holds now.
+#[must_use]
+pub fn raise_open_files(wanted: u64) -> u64 {
+    // A limit that the system does not name is none.
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let (soft, hard) = (current.unwrap_or(u64::MAX), maximum.unwrap_or(u64::MAX));
+    let raised = soft.max(wanted.min(hard));
+    let limit = Rlimit {
+        current: Some(raised),
+        maximum,
+    };
+    setrlimit(Resource::Nofile, limit).map_or(soft, |()| raised)
 }
 
 /// The 14th and the 15th word, in hundredths of a second whatever the clock of the kernel is.

@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 pub use xtask_checks::workspace::{read, root};
-use xtask_checks::{nats, workspace};
+use xtask_checks::{nats, tools, workspace};
 
 /// The target directory, from where this program lies in it.
 pub fn target() -> Result<PathBuf> {
@@ -15,38 +14,17 @@ pub fn target() -> Result<PathBuf> {
     Ok(target.to_owned())
 }
 
-/// `named`, or else a release build of this package's program of the same name.
-pub fn binary(named: Option<&Path>, package: &str) -> Result<PathBuf> {
+/// `named`, or else a release build of the program.
+pub fn binary(named: Option<&Path>) -> Result<PathBuf> {
     if let Some(named) = named {
         return fs::canonicalize(named).with_context(|| format!("find {}", named.display()));
     }
-    let mut cargo = cargo_command(&["build", "--release", "--package", package]);
-    match cargo.status().context("start cargo")?.success() {
-        true => Ok(target()?.join("release").join(package)),
-        false => bail!("{package} was not built"),
-    }
+    let words = ["build", "--release", "--package", "heygen-webhooks"];
+    tools::run(workspace::cargo(&root()).args(words))?;
+    Ok(target()?.join("release/heygen-webhooks"))
 }
 
 /// Brings the `nats-server` programs.
 pub fn bring_nats() -> Result<()> {
     nats::ensure(&root())
-}
-
-/// Cargo, to be run in the root.
-///
-/// What cargo told of this program is no setting of another build; build scripts that look at it would run again every time.
-#[must_use]
-pub fn cargo_command(words: &[&str]) -> Command {
-    let mut cargo = workspace::cargo(&root());
-    cargo.args(words);
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
-            cargo.env_remove(&name);
-        }
-    }
-    cargo
 }
