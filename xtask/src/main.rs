@@ -15,14 +15,14 @@ mod fixtures;
 mod generated;
 mod public_api;
 mod schemas;
-mod separate;
 mod setup;
 mod test;
 mod tidy;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use xtask_checks::not_run::{self, InCi};
 use xtask_checks::{axe, deny, deploy, fuzz, languages, nats, package, tools, workspace};
@@ -48,7 +48,14 @@ enum Command {
     /// All tests and doctests, after what they need
     Test,
     /// What cargo does not bring: names what is missing, asks once, installs it
-    Setup(Setup),
+    Setup {
+        /// Install without asking
+        #[arg(long)]
+        yes: bool,
+        /// For this command only
+        #[arg(long = "for", value_name = "COMMAND", default_value = "all")]
+        scope: Scope,
+    },
     /// JSON Schemas and the OpenAPI document in schemas/, from the types of heygen-events
     Schemas(Check),
     /// The fixtures in heygen-testkit, from fixtures/events, which are checked, and what packages/ shares
@@ -56,15 +63,26 @@ enum Command {
     /// docs/events.md, and the code in docs/applications.md
     Docs(Check),
     /// The deployment examples in deploy/, checked by the tools of their formats
-    Deploy(Accepted),
+    Deploy,
     /// Dependencies: licences, sources, bans, yanked versions, known vulnerabilities
     Deny,
     /// Layers of crates, circles of files, manifests, paths that documents name
-    Tidy(Accepted),
+    Tidy,
     /// Generators of other languages on the schemas, compilers and fixtures on their output
-    Languages(Languages),
+    Languages {
+        /// Also spoil the schema for each check, which has to notice
+        #[arg(long)]
+        prove: bool,
+        /// Write the types that packages/ keeps, instead of comparing them
+        #[arg(long)]
+        write: bool,
+    },
     /// The public interface of each library, as listed in xtask/public-api/lists
-    PublicApi(PublicApi),
+    PublicApi {
+        /// Write the lists, instead of comparing them
+        #[arg(long)]
+        write: bool,
+    },
     /// Each package from its archive, and a crate outside of the workspace that uses them
     Package,
     /// The packages for other languages from their archives, and every receiver in docs/applications
@@ -93,43 +111,9 @@ enum Command {
 }
 
 #[derive(Debug, Args)]
-struct Setup {
-    /// Install without asking
-    #[arg(long)]
-    yes: bool,
-    /// For this command only
-    #[arg(long = "for", value_name = "COMMAND", default_value = "all")]
-    scope: Scope,
-}
-
-#[derive(Debug, Args)]
 struct Check {
     /// Write nothing; fail when a file is stale
     #[arg(long)]
-    check: bool,
-}
-
-#[derive(Debug, Args)]
-struct Languages {
-    /// Also spoil the schema for each check, which has to notice
-    #[arg(long)]
-    prove: bool,
-    /// Write the types that packages/ keeps, instead of comparing them
-    #[arg(long)]
-    write: bool,
-}
-
-#[derive(Debug, Args)]
-struct PublicApi {
-    /// Write the lists, instead of comparing them
-    #[arg(long)]
-    write: bool,
-}
-
-/// For commands that only check anyway.
-#[derive(Debug, Args)]
-struct Accepted {
-    #[arg(long, hide = true)]
     check: bool,
 }
 
@@ -162,16 +146,15 @@ fn run(command: Command) -> Result<()> {
         Command::Schemas(check) => schemas::generated()?.run(&root, check.check),
         Command::Fixtures(check) => fixtures::generated(&root)?.run(&root, check.check),
         Command::Docs(check) => docs::page(&root)?.run(&root, check.check),
-        Command::Setup(setup) => setup::run(&root, setup.scope, setup.scope, setup.yes),
-        Command::Languages(options) => {
-            let Languages { prove, write } = options;
+        Command::Setup { yes, scope } => setup::run(&root, scope, scope, yes),
+        Command::Languages { prove, write } => {
             languages::run(&root, xtask_languages::Mode { prove, write })
         }
-        Command::PublicApi(options) => public_api::run(&root, options.write),
+        Command::PublicApi { write } => public_api::run(&root, write),
         Command::Package => package::run(&root),
-        Command::Deploy(_) => deploy::run(&root),
+        Command::Deploy => deploy::run(&root),
         Command::Deny => deny::run(&root),
-        Command::Tidy(_) => tidy::run(&root),
+        Command::Tidy => tidy::run(&root),
         Command::Nats => nats::run(&root),
         Command::Axe => axe::ensure(&root),
         Command::Fuzz(options) => fuzz::run(&root, &options),
@@ -181,7 +164,7 @@ fn run(command: Command) -> Result<()> {
                 "xtask/tools/dist.txt",
                 &root.join("target/dist-tools/python"),
             )?;
-            separate::run(&root, separate::DIST, &rest.words())?;
+            separate(&root, "dist", &rest.words)?;
             not_run::note(
                 &root,
                 InCi::Passes,
@@ -189,21 +172,26 @@ fn run(command: Command) -> Result<()> {
                 "its base image comes from a registry of images",
             )
         }
-        Command::Faults(rest) => separate::run(&root, separate::FAULTS, &rest.words()),
+        Command::Faults(rest) => separate(&root, "faults", &rest.words),
         Command::Cluster(rest) => {
-            let words = [&["--only", "cluster"], &rest.words()[..]].concat();
-            separate::run(&root, separate::FAULTS, &words)
+            let only = ["--only", "cluster"].map(str::to_owned);
+            separate(&root, "faults", &[&only[..], &rest.words].concat())
         }
-        Command::Applications(rest) => separate::run(&root, separate::APPLICATIONS, &rest.words()),
-        Command::Screenshots => separate::run(&root, separate::SCREENSHOTS, &[]),
-        Command::Bench(rest) => separate::run(&root, separate::BENCH, &rest.words()),
+        Command::Applications(rest) => separate(&root, "applications", &rest.words),
+        Command::Screenshots => separate(&root, "screenshots", &[]),
+        Command::Bench(rest) => separate(&root, "bench", &rest.words),
     }
 }
 
-impl Rest {
-    fn words(&self) -> Vec<&str> {
-        self.words.iter().map(String::as_str).collect()
+/// Starts a command that is a crate of its own, so that nothing else here waits for what it is built from.
+fn separate(root: &Path, name: &str, words: &[String]) -> Result<()> {
+    let mut cargo = workspace::cargo(root);
+    cargo.args(["run", "--quiet", "--package", &format!("xtask-{name}")]);
+    if name == "bench" {
+        // What it measures is in it.
+        cargo.arg("--release");
     }
+    tools::run(cargo.arg("--").args(words)).with_context(|| format!("cargo xtask {name}"))
 }
 
 #[cfg(test)]
@@ -236,7 +224,7 @@ mod tests {
                 | Command::Bench(rest) => rest,
                 other => panic!("{other:?}"),
             };
-            assert_eq!(rest.words(), words[2..]);
+            assert_eq!(rest.words, words[2..]);
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use xtask_checks::not_run::{self, InCi};
 use xtask_checks::workspace::{self, OLDEST};
 
-use crate::{separate, setup};
+use crate::setup;
 
 /// Compares every library under `crates/` with its list, or writes the list.
 pub(crate) fn run(root: &Path, writes: bool) -> Result<()> {
@@ -22,8 +22,8 @@ pub(crate) fn run(root: &Path, writes: bool) -> Result<()> {
         let is_library = root.join(&member.folder).join("src/lib.rs").exists();
         member.folder.starts_with("crates/") && is_library
     });
-    let mut words = if writes { vec!["--write"] } else { Vec::new() };
-    words.push(rust);
-    words.extend(libraries.map(workspace::Member::name));
-    separate::run(root, separate::PUBLIC_API, &words)
+    let mut words: Vec<String> = writes.then(|| "--write".to_owned()).into_iter().collect();
+    words.push(rust.to_owned());
+    words.extend(libraries.map(|library| library.name().to_owned()));
+    crate::separate(root, "public-api", &words)
 }
