@@ -9,6 +9,7 @@ use std::str::FromStr as _;
 
 use anyhow::{Context, Result, anyhow};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use regex::Regex;
 use xtask_checks::workspace::{self, Member};
 
 /// Looks for circles in the sources of every member.
@@ -53,11 +54,29 @@ struct File {
 
 /// The files on circles, and between circles, with what each needs of the others.
 fn circle(sources: &BTreeMap<Module, String>) -> Result<Option<String>> {
+    let uses =
+        Regex::new(r"(?:\b(pub)\b(?:\([^)]*\))? ?)?\buse ([^;]+);").context("look for uses")?;
+    let paths = Regex::new(r"\b[A-Za-z_]\w*(?:::[A-Za-z_]\w*)+").context("look for paths")?;
     let mut files = BTreeMap::new();
     for (module, text) in sources {
         let tokens = TokenStream::from_str(text);
         let tokens = tokens.map_err(|error| anyhow!("{}: {error}", module.join("::")))?;
-        files.insert(module.clone(), Reader::file(module, sources, tokens));
+        let mut text = String::new();
+        write(tokens, &mut text);
+        let file = File::default();
+        let mut reader = Reader {
+            module,
+            sources,
+            file,
+        };
+        // Names first: a path may stand before the `use` that it needs.
+        for found in uses.captures_iter(&text) {
+            reader.bring(&found[2], "", found.get(1).is_some());
+        }
+        for path in paths.find_iter(&uses.replace_all(&text, ";")) {
+            reader.need(path.as_str());
+        }
+        files.insert(module.clone(), reader.file);
     }
     let needs = |(module, file): (&Module, &File)| {
         let needed = file.paths.iter().map(|path| owner(path, &files, 0));
@@ -112,40 +131,18 @@ fn owner(path: &[String], files: &BTreeMap<Module, File>, depth: usize) -> Modul
     }
 }
 
-/// Picks names and paths out of the tokens of a file: what macros are given is no syntax tree, but has paths, too.
+/// Takes up what one file names.
 struct Reader<'a> {
     module: &'a Module,
     sources: &'a BTreeMap<Module, String>,
     file: File,
 }
 
-impl<'a> Reader<'a> {
-    fn file(
-        module: &'a Module,
-        sources: &'a BTreeMap<Module, String>,
-        tokens: TokenStream,
-    ) -> File {
-        let file = File::default();
-        let mut reader = Self {
-            module,
-            sources,
-            file,
-        };
-        let tokens = without_tests(tokens);
-        // Names first: a path may stand before the `use` that it needs.
-        for at in 0..tokens.len() {
-            if let Some(end) = end_of_use(&tokens, at) {
-                reader.bring(&tokens[at + 1..end], &[], is_public(&tokens[..at]));
-            }
-        }
-        reader.read(&tokens);
-        reader.file
-    }
-
+impl Reader<'_> {
     /// A path as it stands here, from the root of the crate; `None` for what is not of this crate, or a plain local name.
-    fn absolute(&self, path: &[String]) -> Option<Module> {
-        let (first, rest) = path.split_first()?;
-        let mut base = match &**first {
+    fn absolute(&self, path: &str) -> Option<Module> {
+        let mut names = path.split("::");
+        let mut base = match names.next()? {
             "crate" => Vec::new(),
             "self" => self.module.clone(),
             "super" => self.module[..self.module.len().checked_sub(1)?].to_vec(),
@@ -159,8 +156,8 @@ impl<'a> Reader<'a> {
                 }
             }
         };
-        for name in rest {
-            match &**name {
+        for name in names {
+            match name {
                 "super" => drop(base.pop()),
                 "self" => {}
                 name => base.push(name.to_owned()),
@@ -169,44 +166,39 @@ impl<'a> Reader<'a> {
         Some(base)
     }
 
-    fn need(&mut self, path: &[String]) {
+    fn need(&mut self, path: &str) {
         if let Some(path) = self.absolute(path) {
             self.file.paths.insert(path);
         }
     }
 
     /// Reads what follows `use`, or stands in its braces.
-    fn bring(&mut self, tokens: &[TokenTree], before: &[String], is_public: bool) {
-        for tree in tokens.split(|token| is_mark(token, ',')) {
-            let mut path = before.to_vec();
-            let mut is_list = false;
-            let mut rename = None;
-            for token in tree {
-                match token {
-                    TokenTree::Ident(name) if name == "as" => rename = Some(String::new()),
-                    TokenTree::Ident(name) if rename.is_some() => rename = Some(name.to_string()),
-                    TokenTree::Ident(name) => path.push(name.to_string()),
-                    TokenTree::Group(group) => {
-                        is_list = true;
-                        let inside: Vec<_> = group.stream().into_iter().collect();
-                        self.bring(&inside, &path, is_public);
-                    }
-                    _ if is_mark(token, '*') => {
-                        is_list = true;
-                        if !is_public {
-                            self.need(&path);
-                        }
-                    }
-                    _ => {}
-                }
+    fn bring(&mut self, tree: &str, before: &str, is_public: bool) {
+        let mut depth = 0;
+        let parts = tree.split(|mark| {
+            depth += i32::from(mark == '{') - i32::from(mark == '}');
+            mark == ',' && depth == 0
+        });
+        for part in parts.filter(|part| !part.is_empty()) {
+            if let Some((start, inside)) = part.split_once('{') {
+                let inside = inside.strip_suffix('}').unwrap_or(inside);
+                self.bring(inside, &format!("{before}{start}"), is_public);
+                continue;
             }
-            if !is_list && !tree.is_empty() {
-                self.bring_name(&path, rename, is_public);
+            let path = format!("{before}{part}");
+            match path.strip_suffix("::*") {
+                Some(_) if is_public => {}
+                Some(path) => self.need(path),
+                None => self.bring_name(&path, is_public),
             }
         }
     }
 
-    fn bring_name(&mut self, path: &[String], as_name: Option<String>, is_public: bool) {
+    fn bring_name(&mut self, path: &str, is_public: bool) {
+        let (path, as_name) = match path.split_once(" as ") {
+            Some((path, name)) => (path, Some(name.to_owned())),
+            None => (path, None),
+        };
         let Some(real) = self.absolute(path) else {
             return;
         };
@@ -219,37 +211,31 @@ impl<'a> Reader<'a> {
         }
         self.file.names.insert(name, real);
     }
+}
 
-    /// Takes up every path of at least two names, but not those of `use`.
-    fn read(&mut self, tokens: &[TokenTree]) {
-        let mut path: Vec<String> = Vec::new();
-        let mut colons = 0;
-        let mut at = 0;
-        while let Some(token) = tokens.get(at) {
-            match token {
-                _ if is_mark(token, ':') => colons += 1,
-                TokenTree::Ident(name) => {
-                    if colons != 2 {
-                        self.end_of_path(&mut path);
-                    }
-                    path.push(name.to_string());
-                    colons = 0;
+/// Writes the tokens, but those of tests and what stands in quotes, with blanks between words alone. What macros are given is
+/// no syntax tree, but has paths, too.
+fn write(tokens: TokenStream, text: &mut String) {
+    for token in without_tests(tokens) {
+        match token {
+            TokenTree::Group(group) => {
+                let [open, close] = match group.delimiter() {
+                    Delimiter::Brace => ['{', '}'],
+                    _ => ['(', ')'],
+                };
+                text.push(open);
+                write(group.stream(), text);
+                text.push(close);
+            }
+            TokenTree::Ident(name) => {
+                if text.ends_with(|last: char| last.is_alphanumeric() || last == '_') {
+                    text.push(' ');
                 }
-                _ => self.end_of_path(&mut path),
+                text.push_str(&name.to_string());
             }
-            if let TokenTree::Group(group) = token {
-                self.read(&without_tests(group.stream()));
-            }
-            at = end_of_use(tokens, at).unwrap_or(at) + 1;
+            TokenTree::Punct(punct) => text.push(punct.as_char()),
+            TokenTree::Literal(_) => text.push('"'),
         }
-        self.end_of_path(&mut path);
-    }
-
-    fn end_of_path(&mut self, path: &mut Vec<String>) {
-        if path.len() > 1 {
-            self.need(path);
-        }
-        path.clear();
     }
 }
 
@@ -274,25 +260,6 @@ fn without_tests(stream: TokenStream) -> Vec<TokenTree> {
         let _end = tokens.find(is_end);
     }
     found
-}
-
-/// Where the `use` that begins at `at` ends: at its semicolon. The `use<…>` of a type is none.
-fn end_of_use(tokens: &[TokenTree], at: usize) -> Option<usize> {
-    let is_use = matches!(&tokens[at], TokenTree::Ident(name) if name == "use");
-    let is_item = is_use && !tokens.get(at + 1).is_some_and(|next| is_mark(next, '<'));
-    let mut rest = tokens[at..].iter();
-    let length = rest.position(|token| is_item && is_mark(token, ';'))?;
-    Some(at + length)
-}
-
-/// Whether these tokens end in `pub`, or in `pub(crate)` and the like.
-fn is_public(before: &[TokenTree]) -> bool {
-    let is_pub = |token: &TokenTree| matches!(token, TokenTree::Ident(name) if name == "pub");
-    match before {
-        [.., visibility, TokenTree::Group(_)] => is_pub(visibility),
-        [.., visibility] => is_pub(visibility),
-        [] => false,
-    }
 }
 
 fn is_mark(token: &TokenTree, mark: char) -> bool {
