@@ -14,72 +14,52 @@ const PUBLISHED: [&str; 4] = ["categories", "documentation", "keywords", "readme
 /// Compares every manifest with these rules.
 pub(super) fn check(members: &[Member], problems: &mut Vec<String>) {
     for member in members {
-        let found = self::problems(member);
-        problems.extend(
-            found
-                .iter()
-                .map(|problem| format!("{}/Cargo.toml: {problem}", member.folder)),
-        );
+        let found = self::problems(member).into_iter();
+        problems.extend(found.map(|problem| format!("{}/Cargo.toml: {problem}", member.folder)));
     }
 }
 
 fn problems(member: &Member) -> Vec<String> {
     let mut problems = Vec::new();
-    let folder = member.folder.trim_start_matches("crates/");
-    if folder.replace('/', "-") != member.name() {
+    let (name, folder) = (member.name(), member.folder.trim_start_matches("crates/"));
+    if folder.replace('/', "-") != name {
         problems.push(format!(
-            "the crate is called `{}` and its folder `{folder}`",
-            member.name()
+            "the crate is called `{name}` and its folder `{folder}`"
         ));
     }
     if !inherits(member.manifest.get("lints")) {
         problems.push("`lints.workspace = true` is missing".to_owned());
     }
-    let package = member.manifest.get("package");
-    for key in INHERITED {
-        if !inherits(package.and_then(|package| package.get(key))) {
-            problems.push(format!("`{key}.workspace = true` is missing"));
-        }
+    let package = |key: &str| member.manifest.get("package")?.get(key);
+    for key in INHERITED.into_iter().filter(|key| !inherits(package(key))) {
+        problems.push(format!("`{key}.workspace = true` is missing"));
     }
-    let is_published = package.is_none_or(|package| package.get("publish").is_none());
-    let missing = PUBLISHED
-        .iter()
-        .filter(|key| package.is_none_or(|package| package.get(key).is_none()));
-    if is_published {
-        problems.extend(missing.map(|key| format!("`{key}` is missing")));
-    }
-    for (name, value) in dependencies(&member.manifest) {
-        if !inherits(Some(value)) {
-            problems.push(format!(
-                "`{name}` does not come from [workspace.dependencies], where versions stand"
-            ));
-        }
-    }
+    let is_published = package("publish").is_none();
+    let missing = |key: &&str| is_published && package(key).is_none();
+    let missing = PUBLISHED.into_iter().filter(missing);
+    problems.extend(missing.map(|key| format!("`{key}` is missing")));
+    let own = dependencies(&member.manifest).filter(|(_, value)| !inherits(Some(value)));
+    problems.extend(own.map(|(name, _)| {
+        format!("`{name}` does not come from [workspace.dependencies], where versions stand")
+    }));
     problems
 }
 
 fn inherits(value: Option<&Value>) -> bool {
-    value
-        .and_then(|value| value.get("workspace"))
-        .and_then(Value::as_bool)
-        .unwrap_or(false)
+    value.and_then(|value| value.get("workspace")) == Some(&Value::Boolean(true))
 }
 
 /// Every dependency of every kind, those for one platform included.
 fn dependencies(manifest: &Table) -> impl Iterator<Item = (&String, &Value)> {
-    let platforms = manifest
-        .get("target")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flat_map(|targets| targets.iter().filter_map(|(_, target)| target.as_table()));
-    std::iter::once(manifest)
-        .chain(platforms)
-        .flat_map(|table| {
-            ["dependencies", "dev-dependencies", "build-dependencies"]
-                .into_iter()
-                .filter_map(|kind| table.get(kind).and_then(Value::as_table))
-        })
-        .flat_map(Table::iter)
+    let platforms = manifest.get("target").and_then(Value::as_table);
+    let platforms = platforms.into_iter().flat_map(Table::values);
+    let tables = platforms.filter_map(Value::as_table).chain([manifest]);
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    tables
+        .flat_map(move |table| kinds.map(|kind| table.get(kind)))
+        .flatten()
+        .filter_map(Value::as_table)
+        .flatten()
 }
 
 #[cfg(test)]
