@@ -221,18 +221,4 @@ mod tests {
         assert_eq!(commands(&needs), expected);
         assert!(commands(&[]).is_empty());
     }
-
-    #[test]
-    fn test_needs_no_tool_of_other_commands() {
-        let of_test = of(Scope::Test);
-        let names: Vec<_> = of_test.iter().map(|need| &*need.name).collect();
-        let expected = [
-            "C compiler",
-            "Python with venv",
-            "bash, zsh and fish",
-            "Chromium with chromedriver",
-            "Node.js 20 or newer with npm",
-        ];
-        assert_eq!(names, expected);
-    }
 }
