@@ -76,15 +76,18 @@ impl Trial {
         server: Server,
         reached: impl FnOnce() -> Vec<String>,
     ) -> Result<Row> {
-        let Self {
-            home,
-            events,
-            ledger,
-            report,
-            ..
-        } = self;
-        let audit = home.settle(server, ledger, events, reached, report)?;
-        Ok(self.row(audit))
+        self.deliver_again(&server);
+        let left = self.home.left()?;
+        let mut handled = server.stop()?;
+        handled.extend(reached());
+        let handled = handled
+            .iter()
+            .filter_map(|subject| self.events.number(subject));
+        let missing = self.ledger.answered.difference(&handled.collect()).count();
+        self.report.wrong_if(left, "were not dispatched until done");
+        self.report.wrong_if(missing, "events reached no handler");
+        self.report.wrong.extend(self.ledger.unexpected());
+        self.look()
     }
 
     /// Lists the inbox, compares it with what was answered, and checks the file.
@@ -93,15 +96,11 @@ impl Trial {
         let unanswered = self.ledger.unanswered().len();
         self.report.wrong_if(unanswered, "events were never taken");
         self.report.wrong.extend(self.home.flaws()?);
-        Ok(self.row(audit))
-    }
-
-    fn row(&mut self, audit: Audit) -> Row {
-        Row {
+        Ok(Row {
             audit,
             report: mem::take(&mut self.report),
             ..Row::default()
-        }
+        })
     }
 
     pub(super) fn audit(&self) -> Result<Audit> {

@@ -12,9 +12,7 @@ use serde_json::Value;
 
 use crate::audit::{Audit, Ledger};
 use crate::event::{Events, SECRET};
-use crate::load::deliver_all;
 use crate::process::dying_with_us;
-use crate::report::Report;
 use crate::server::{self, Server, free_address};
 use crate::workspace;
 
@@ -221,36 +219,6 @@ impl Home {
             }
             thread::sleep(Duration::from_millis(200));
         }
-    }
-
-    /// The end of a fault: sends again what had no 2xx, waits until all is delivered, stops the server, and audits.
-    ///
-    /// `reached` are the subjects that handlers got before, to which what the server has printed is added.
-    pub fn settle(
-        &self,
-        server: Server,
-        ledger: &mut Ledger,
-        events: &Events,
-        reached: impl FnOnce() -> Vec<String>,
-        report: &mut Report,
-    ) -> Result<Audit> {
-        let again = deliver_all(server.address, ledger.unanswered(), |number| {
-            events.request(number)
-        });
-        ledger.add(again);
-        let left = self.left()?;
-        let mut handled = server.stop()?;
-        handled.extend(reached());
-        let number = |subject: &String| events.number(subject);
-        let handled: std::collections::BTreeSet<u64> = handled.iter().filter_map(number).collect();
-        let missing = ledger.answered.difference(&handled).count();
-        let unanswered = ledger.unanswered().len();
-        report.wrong_if(left, "were not dispatched until done");
-        report.wrong_if(missing, "events reached no handler");
-        report.wrong_if(unanswered, "events were never taken");
-        report.wrong.extend(ledger.unexpected());
-        report.wrong.extend(self.flaws()?);
-        self.audit(ledger, events)
     }
 }
 
