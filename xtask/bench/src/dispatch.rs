@@ -20,7 +20,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     rows.add(&["`serve`, printing to a file", "16"], || {
         print_all(ground, &filled)
     });
-    let mut report = rounds::report(ground.options.rounds(), &mut [rows]);
+    let mut report = rounds::report(ground.options.rounds, &mut [rows]);
     report.note("done is what the file says is done; nothing is received meanwhile");
     Ok(report)
 }

@@ -66,7 +66,7 @@ impl Ground {
         drop(server);
         let a_second = (fastest.per_second * MARGIN) as u64;
         eprintln!("signing requests, {a_second} for each second");
-        make(a_second, self.options.seconds())
+        make(a_second, self.options.seconds)
     }
 }
 

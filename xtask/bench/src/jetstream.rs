@@ -29,7 +29,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     // Made before anything is measured.
     ground.load()?;
     let mut tables = [storing(ground), both(ground), dispatching(ground)];
-    let mut report = rounds::report(ground.options.rounds(), &mut tables);
+    let mut report = rounds::report(ground.options.rounds, &mut tables);
     report.note(format!(
         "nats-server {}; three are a cluster on this machine and this disk, each with every message",
         Program::Current.version()?
@@ -77,7 +77,7 @@ fn both(ground: &Ground) -> Rows<'_> {
 fn dispatching(ground: &Ground) -> Rows<'_> {
     let labels = &["servers", "what dispatches", "at a time each"];
     let mut rows = Rows::new(2, labels, &DISPATCHING);
-    let seconds = ground.options.seconds();
+    let seconds = ground.options.seconds;
     let events = seconds * EVENTS_A_SECOND;
     for (servers, size) in SERVERS {
         // 16 is the default of `work`.

@@ -22,7 +22,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     let mut rows = Rows::new(0, &["pending before"], &COLUMNS);
     rows.add(&[&label], || measure(ground, pending));
     let mut tables = [rows];
-    let mut report = rounds::report(ground.options.rounds(), &mut tables);
+    let mut report = rounds::report(ground.options.rounds, &mut tables);
     report.note(
         "`serve --exec sleep`: 16 handlers, the default, none of which ends; each OPTIONS on a new connection, every 5 ms; \
          medians of the rounds, but for the longest, which is of all",
@@ -41,7 +41,7 @@ fn measure(ground: &Ground, pending: u64) -> Measured {
     backlog::copy(&filled, &home.inbox())?;
     let before = kept(&home, home.inbox(), &[])?;
     // Longer than the load, and not for ever: whatever happens to `serve`, nothing stays for long.
-    let longer = (ground.options.seconds() + 40).to_string();
+    let longer = (ground.options.seconds + 40).to_string();
     let (serve, sleep) = (["serve", "--listen"], ["--exec", "sleep", &longer]);
     let server = home.begin(home.command(), serve, home.inbox(), &sleep, Output::Null)?;
     let prober = Prober::start(server.address);

@@ -33,7 +33,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         }
     }
     let mut tables = [rows];
-    let mut report = rounds::report(ground.options.rounds(), &mut tables);
+    let mut report = rounds::report(ground.options.rounds, &mut tables);
     for connections in CONNECTIONS.map(|connections| connections.to_string()) {
         for name in &names {
             let of = |figure| tables[0].median(&[name, &connections], figure);

@@ -40,7 +40,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         });
     }
     let mut tables = [batches, filled];
-    let mut report = rounds::report(ground.options.rounds(), &mut tables);
+    let mut report = rounds::report(ground.options.rounds, &mut tables);
     let ten_millions = (10 * MILLION).to_string();
     let ratio = tables[1].ratio(&[&ten_millions], &["0"], RATE);
     report.figure("appends-10M/empty", ratio);

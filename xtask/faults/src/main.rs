@@ -244,36 +244,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(words: &[&str], expected: Result<&[&str], &str>) {
-        let words = [&["faults"], words].concat();
-        let parsed = Options::try_parse_from(words).map_err(anyhow::Error::from);
-        match (
-            parsed.and_then(|options| options.check().map(|()| options)),
-            expected,
-        ) {
-            (Ok(options), Ok(faults)) => {
-                let names = FAULTS.map(|fault| fault.0).into_iter();
-                let included: Vec<_> = names.filter(|name| options.includes(name)).collect();
-                assert_eq!(included, faults);
-            }
-            (Err(error), Err(text)) => assert!(error.to_string().contains(text), "{error}"),
-            (found, expected) => panic!("{found:?} instead of {expected:?}"),
-        }
+    fn check(words: &[&str], may_write: bool) {
+        let words = [&["faults", "--write"], words].concat();
+        let options = Options::try_parse_from(words).unwrap();
+        assert_eq!(options.check().is_ok(), may_write);
     }
 
     #[test]
-    fn the_command_line_is_read() {
-        check(&[], Ok(&FAULTS.map(|fault| fault.0)));
-        check(&["--only", "slow", "--seed", "7"], Ok(&["slow"]));
-        check(
-            &["--only", "clock", "--only", "kills"],
-            Ok(&["kills", "clock"]),
-        );
-        check(&["--only", "kill"], Err("kills"));
-        check(&["--write", "--quick"], Err("--quick"));
-        check(&["--only", "kills", "--write"], Err("full run"));
-        check(&["--only", "cluster", "--write"], Ok(&["cluster"]));
-        check(&["--nats", "debian", "--write"], Err("full run"));
+    fn only_a_full_run_is_written() {
+        check(&[], true);
+        check(&["--only", "cluster", "--seed", "7"], true);
+        check(&["--only", "kills"], false);
+        check(&["--only", "kills", "--only", "cluster"], false);
+        check(&["--nats", "debian"], false);
     }
 
     #[test]
