@@ -35,9 +35,8 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use xtask_harness::page::{Page, machine};
+use xtask_harness::page::{self, machine};
 use xtask_harness::report::Report;
-use xtask_harness::workspace;
 
 use ground::Ground;
 use servers::SERVERS;
@@ -151,12 +150,8 @@ fn run(options: Options) -> Result<()> {
     let marks = marks::render(&all.figures);
     print!("{marks}");
     if options.write {
-        let root = workspace::root();
-        let page = Page {
-            path: "docs/benchmarks.md",
-            marker: "bench",
-        };
-        page.write(&root, &generated(options, &format!("{marks}{text}")))?;
+        let figures = generated(options, &format!("{marks}{text}"));
+        page::write("docs/benchmarks.md", "bench", &figures)?;
     }
     if !all.wrong.is_empty() {
         bail!("something is wrong:\n\n{}", all.wrong.join("\n"));

@@ -32,7 +32,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 use xtask_harness::audit::Audit;
-use xtask_harness::page::{Page, machine};
+use xtask_harness::page::{self, machine};
 use xtask_harness::report::Table;
 use xtask_harness::{ground, workspace};
 use xtask_nats::Program;
@@ -208,7 +208,6 @@ fn render<'a>(rows: impl Iterator<Item = &'a Named> + Clone) -> String {
 
 /// Renews the parts of docs/reliability.md that these rows are all of.
 fn write(options: &Options, seed: u64, rows: &[Named]) -> Result<()> {
-    let root = workspace::root();
     let machine = machine();
     let binary = options.binary.as_ref().map_or("", |_| " --binary FILE");
     for part in ["faults", CLUSTER] {
@@ -228,8 +227,7 @@ fn write(options: &Options, seed: u64, rows: &[Named]) -> Result<()> {
              One run of `cargo xtask {part} --seed {seed}{binary} --write`, on {machine}:\n\n{}",
             render(rows)
         );
-        let path = "docs/reliability.md";
-        Page { path, marker: part }.write(&root, &text)?;
+        page::write("docs/reliability.md", part, &text)?;
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! A page of docs/ of which one part comes from a run: the part between its markers, and the machine it ran on.
 
 use std::fs;
-use std::path::Path;
 use std::thread;
 
 use anyhow::{Context, Result, bail};
@@ -9,22 +8,11 @@ use anyhow::{Context, Result, bail};
 use crate::process::kib;
 use crate::workspace;
 
-/// A page and the name of its markers.
-#[derive(Clone, Copy, Debug)]
-pub struct Page {
-    /// Relative to the root.
-    pub path: &'static str,
-    /// `faults` for `<!-- faults:begin -->` and `<!-- faults:end -->`.
-    pub marker: &'static str,
-}
-
-impl Page {
-    /// Writes the part between the markers; everything outside them stays as it is.
-    pub fn write(self, root: &Path, generated: &str) -> Result<()> {
-        let Self { path, marker } = self;
-        let page = between_markers(&workspace::read(root, path)?, marker, generated);
-        fs::write(root.join(path), page.context(path)?).with_context(|| format!("write {path}"))
-    }
+/// Writes what stands between `<!-- MARKER:begin -->` and `<!-- MARKER:end -->`; everything outside them stays as it is.
+pub fn write(path: &'static str, marker: &str, generated: &str) -> Result<()> {
+    let root = workspace::root();
+    let page = between_markers(&workspace::read(&root, path)?, marker, generated);
+    fs::write(root.join(path), page.context(path)?).with_context(|| format!("write {path}"))
 }
 
 /// Cores, memory and kernel; what cannot be read is not told.

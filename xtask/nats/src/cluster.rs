@@ -14,15 +14,8 @@ use crate::{ports, wait};
 pub struct Cluster {
     nodes: Vec<Server>,
     /// From each node to each other; none with direct routes.
-    gates: Vec<Way>,
+    gates: Vec<(usize, usize, Gate)>,
     is_cut: Vec<bool>,
-}
-
-#[derive(Debug)]
-struct Way {
-    from: usize,
-    to: usize,
-    gate: Gate,
 }
 
 impl Cluster {
@@ -57,7 +50,7 @@ impl Cluster {
                 if !options.has_direct_routes {
                     let gate = Gate::to(direct)?;
                     address = gate.address();
-                    cluster.gates.push(Way { from, to, gate });
+                    cluster.gates.push((from, to, gate));
                 }
                 routes.push(format!("\"nats-route://{address}\""));
             }
@@ -184,7 +177,7 @@ impl Cluster {
             bail!("the nodes have direct routes: none can be cut off");
         }
         self.is_cut[node] = is_cut;
-        for Way { from, to, gate } in &self.gates {
+        for (from, to, gate) in &self.gates {
             gate.set_open(!self.is_cut[*from] && !self.is_cut[*to]);
         }
         Ok(())
