@@ -8,7 +8,6 @@ use anyhow::Result;
 use xtask_harness::report::Report;
 
 use super::figures::seconds;
-use super::senders::Post;
 use super::setting::{Blow, LONGEST, Setting};
 
 /// What is done under load: its name; after how many seconds it is undone; what, and to which node.
@@ -47,8 +46,7 @@ pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
     let (name, lasts, blow, node) = step;
     let mut report = Report::default();
     let node = (setting.leader()? + node) % setting.cluster.size();
-    let is_apart = matches!(blow, Blow::CutNode | Blow::PauseNode);
-    if is_apart {
+    if matches!(blow, Blow::CutNode | Blow::PauseNode) {
         setting.place_receivers(node)?;
     }
     let begin = Instant::now();
@@ -70,10 +68,6 @@ pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
     let lasts = Duration::from_secs(lasts);
     thread::sleep(lasts.saturating_sub(struck.elapsed()));
     let undoing = Instant::now();
-    if is_apart {
-        let said = said_by_first(&setting.senders.posts(), struck, undoing);
-        report.note(format!("{name}: {said}"));
-    }
     setting.undo(blow, node)?;
     let undone = match blow {
         // It waits until the nodes have found each other.
@@ -103,53 +97,5 @@ pub(super) fn run(step: Step, setting: &mut Setting) -> Result<Stepped> {
     })
 }
 
-/// What receiver 0 said, whose node no other process reaches, to what was sent and answered in this time. An event that was sent
-/// before may well be known.
-fn said_by_first(posts: &[Post], from: Instant, to: Instant) -> String {
-    let here = posts
-        .iter()
-        .filter(|post| post.receiver == 0 && post.sent_at >= from && post.answered_at <= to);
-    let refused = here.clone().filter(|post| post.status == Some(503)).count();
-    let mut new = here.filter(|post| post.is_taken() && !post.is_again);
-    let took = match new.find(|post| post.answered_at >= from + SETTLING) {
-        Some(post) => format!("went on after {}", seconds(post.answered_at - from)),
-        None => "took nothing new until that was undone".to_owned(),
-    };
-    format!("the receiver at that node answered {refused} posts 503, and {took}")
-}
-
 /// What was under way may still end as if nothing had happened.
 const SETTLING: Duration = Duration::from_secs(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_was_sent_in_that_time_counts() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let post = |receiver, is_again, sent, answered, status| Post {
-            number: 1,
-            receiver,
-            is_again,
-            sent_at: at(sent),
-            answered_at: at(answered),
-            status: Some(status),
-        };
-        let posts = [
-            post(0, false, 9, 11, 200),
-            post(0, false, 10, 10, 200),
-            post(0, false, 10, 17, 503),
-            post(0, true, 11, 18, 503),
-            post(1, false, 11, 12, 200),
-            post(0, true, 12, 13, 200),
-            post(0, false, 14, 16, 200),
-            post(0, false, 14, 22, 503),
-        ];
-        assert_eq!(
-            said_by_first(&posts, at(10), at(20)),
-            "the receiver at that node answered 2 posts 503, and went on after 6.0 s"
-        );
-    }
-}
