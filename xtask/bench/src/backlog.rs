@@ -12,14 +12,14 @@ use rustix::fs::statvfs;
 use tokio::task::JoinSet;
 
 use crate::event;
-use crate::ground::Ground;
+use crate::testbed::Testbed;
 
 /// The number of the first event in such a file, far from those of the requests.
 pub(super) const FIRST: u64 = 1 << 40;
 
 /// A file with so many rows, as the store itself writes them: all pending. To be copied before it is changed.
-pub(super) fn filled(ground: &Ground, rows: u64) -> Result<PathBuf> {
-    let folder = ground.shared("filled")?;
+pub(super) fn filled(testbed: &Testbed, rows: u64) -> Result<PathBuf> {
+    let folder = testbed.shared("filled")?;
     let file = folder.join(format!("{rows}.db"));
     if file.exists() {
         return Ok(file);

@@ -9,29 +9,29 @@ use xtask_harness::report::Report;
 use xtask_harness::server::Output;
 
 use crate::backlog;
-use crate::ground::{Ground, kept};
 use crate::rounds::{self, Column, Measured, Rows};
+use crate::testbed::{Testbed, kept};
 
 pub(super) const WHAT: &str = "deliveries dispatched of a backlog and recorded as done";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
-    let filled = backlog::filled(ground, ground.size(1_000_000, 200_000))?;
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
+    let filled = backlog::filled(testbed, testbed.size(1_000_000, 200_000))?;
     let mut rows = Rows::new(1, &["handler", "at a time"], &[Column::Median(DONE, 0)]);
     rows.add(&["`serve`, printing to a file", "16"], || {
-        print_all(ground, &filled)
+        print_all(testbed, &filled)
     });
-    let mut report = rounds::report(ground.options.rounds, &mut [rows]);
+    let mut report = rounds::report(testbed.options.rounds, &mut [rows]);
     report.note("done is what the file says is done; nothing is received meanwhile");
     Ok(report)
 }
 
-fn print_all(ground: &Ground, filled: &Path) -> Measured {
-    let home = ground.home("print")?;
+fn print_all(testbed: &Testbed, filled: &Path) -> Measured {
+    let home = testbed.home("print")?;
     backlog::copy(filled, &home.inbox())?;
     let serve = ["serve", "--listen"];
     let server = home.begin(home.command(), serve, home.inbox(), &[], Output::Kept)?;
     let clock = Instant::now();
-    thread::sleep(ground.size(Duration::from_secs(3), Duration::from_millis(500)));
+    thread::sleep(testbed.size(Duration::from_secs(3), Duration::from_millis(500)));
     let took = clock.elapsed();
     drop(server);
     if kept(&home, home.inbox(), &["pending"])? == 0 {

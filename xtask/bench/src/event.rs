@@ -39,7 +39,7 @@ pub(super) fn delivery(number: u64) -> NewDelivery {
     NewDelivery::new(SystemTime::now(), Source::Webhook, headers, body)
 }
 
-/// Assumed: nobody has published what HeyGen's requests say here.
+/// Assumed: no one has published what HeyGen's requests say here.
 pub(super) const USER_AGENT: &str = "python-requests/2.32.3";
 
 #[cfg(test)]

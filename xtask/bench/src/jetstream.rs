@@ -9,27 +9,27 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use heygen_inbox::Inbox as _;
 use heygen_inbox::jetstream::{JetStreamInbox, JetStreamOptions};
-use xtask_harness::ground::Home;
 use xtask_harness::report::Report;
 use xtask_harness::server::{Output, Server};
+use xtask_harness::testbed::Home;
 use xtask_harness::workspace;
 use xtask_nats::{Cluster, Options, Program};
 
 use crate::backlog::append_all;
-use crate::ground::{self, Ground};
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::{self, audit};
+use crate::testbed::{self, Testbed};
 use crate::wrk::{P50, P99};
 
 pub(super) const WHAT: &str =
     "the inbox on NATS JetStream, one server and three: storing and dispatching";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     workspace::bring_nats()?;
     // Made before anything is measured.
-    ground.load()?;
-    let mut tables = [storing(ground), both(ground), dispatching(ground)];
-    let mut report = rounds::report(ground.options.rounds, &mut tables);
+    testbed.load()?;
+    let mut tables = [storing(testbed), both(testbed), dispatching(testbed)];
+    let mut report = rounds::report(testbed.options.rounds, &mut tables);
     report.note(format!(
         "nats-server {}; three are a cluster on this machine and this disk, each with every message",
         Program::Current.version()?
@@ -42,16 +42,16 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
 }
 
 /// So many requests wait for their answer.
-fn storing(ground: &Ground) -> Rows<'_> {
+fn storing(testbed: &Testbed) -> Rows<'_> {
     let mut rows = Rows::new(2, &["servers", "what takes in", "at a time"], &STORING);
     for (at_a_time, label) in [(64, "64"), (CONNECTIONS, "256")] {
         rows.add(&["none", FILE, label], move || {
-            serving::measure(ground, "durable", at_a_time, IN)
+            serving::measure(testbed, "durable", at_a_time, IN)
         });
         for (servers, size) in SERVERS {
             rows.add(&[servers, "a receiver", label], move || {
-                let servers = Servers::start(ground, size)?;
-                receive(ground, &servers, 1, 0, at_a_time)
+                let servers = Servers::start(testbed, size)?;
+                receive(testbed, &servers, 1, 0, at_a_time)
             });
         }
     }
@@ -59,14 +59,14 @@ fn storing(ground: &Ground) -> Rows<'_> {
 }
 
 /// Receivers under load while workers dispatch what comes in.
-fn both(ground: &Ground) -> Rows<'_> {
+fn both(testbed: &Testbed) -> Rows<'_> {
     let mut rows = Rows::new(1, &["servers", "receivers", "workers"], &BOTH);
     for (servers, size) in SERVERS {
         for (receivers, workers) in [(1, 1), (2, 4)] {
             let labels = [receivers, workers].map(|count: usize| count.to_string());
             rows.add(&[servers, &labels[0], &labels[1]], move || {
-                let servers = Servers::start(ground, size)?;
-                receive(ground, &servers, receivers, workers, CONNECTIONS)
+                let servers = Servers::start(testbed, size)?;
+                receive(testbed, &servers, receivers, workers, CONNECTIONS)
             });
         }
     }
@@ -74,10 +74,10 @@ fn both(ground: &Ground) -> Rows<'_> {
 }
 
 /// Fills streams and lets workers empty them; what is done in a second, by the records.
-fn dispatching(ground: &Ground) -> Rows<'_> {
+fn dispatching(testbed: &Testbed) -> Rows<'_> {
     let labels = &["servers", "what dispatches", "at a time each"];
     let mut rows = Rows::new(2, labels, &DISPATCHING);
-    let seconds = ground.options.seconds;
+    let seconds = testbed.options.seconds;
     let events = seconds * EVENTS_A_SECOND;
     for (servers, size) in SERVERS {
         // 16 is the default of `work`.
@@ -87,11 +87,11 @@ fn dispatching(ground: &Ground) -> Rows<'_> {
             (4, "4 workers", CONCURRENCY),
         ] {
             rows.add(&[servers, what, each], move || {
-                let servers = Servers::start(ground, size)?;
+                let servers = Servers::start(testbed, size)?;
                 fill(&servers.inbox(), events)?;
-                let _workers = workers(ground, &servers, count, each)?;
+                let _workers = workers(testbed, &servers, count, each)?;
                 let rate = rate(&servers, seconds)?;
-                match all_done(ground, &servers)? {
+                match all_done(testbed, &servers)? {
                     done if done == events => Ok(vec![(OUT, rate)]),
                     done => bail!("{events} were to be in the stream, and {done} are"),
                 }
@@ -118,8 +118,8 @@ struct State {
 
 impl Servers {
     /// One, or a cluster of so many, each with everything.
-    fn start(ground: &Ground, size: usize) -> Result<Self> {
-        let home = ground.home("nats")?;
+    fn start(testbed: &Testbed, size: usize) -> Result<Self> {
+        let home = testbed.home("nats")?;
         let options = Options::new().below(home.folder()).direct_routes();
         Ok(Self {
             cluster: Cluster::start(Program::Current, size, &options)?,
@@ -138,11 +138,11 @@ impl Servers {
     fn state(&self) -> Result<State> {
         let mut state = State::default();
         for node in 0..self.cluster.size() {
-            let told = self
+            let answer = self
                 .cluster
                 .node(node)
                 .monitor("/jsz?accounts=true&streams=true")?;
-            let accounts = told["account_details"].as_array().into_iter().flatten();
+            let accounts = answer["account_details"].as_array().into_iter().flatten();
             let streams = accounts.filter_map(|account| account["stream_detail"].as_array());
             for stream in streams.flatten() {
                 let messages = stream["state"]["messages"].as_u64().unwrap_or_default();
@@ -187,17 +187,17 @@ async fn fill(inbox: &str, events: u64) -> Result<()> {
 
 /// Receivers under load, which share the connections, and workers beside them, if any.
 fn receive(
-    ground: &Ground,
+    testbed: &Testbed,
     servers: &Servers,
     receivers: usize,
     workers: usize,
     connections: usize,
 ) -> Measured {
     let options = ["--receive-only", "--admin", "off"];
-    let receivers = start(ground, servers, receivers, ["serve", "--listen"], &options)?;
-    let workers = self::workers(ground, servers, workers, CONCURRENCY)?;
+    let receivers = start(testbed, servers, receivers, ["serve", "--listen"], &options)?;
+    let workers = self::workers(testbed, servers, workers, CONCURRENCY)?;
     let to: Vec<_> = receivers.iter().map(|(server, _)| server.address).collect();
-    let load = ground.load()?;
+    let load = testbed.load()?;
     let warming = load.warm_up(&to, connections)?;
     // On a slow disk the first answer takes longer than that, and until then the stream may be empty.
     let before = match warming.requests {
@@ -212,7 +212,7 @@ fn receive(
     let mut kept = servers.state()?.stored;
     if !workers.is_empty() {
         figures.push((MEANWHILE, (after - before) as f64 / took.as_secs_f64()));
-        kept = all_done(ground, servers)?;
+        kept = all_done(testbed, servers)?;
     }
     let answered = warming.requests + measured.requests;
     audit(kept, 0, answered, 2 * connections)?;
@@ -223,24 +223,24 @@ fn receive(
 type Process = (Server, Home);
 
 fn workers(
-    ground: &Ground,
+    testbed: &Testbed,
     servers: &Servers,
     count: usize,
     concurrency: &str,
 ) -> Result<Vec<Process>> {
     let options = ["--on", "*=ignore", "--concurrency", concurrency];
-    start(ground, servers, count, ["work", "--admin"], &options)
+    start(testbed, servers, count, ["work", "--admin"], &options)
 }
 
 fn start(
-    ground: &Ground,
+    testbed: &Testbed,
     servers: &Servers,
     count: usize,
     what: [&str; 2],
     options: &[&str],
 ) -> Result<Vec<Process>> {
     let start = |number: usize| {
-        let home = ground.home(&format!("{}-{number}", what[0]))?;
+        let home = testbed.home(&format!("{}-{number}", what[0]))?;
         let server = home.begin(home.command(), what, servers.inbox(), options, Output::Null)?;
         Ok((server, home))
     };
@@ -261,10 +261,10 @@ fn rate(servers: &Servers, seconds: u64) -> Result<f64> {
 
 /// Waits until there is a record of all that is in the stream, and makes sure that it is done by `inbox stats`. Tells how much that
 /// is.
-fn all_done(ground: &Ground, servers: &Servers) -> Result<u64> {
+fn all_done(testbed: &Testbed, servers: &Servers) -> Result<u64> {
     let kept = servers.wait(|state| state.recorded == state.stored)?.stored;
-    let home = ground.home("stats")?;
-    let count = || ground::kept(&home, servers.inbox(), &["acknowledged"]);
+    let home = testbed.home("stats")?;
+    let count = || testbed::kept(&home, servers.inbox(), &["acknowledged"]);
     // A cluster may answer 503 in the moment in which it makes the consumer that reads; an audit is worth asking again.
     let done = (1..ASKED_MOST).find_map(|_| count().ok());
     let done = done.map_or_else(count, Ok)?;

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: how fast the receiver is beside the limit and beside its peers, and what it costs.
 //!
 //! One file per part: [`serving`], [`parse`], [`dispatch`], [`pressure`], [`jetstream`], [`store`]. Each is tables of
-//! [`rounds`], which measures their rows in turn. Around them: [`ground`] makes requests, [`backlog`] fills inboxes, [`servers`] is
+//! [`rounds`], which measures their rows in turn. Around them: [`testbed`] makes requests, [`backlog`] fills inboxes, [`servers`] is
 //! what is compared, [`wrk`] sends to it, [`marks`] compares what was measured with what is to be reached. [`measured`] are
 //! programs that are measured: this program starts itself as `xtask-bench measure …`. Everything is on loopback, bounded, and ends
 //! only what it started.
@@ -15,7 +15,6 @@
 mod backlog;
 mod dispatch;
 mod event;
-mod ground;
 mod jetstream;
 mod marks;
 mod measured;
@@ -26,6 +25,7 @@ mod rounds;
 mod servers;
 mod serving;
 mod store;
+mod testbed;
 mod viewers;
 mod wrk;
 
@@ -38,15 +38,15 @@ use clap::builder::PossibleValuesParser;
 use xtask_harness::page::{self, machine};
 use xtask_harness::report::Report;
 
-use ground::Ground;
 use servers::SERVERS;
+use testbed::Testbed;
 
 /// A name for `--only`, its title, what is measured, and how.
 type Part = (
     &'static str,
     &'static str,
     &'static str,
-    fn(&Ground) -> Result<Report>,
+    fn(&Testbed) -> Result<Report>,
 );
 
 /// In the order in which they run.
@@ -66,7 +66,7 @@ const PARTS: [Part; 6] = [
 /// Loopback only; ends by itself. Needs `wrk`; peers that cannot be installed are named with the reason. The part `jetstream` brings a
 /// nats-server, as `cargo xtask nats` does. The part `store` takes about 15 GB of disk in the target directory while it runs.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask bench", after_help = names_told())]
+#[command(name = "cargo xtask bench", after_help = names_help())]
 struct Options {
     /// This part only; may be given several times
     #[arg(long, value_name = "PART", value_parser = PossibleValuesParser::new(PARTS.map(|part| part.0)))]
@@ -127,8 +127,8 @@ fn main() -> ExitCode {
 
 /// Measures what was asked for and prints it; a mark that is missed fails only a run that is strict.
 fn run(options: Options) -> Result<()> {
-    let ground = Ground::new(options)?;
-    let options = &ground.options;
+    let testbed = Testbed::new(options)?;
+    let options = &testbed.options;
     let mut all = Report::default();
     let mut text = String::new();
     for (name, title, what, run) in PARTS
@@ -138,7 +138,7 @@ fn run(options: Options) -> Result<()> {
         eprintln!("{name}: {what}");
         let mut report = Report::default();
         // Minutes of measuring the other parts are not thrown away for one that fails.
-        match run(&ground) {
+        match run(&testbed) {
             Ok(measured) => report = measured,
             Err(error) => report.wrong(format!("did not come to its end: {error:#}")),
         }
@@ -188,7 +188,7 @@ fn generated(options: &Options, figures: &str) -> String {
     )
 }
 
-fn names_told() -> String {
+fn names_help() -> String {
     let parts = PARTS.map(|(name, _, what, _)| format!("  {name:<14} {what}\n"));
     let servers = SERVERS.map(|(name, what)| format!("  {name:<14} {what}\n"));
     format!("Parts:\n{}\nServers:\n{}", parts.concat(), servers.concat())

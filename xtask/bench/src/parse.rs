@@ -9,11 +9,11 @@ use heygen_testkit::fixtures;
 use serde_json::Value;
 use xtask_harness::report::{Report, cell, median};
 
-use crate::ground::Ground;
+use crate::testbed::Testbed;
 
 pub(super) const WHAT: &str = "the time of typed events against that of `serde_json::Value`, from the same bytes, of every fixture";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     let mut compared = Vec::new();
     let mut others = 0;
     for fixture in fixtures::all() {
@@ -21,7 +21,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         // Some are what no `Value` takes, or what is no event: then there is nothing to compare.
         if Event::from_slice(body).is_ok() && serde_json::from_slice::<Value>(body).is_ok() {
             let name = format!("{}/{}", fixture.event_type, fixture.case);
-            let ratios = (0..ground.options.rounds).filter_map(|_| ratio(body));
+            let ratios = (0..testbed.options.rounds).filter_map(|_| ratio(body));
             let ratio = median(ratios).unwrap_or(f64::NAN);
             compared.push((name, fixture.is_well_formed(), ratio));
         } else {

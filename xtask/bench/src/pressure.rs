@@ -9,20 +9,20 @@ use xtask_harness::report::Report;
 use xtask_harness::server::Output;
 
 use crate::backlog;
-use crate::ground::{Ground, kept};
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::audit;
+use crate::testbed::{Testbed, kept};
 
 pub(super) const WHAT: &str = "OPTIONS and resident memory of `serve` with a million pending, every handler hanging, and 256 connections under load";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
-    ground.load()?;
-    let pending = ground.size(MILLION, 50_000);
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
+    testbed.load()?;
+    let pending = testbed.size(MILLION, 50_000);
     let label = pending.to_string();
     let mut rows = Rows::new(0, &["pending before"], &COLUMNS);
-    rows.add(&[&label], || measure(ground, pending));
+    rows.add(&[&label], || measure(testbed, pending));
     let mut tables = [rows];
-    let mut report = rounds::report(ground.options.rounds, &mut tables);
+    let mut report = rounds::report(testbed.options.rounds, &mut tables);
     report.note(
         "`serve --exec sleep`: 16 handlers, the default, none of which ends; each OPTIONS on a new connection, every 5 ms; \
          medians of the rounds, but for the longest, which is of all",
@@ -34,14 +34,14 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     Ok(report)
 }
 
-fn measure(ground: &Ground, pending: u64) -> Measured {
-    let filled = backlog::filled(ground, pending)?;
-    let load = ground.load()?;
-    let home = ground.home("pressure")?;
+fn measure(testbed: &Testbed, pending: u64) -> Measured {
+    let filled = backlog::filled(testbed, pending)?;
+    let load = testbed.load()?;
+    let home = testbed.home("pressure")?;
     backlog::copy(&filled, &home.inbox())?;
     let before = kept(&home, home.inbox(), &[])?;
     // Longer than the load, and not for ever: whatever happens to `serve`, nothing stays for long.
-    let longer = (ground.options.seconds + 40).to_string();
+    let longer = (testbed.options.seconds + 40).to_string();
     let (serve, sleep) = (["serve", "--listen"], ["--exec", "sleep", &longer]);
     let server = home.begin(home.command(), serve, home.inbox(), &sleep, Output::Null)?;
     let prober = Prober::start(server.address);

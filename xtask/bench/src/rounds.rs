@@ -106,10 +106,10 @@ impl<'a> Rows<'a> {
             let name = row.name(self.labels);
             match (row.measure)() {
                 Ok(figures) => {
-                    let told = figures
+                    let shown = figures
                         .iter()
                         .map(|(name, figure)| format!("{figure:.1} {name}"));
-                    eprintln!("{name}: {}", told.collect::<Vec<_>>().join(", "));
+                    eprintln!("{name}: {}", shown.collect::<Vec<_>>().join(", "));
                     for (name, figure) in figures {
                         row.figures.entry(name).or_default().push(figure);
                     }

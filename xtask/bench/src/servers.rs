@@ -11,12 +11,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use xtask_harness::client::Client;
 use xtask_harness::event::{Events, SECRET};
-use xtask_harness::ground::Home;
 use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
+use xtask_harness::testbed::Home;
 use xtask_harness::workspace;
 
-use crate::ground::{self, start_measured};
+use crate::testbed::{self, start_measured};
 
 /// What `--server` takes, and what it is. In the order in which they take turns; the limit comes first, because the others are
 /// compared with it.
@@ -111,7 +111,7 @@ pub(super) fn start(name: &str, home: &Home, admin: SocketAddr) -> Result<Server
 /// How many requests are in its file, the one of the trial included; of one that [`keeps`].
 pub(super) fn kept(name: &str, home: &Home) -> Result<u64> {
     match is_ours(name) {
-        true => ground::kept(home, home.inbox(), &[]),
+        true => testbed::kept(home, home.inbox(), &[]),
         false => {
             let kept = said(name, "kept", home)?;
             kept.trim().parse().context("count what a peer has kept")
@@ -119,12 +119,12 @@ pub(super) fn kept(name: &str, home: &Home) -> Result<u64> {
     }
 }
 
-/// What was measured, in which version: a line for the page. What is not there is told where it is measured.
+/// What was measured, in which version: a line for the page. What is not there is named where it is measured.
 pub(super) fn versions(names: &[&str], home: &Home) -> String {
     let peers = names.iter().filter(|name| !is_ours(name));
-    let told = peers.filter_map(|name| said(name, "version", home).ok());
-    let told = told.collect::<Vec<_>>().join("\n");
-    let lines = told.lines().filter(|line| !line.is_empty());
+    let texts = peers.filter_map(|name| said(name, "version", home).ok());
+    let texts = texts.collect::<Vec<_>>().join("\n");
+    let lines = texts.lines().filter(|line| !line.is_empty());
     let lines: BTreeSet<&str> = lines.collect();
     lines.into_iter().collect::<Vec<_>>().join(", ")
 }

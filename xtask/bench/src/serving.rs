@@ -7,33 +7,33 @@ use xtask_harness::process::{Cpu, cpu, memory_of_family};
 use xtask_harness::report::Report;
 use xtask_harness::server::free_address;
 
-use crate::ground::Ground;
 use crate::includes;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::servers::{self, SERVERS};
+use crate::testbed::Testbed;
 use crate::viewers::Viewers;
 use crate::wrk::{P50, P99};
 
 pub(super) const WHAT: &str = "requests/s, latency, memory and CPU time of the receiver, of bare hyper and of what people use today, by \
 connections";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     // Made before anything is measured.
-    ground.load()?;
+    testbed.load()?;
     let names = SERVERS.map(|(name, _)| name).into_iter();
     let names: Vec<&str> = names
-        .filter(|name| includes(&ground.options.server, name))
+        .filter(|name| includes(&testbed.options.server, name))
         .collect();
     let mut rows = Rows::new(1, &["server", "connections"], &COLUMNS);
     for connections in CONNECTIONS {
         for &name in &names {
             rows.add(&[name, &connections.to_string()], move || {
-                measure(ground, name, connections, RATE)
+                measure(testbed, name, connections, RATE)
             });
         }
     }
     let mut tables = [rows];
-    let mut report = rounds::report(ground.options.rounds, &mut tables);
+    let mut report = rounds::report(testbed.options.rounds, &mut tables);
     for connections in CONNECTIONS.map(|connections| connections.to_string()) {
         for name in &names {
             let of = |figure| tables[0].median(&[name, &connections], figure);
@@ -47,7 +47,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     }
     report.note(format!(
         "peers: {}",
-        servers::versions(&names, &ground.home("peers")?)
+        servers::versions(&names, &testbed.home("peers")?)
     ));
     report.note("user and system: CPU time of the server's process, by what it answered; of ours alone, whose process is one");
     Ok(report)
@@ -55,15 +55,15 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
 
 /// One server under load; its requests/s are called `rate`.
 pub(super) fn measure(
-    ground: &Ground,
+    testbed: &Testbed,
     name: &str,
     connections: usize,
     rate: &'static str,
 ) -> Measured {
-    let home = ground.home(name)?;
+    let home = testbed.home(name)?;
     let admin = free_address()?;
     let server = servers::start(name, &home, admin)?;
-    let mut load = ground.load()?.clone();
+    let mut load = testbed.load()?.clone();
     load.is_endless = name == "limit";
     let to = [server.address];
     let viewers = (name == "watched").then(|| Viewers::start(admin, VIEWERS));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_audit_knows_what_was_lost_and_what_nobody_sent() {
+    fn an_audit_knows_what_was_lost_and_what_no_one_sent() {
         check_audit(1101, "");
         check_audit(1117, "");
         check_audit(

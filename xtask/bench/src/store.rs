@@ -6,31 +6,31 @@ use anyhow::{Context, Result};
 use xtask_harness::report::Report;
 
 use crate::backlog::{self, FIRST};
-use crate::ground::{Ground, measured, told};
 use crate::measured::FIGURES;
 use crate::rounds::{self, Column, Measured, Rows};
+use crate::testbed::{Testbed, json_of, measured};
 
 pub(super) const WHAT: &str = "appends/s of the inbox file by batch size and by the rows already there; time to open, memory, bytes on disk";
 
-pub(super) fn run(ground: &Ground) -> Result<Report> {
+pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     let mut batches = Rows::new(0, &["appends at a time"], &BATCH_COLUMNS);
     for batch in ["1", "8", "64", "256", "1024"] {
         batches.add(&[batch], move || {
-            append(ground, &ground.home("store")?.inbox(), batch, FIRST)
+            append(testbed, &testbed.home("store")?.inbox(), batch, FIRST)
         });
     }
     let mut filled = Rows::new(0, &["rows already there"], &ROWS_COLUMNS);
-    for rows in ground.size([0, MILLION, 10 * MILLION], [0, 50_000, 200_000]) {
+    for rows in testbed.size([0, MILLION, 10 * MILLION], [0, 50_000, 200_000]) {
         let mut round = 0;
         filled.add(&[&rows.to_string()], move || {
-            let empty = ground.home("store")?;
+            let empty = testbed.home("store")?;
             let file = match rows {
                 0 => empty.inbox(),
-                rows => backlog::filled(ground, rows)?,
+                rows => backlog::filled(testbed, rows)?,
             };
             round += 1;
             // Events that no earlier round has appended.
-            let mut figures = append(ground, &file, "256", FIRST + round * 100 * MILLION)?;
+            let mut figures = append(testbed, &file, "256", FIRST + round * 100 * MILLION)?;
             // Before the first round the file holds these rows and nothing else.
             if let (Some((_, gigabytes)), 1, 1..) = (figures.pop(), round, rows) {
                 let each = gigabytes * 1e9 / rows as f64;
@@ -40,7 +40,7 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
         });
     }
     let mut tables = [batches, filled];
-    let mut report = rounds::report(ground.options.rounds, &mut tables);
+    let mut report = rounds::report(testbed.options.rounds, &mut tables);
     let ten_millions = (10 * MILLION).to_string();
     let ratio = tables[1].ratio(&[&ten_millions], &["0"], RATE);
     report.figure("appends-10M/empty", ratio);
@@ -56,13 +56,13 @@ pub(super) fn run(ground: &Ground) -> Result<Report> {
     Ok(report)
 }
 
-fn append(ground: &Ground, file: &Path, batch: &str, first: u64) -> Measured {
+fn append(testbed: &Testbed, file: &Path, batch: &str, first: u64) -> Measured {
     let (file, first) = (file.to_string_lossy(), first.to_string());
-    let figures = told(measured(&[
+    let figures = json_of(measured(&[
         "append",
         &file,
         batch,
-        ground.size("2", "0.3"),
+        testbed.size("2", "0.3"),
         &first,
     ]))?;
     let figures: [f64; 5] = serde_json::from_value(figures).context("read what was measured")?;

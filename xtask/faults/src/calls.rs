@@ -6,10 +6,10 @@ use std::thread;
 
 use anyhow::{Context, Result, anyhow, bail};
 use xtask_harness::audit::Ledger;
-use xtask_harness::ground::told;
+use xtask_harness::testbed::output_text;
 
-use crate::shim::{Shim, Way};
-use crate::{Ground, Row, Trial};
+use crate::shim::{Failure, Shim};
+use crate::{Row, Testbed, Trial};
 
 mod serving;
 
@@ -17,27 +17,31 @@ pub(super) const WHAT: &str = "an I/O error at the n-th call on the inbox's file
 until nothing fails any more, while deliveries are taken in, a file of the first schema is brought up to date, old ones are pruned, \
 `serve` starts, answers, and brings its log into the file: whatever failed, the file is sound, nothing is lost, and the next try succeeds";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let mut row = Row::default();
     for part in PARTS {
-        row.add(all_ways(ground, |way| part.run(ground, way))?);
+        row.add(all_failures(testbed, |failure| part.run(testbed, failure))?);
     }
-    row.add(all_ways(ground, |way| serving::starts(ground, way))?);
-    row.add(all_ways(ground, |way| serving::answers(ground, way))?);
-    row.add(serving::checkpoints(ground)?);
+    row.add(all_failures(testbed, |failure| {
+        serving::starts(testbed, failure)
+    })?);
+    row.add(all_failures(testbed, |failure| {
+        serving::answers(testbed, failure)
+    })?);
+    row.add(serving::checkpoints(testbed)?);
     row.report
         .note("what was taken in by `inbox import` is counted as a request and as answered");
     Ok(row)
 }
 
-/// Runs it for every way at a time, for each mostly waits for the disk; for the first alone on a short run.
-fn all_ways(ground: &Ground, run: impl Fn(Way) -> Result<Row> + Sync) -> Result<Row> {
-    let ways = ground.size(&Way::ALL[..], &Way::ALL[..1]);
+/// Runs it for all failures at once, because each mostly waits for the disk; for the first alone on a short run.
+fn all_failures(testbed: &Testbed, run: impl Fn(Failure) -> Result<Row> + Sync) -> Result<Row> {
+    let failures = testbed.size(&Failure::ALL[..], &Failure::ALL[..1]);
     let run = &run;
     thread::scope(|scope| {
-        let threads: Vec<_> = ways
+        let threads: Vec<_> = failures
             .iter()
-            .map(|&way| scope.spawn(move || run(way)))
+            .map(|&failure| scope.spawn(move || run(failure)))
             .collect();
         let mut row = Row::default();
         for thread in threads {
@@ -48,25 +52,25 @@ fn all_ways(ground: &Ground, run: impl Fn(Way) -> Result<Row> + Sync) -> Result<
 }
 
 /// Tries with the first call failing, then with the second, and so on, until none has failed; `tried` says whether one has, and is
-/// told what to call it. Returns which calls failed, in words.
+/// given a name for it. Returns which calls failed, in words.
 fn every_call(
-    ground: &Ground,
+    testbed: &Testbed,
     what: &str,
-    way: Way,
+    failure: Failure,
     mut tried: impl FnMut(u64, &str) -> Result<bool>,
 ) -> Result<String> {
-    let way = way.told();
-    let step = ground.size(1, QUICK_STEP);
+    let failure = failure.name();
+    let step = testbed.size(1, QUICK_STEP);
     for n in (1..=MOST_CALLS).step_by(step) {
-        let when = format!("{what}, {way} at call {n}");
+        let when = format!("{what}, {failure} at call {n}");
         if tried(n, &when).with_context(|| when.clone())? {
             continue;
         }
         return match (n, step) {
             (1, _) => bail!("{when}: no call was made to fail"),
-            (_, 1) => Ok(format!("{what}: {way} at each of {} calls", n - 1)),
+            (_, 1) => Ok(format!("{what}: {failure} at each of {} calls", n - 1)),
             _ => Ok(format!(
-                "{what}: {way} at every {step}th of {} calls",
+                "{what}: {failure} at every {step}th of {} calls",
                 n - 1
             )),
         };
@@ -75,9 +79,9 @@ fn every_call(
 }
 
 /// An inbox, and a shim that looks at its file.
-fn stage(ground: &Ground, name: &str) -> Result<(Trial, Shim)> {
+fn stage(testbed: &Testbed, name: &str) -> Result<(Trial, Shim)> {
     let name = format!("calls {name}").replace(' ', "-");
-    let trial = Trial::of(ground, &name, PREFIX)?;
+    let trial = Trial::of(testbed, &name, PREFIX)?;
     let shim = Shim::new(trial.home.inbox())?;
     Ok((trial, shim))
 }
@@ -128,23 +132,24 @@ const PARTS: &[Part] = &[
 ];
 
 impl Part {
-    fn run(&self, ground: &Ground, way: Way) -> Result<Row> {
-        let (mut trial, mut shim) = stage(ground, &format!("{} {}", self.words[1], way.told()))?;
+    fn run(&self, testbed: &Testbed, failure: Failure) -> Result<Row> {
+        let (mut trial, mut shim) =
+            stage(testbed, &format!("{} {}", self.words[1], failure.name()))?;
         let (mut row, mut failed_in_vain) = (Row::default(), 0);
-        let tried = every_call(ground, self.name, way, |n, when| {
+        let tried = every_call(testbed, self.name, failure, |n, when| {
             trial.home.empty()?;
             self.prepare(&trial)?;
-            shim.fail(way, n, "any", "*")?;
+            shim.fail(failure, n, "any", "*")?;
             let tried = trial.home.run_with(shim.command(&trial.home), self.words)?;
             let (is_done, has_failed) = (tried.status.success(), shim.has_failed()?);
             if !is_done && !has_failed {
-                bail!("it failed of itself: {}", told(&tried));
+                bail!("it failed of itself: {}", output_text(&tried));
             }
             let between = self.flaws_between(&mut trial, is_done)?;
             trial.report.wrong.extend(between);
             let again = trial.home.run(self.words)?;
             if !again.status.success() {
-                let said = told(&again);
+                let said = output_text(&again);
                 trial.report.wrong(format!("the next try failed: {said}"));
             }
             // This must be there in the end, and nothing else.
@@ -182,7 +187,7 @@ impl Part {
     /// After the failure and before the next try: what was there is there, whatever the file has become.
     fn flaws_between(&self, trial: &mut Trial, is_done: bool) -> Result<Option<String>> {
         let output = trial.home.run(&["inbox", "check", "--full"])?;
-        let said = told(&output);
+        let said = output_text(&output);
         if NOT_MADE_YET.iter().any(|words| said.contains(words)) {
             // The next try shows what is in it.
             return Ok(is_done.then(|| format!("done, but {said}")));
@@ -207,7 +212,7 @@ const FIRST_SCHEMA: &[u8] = include_bytes!("../../../crates/heygen-inbox/tests/f
 /// Of the events in [`FIRST_SCHEMA`].
 const PREFIX: &str = "old";
 
-/// What `inbox check` says of a file that nobody has finished making.
+/// What `inbox check` says of a file whose making was not finished.
 const NOT_MADE_YET: [&str; 3] = ["no inbox at", "has schema version", "was not completed"];
 
 /// Of a short run, which makes every ninth call fail and no other.

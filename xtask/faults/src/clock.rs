@@ -6,20 +6,20 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use xtask_harness::ground::told;
 use xtask_harness::probes::Prober;
+use xtask_harness::testbed::output_text;
 
 use crate::shim::Shim;
 use crate::sink::Sink;
-use crate::{Ground, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
 or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is dispatched until done";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let jumps = ground.size(30, 5);
-    let mut random = ground.random("clock");
-    let mut trial = Trial::new(ground, "clock")?;
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let jumps = testbed.size(30, 5);
+    let mut random = testbed.random("clock");
+    let mut trial = Trial::new(testbed, "clock")?;
     let shim = Shim::new(trial.home.inbox())?;
     // Deliveries of long ago, all of them done.
     let old = OLD.map(|number| trial.events.line(number, "acknowledged"));
@@ -40,7 +40,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
                 true => pruned += 1,
                 false => trial
                     .report
-                    .wrong(format!("prune failed: {}", told(&output))),
+                    .wrong(format!("prune failed: {}", output_text(&output))),
             }
         }
     }
@@ -56,7 +56,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         "{jumps} jumps to within {MOST_HOURS} hours of the true time, {pruned} times pruned meanwhile; handlers put off {} \
          deliveries; {}",
         sink.seen().refused,
-        probes.told()
+        probes.summary()
     ));
     Ok(row)
 }

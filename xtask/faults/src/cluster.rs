@@ -12,7 +12,7 @@ use xtask_harness::event::{Events, subject};
 use xtask_harness::report::{Report, Table};
 use xtask_nats::Program;
 
-use crate::{Ground, Row};
+use crate::{Row, Testbed};
 
 mod application;
 mod figures;
@@ -29,12 +29,12 @@ while posts go to both receivers, in turn the stream's leader, a follower, a rec
 leader and follower are cut off, the leader hangs, and all nodes get SIGKILL at once: what was answered 2xx is in the stream once and is \
 handed over until done, and each time everything works again by itself";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let load = load_of_the_machine();
     let started = Instant::now();
-    let events = Events::new(format!("cluster-{}", ground.seed))?;
-    let connections = ground.size(8, 2);
-    let mut setting = Setting::start(ground, &events, connections)?;
+    let events = Events::new(format!("cluster-{}", testbed.seed))?;
+    let connections = testbed.size(8, 2);
+    let mut setting = Setting::start(testbed, &events, connections)?;
     let begin = Instant::now();
     if !setting.wait_until_well(begin) {
         bail!("nothing was taken and handed over at the start");
@@ -67,7 +67,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let handed = setting.application.sink.seen().taken.clone();
     let mut handed_ids: BTreeMap<u64, BTreeSet<&str>> = BTreeMap::new();
     for taken in &handed {
-        // What is about nothing that was sent is told as altered.
+        // What is about nothing that was sent counts as altered.
         if let Some(number) = events.number(&taken.subject) {
             handed_ids.entry(number).or_default().insert(&taken.id);
         }
@@ -103,10 +103,10 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     notes.insert(0, first);
     notes.push(format!(
         "nats-server {}, {connections} connections to each receiver, {} in all; load of the machine before it began: {load}",
-        ground.nats.version()?,
+        testbed.nats.version()?,
         seconds(started.elapsed())
     ));
-    if ground.nats == Program::Debian {
+    if testbed.nats == Program::Debian {
         notes.push(
             "this nats-server promises too little for a cluster: it acknowledges before it writes, and it is known to lose events when \
              nodes are cut off; docs/scale-out.md names the versions that do better"

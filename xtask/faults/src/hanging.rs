@@ -10,14 +10,14 @@ use xtask_harness::listener::Answer;
 
 use crate::sink::Sink;
 use crate::trial::wait;
-use crate::{Ground, Row, Trial};
+use crate::{Testbed, Row, Trial};
 
 pub(super) const WHAT: &str = "events for an application that accepts them and never answers, far more than may be in its hands, and \
 then events for another: each of these is delivered within a second, and when the first application answers, it gets all of its own";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let (hanging, live) = (ground.size(2000, 200), ground.size(100, 20));
-    let mut trial = Trial::new(ground, "hanging")?;
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let (hanging, live) = (testbed.size(2000, 200), testbed.size(100, 20));
+    let mut trial = Trial::new(testbed, "hanging")?;
     let is_well = Arc::new(AtomicBool::new(false));
     let may_answer = Arc::clone(&is_well);
     let hangs = Sink::start(move |_| {

@@ -9,17 +9,23 @@ use xtask_harness::client::Client;
 use xtask_harness::server::Server;
 
 use crate::sink::Sink;
-use crate::{Ground, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "SIGKILL at random instants while 24 connections deliver and handlers say done or retry; each time \
 the inbox is opened again by a restart and listed, and what had no answer is sent again";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let (kills, files) = (ground.size(200, 20), ground.size(10, 2));
-    let mut random = ground.random("kills");
-    let (mut row, mut told) = (Row::default(), Told::default());
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let (kills, files) = (testbed.size(200, 20), testbed.size(10, 2));
+    let mut random = testbed.random("kills");
+    let (mut row, mut totals) = (Row::default(), Totals::default());
     for file in 0..files {
-        row.add(life(ground, file, kills / files, &mut random, &mut told)?);
+        row.add(life(
+            testbed,
+            file,
+            kills / files,
+            &mut random,
+            &mut totals,
+        )?);
         let Audit { answered, lost, .. } = row.audit;
         eprintln!(
             "kills: {} of {kills}, {answered} answered, {lost} lost",
@@ -29,30 +35,30 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let notes = [
         format!(
             "seed {}; {files} inbox files, {} kills each",
-            ground.seed,
+            testbed.seed,
             kills / files
         ),
         format!(
             "{} posts had no answer when the process died and were sent again, {} of their events had been kept",
-            told.unanswered, told.kept_unanswered
+            totals.unanswered, totals.kept_unanswered
         ),
         format!(
             "handlers put off {} deliveries; every event was dispatched until done",
-            told.put_off
+            totals.put_off
         ),
         format!(
             "from the start to listening again at most {} ms",
-            told.longest_start.as_millis()
+            totals.longest_start.as_millis()
         ),
-        format!("resident memory at most {} MiB", told.peak_kib / 1024),
+        format!("resident memory at most {} MiB", totals.peak_kib / 1024),
     ];
     row.report.notes.extend(notes);
     Ok(row)
 }
 
-/// What is told beside the numbers.
+/// What is noted beside the numbers.
 #[derive(Debug, Default)]
-struct Told {
+struct Totals {
     unanswered: u64,
     kept_unanswered: u64,
     put_off: u64,
@@ -62,42 +68,42 @@ struct Told {
 
 /// The life of one inbox file.
 fn life(
-    ground: &Ground,
+    testbed: &Testbed,
     file: u64,
     kills: u64,
     random: &mut fastrand::Rng,
-    told: &mut Told,
+    totals: &mut Totals,
 ) -> Result<Row> {
     let name = format!("kills-{file}");
-    let (mut trial, sink) = (Trial::new(ground, &name)?, Sink::of_halves()?);
+    let (mut trial, sink) = (Trial::new(testbed, &name)?, Sink::of_halves()?);
     let mut reached = Vec::new();
-    let mut server = start(&mut trial, &sink, told)?;
+    let mut server = start(&mut trial, &sink, totals)?;
     for kill in 1..=kills {
         let load = trial.load(&server, CONNECTIONS);
         thread::sleep(Duration::from_micros(random.u64(..LONGEST_LOAD_MICROS)));
         let peak = server.memory().map_or(0, |memory| memory.peak);
-        told.peak_kib = told.peak_kib.max(peak);
+        totals.peak_kib = totals.peak_kib.max(peak);
         reached.extend(server.kill()?);
         trial.ledger.add(load.stop()?);
-        server = start(&mut trial, &sink, told)?;
+        server = start(&mut trial, &sink, totals)?;
         let audit = trial.audit()?;
-        told.unanswered += count(trial.ledger.unanswered().len());
+        totals.unanswered += count(trial.ledger.unanswered().len());
         // Without a loss, whatever is kept beyond what was answered had no answer.
-        told.kept_unanswered += (audit.kept + audit.lost).saturating_sub(audit.answered);
+        totals.kept_unanswered += (audit.kept + audit.lost).saturating_sub(audit.answered);
         if !audit.is_sound() {
             trial.report.wrong(format!("after kill {kill}: {audit:?}"));
         }
     }
     let mut row = trial.settle(server, || [reached, sink.subjects()].concat())?;
     row.kills = kills;
-    told.put_off += sink.seen().refused;
+    totals.put_off += sink.seen().refused;
     Ok(row.at(&name))
 }
 
-fn start(trial: &mut Trial, sink: &Sink, told: &mut Told) -> Result<Server> {
+fn start(trial: &mut Trial, sink: &Sink, totals: &mut Totals) -> Result<Server> {
     let started = Instant::now();
     let server = sink.serve(&trial.home, trial.home.command())?;
-    told.longest_start = told.longest_start.max(started.elapsed());
+    totals.longest_start = totals.longest_start.max(started.elapsed());
     let probe = Client::new(server.address).probe();
     if !matches!(probe, Ok(200..=299)) {
         trial

@@ -34,13 +34,13 @@ use clap::builder::PossibleValuesParser;
 use xtask_harness::audit::Audit;
 use xtask_harness::page::{self, machine};
 use xtask_harness::report::Table;
-use xtask_harness::{ground, workspace};
+use xtask_harness::{testbed, workspace};
 use xtask_nats::Program;
 
 use trial::{Row, Trial};
 
 /// A name for `--only`; what is done and must hold; how to do it.
-type Fault = (&'static str, &'static str, fn(&Ground) -> Result<Row>);
+type Fault = (&'static str, &'static str, fn(&Testbed) -> Result<Row>);
 
 /// In the order in which they run.
 const FAULTS: [Fault; 9] = [
@@ -63,7 +63,7 @@ const CLUSTER: &str = "cluster";
 /// The exit status is 1 when anything was lost or duplicated. Loopback only; ends by itself. `cargo xtask cluster` is the same as
 /// `cargo xtask faults --only cluster`.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask faults", after_help = faults_told())]
+#[command(name = "cargo xtask faults", after_help = faults_help())]
 struct Options {
     /// A short run: 20 kills instead of 200, and less of everything else
     #[arg(long)]
@@ -102,13 +102,13 @@ impl Options {
 }
 
 /// What every fault runs on.
-struct Ground {
-    ground: ground::Ground,
+struct Testbed {
+    testbed: testbed::Testbed,
     seed: u64,
     nats: Program,
 }
 
-impl Ground {
+impl Testbed {
     /// Random numbers for this fault, whichever other faults run.
     fn random(&self, fault: &str) -> fastrand::Rng {
         let salt = fault
@@ -118,11 +118,11 @@ impl Ground {
     }
 }
 
-impl Deref for Ground {
-    type Target = ground::Ground;
+impl Deref for Testbed {
+    type Target = testbed::Testbed;
 
     fn deref(&self) -> &Self::Target {
-        &self.ground
+        &self.testbed
     }
 }
 
@@ -151,13 +151,17 @@ fn run(options: &Options) -> Result<()> {
         "debian" => Program::Debian,
         _ => Program::Current,
     };
-    let ground = ground::Ground::new("faults", options.binary.as_deref(), options.quick)?;
-    let ground = Ground { ground, seed, nats };
+    let testbed = testbed::Testbed::new("faults", options.binary.as_deref(), options.quick)?;
+    let testbed = Testbed {
+        testbed,
+        seed,
+        nats,
+    };
     eprintln!("seed {seed}");
     let mut rows = Vec::new();
     for (name, what, run) in FAULTS.into_iter().filter(|fault| options.includes(fault.0)) {
         eprintln!("{name}: {what}");
-        let row = run(&ground);
+        let row = run(&testbed);
         let row =
             row.with_context(|| format!("fault `{name}` (seed {seed}) did not come to its end"))?;
         rows.push((name, row));
@@ -232,7 +236,7 @@ fn write(options: &Options, seed: u64, rows: &[Named]) -> Result<()> {
     Ok(())
 }
 
-fn faults_told() -> String {
+fn faults_help() -> String {
     let faults = FAULTS.map(|(name, what, _)| format!("  {name:<12} {what}\n"));
     format!("Faults:\n{}", faults.concat())
 }

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use xtask_harness::client::Client;
-use xtask_harness::ground::Home;
+use xtask_harness::testbed::Home;
 
 use crate::trial::wait;
-use crate::{Ground, Row, Trial};
+use crate::{Testbed, Row, Trial};
 
 pub(super) const WHAT: &str = "the inbox and its log are removed, or renamed and back, again and again while 16 connections deliver: 503 \
 while no inbox is there, everything answered before is in the copy beside it, and once that is imported nothing is lost or doubled";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let rounds = ground.size(20, 4);
-    let mut trial = Trial::new(ground, "moved")?;
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let rounds = testbed.size(20, 4);
+    let mut trial = Trial::new(testbed, "moved")?;
     for round in 0..rounds {
         let mut server = trial.home.serve(&[])?;
         let load = trial.load(&server, CONNECTIONS);

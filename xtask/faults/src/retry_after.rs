@@ -8,14 +8,14 @@ use xtask_harness::audit::count;
 use xtask_harness::listener::Answer;
 
 use crate::sink::{Sink, lock};
-use crate::{Ground, Row, Trial};
+use crate::{Testbed, Row, Trial};
 
 pub(super) const WHAT: &str = "1,500 events for an application that answers 429 with `Retry-After: 1` beyond 20 requests in a second: \
 with the default options every event is acknowledged, none is dead-lettered, and few requests are refused";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let events = ground.size(1500, 300);
-    let mut trial = Trial::new(ground, "retry-after")?;
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let events = testbed.size(1500, 300);
+    let mut trial = Trial::new(testbed, "retry-after")?;
     // When this second began, and how many requests came in it.
     let second = Mutex::new((Instant::now(), 0));
     let sink = Sink::start(move |_| {

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
-use xtask_harness::ground::Home;
+use xtask_harness::testbed::Home;
 
-/// The library, and the files by which it is told what to do.
+/// The library, and the files with its orders.
 #[derive(Debug)]
 pub(super) struct Shim {
     folder: TempDir,
@@ -19,16 +19,16 @@ pub(super) struct Shim {
 
 /// How calls fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Failure {
     EioOnce,
     EioForGood,
     EnospcOnce,
 }
 
-impl Way {
+impl Failure {
     pub(super) const ALL: [Self; 3] = [Self::EioOnce, Self::EioForGood, Self::EnospcOnce];
 
-    pub(super) fn told(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::EioOnce => "EIO once",
             Self::EioForGood => "EIO for good",
@@ -91,15 +91,15 @@ impl Shim {
     /// From now on these calls fail, from the n-th on, counted from 1; what failed before is forgotten.
     ///
     /// `calls` are named as in the plan of `shim.c`; `of` is how the path of the file ends, `*` for any.
-    pub(super) fn fail(&mut self, way: Way, n: u64, calls: &str, of: &str) -> Result<()> {
-        let last = match way {
-            Way::EioForGood => i64::MAX.unsigned_abs(),
-            Way::EioOnce | Way::EnospcOnce => n,
+    pub(super) fn fail(&mut self, failure: Failure, n: u64, calls: &str, of: &str) -> Result<()> {
+        let last = match failure {
+            Failure::EioForGood => i64::MAX.unsigned_abs(),
+            Failure::EioOnce | Failure::EnospcOnce => n,
         };
         // Their numbers on Linux.
-        let error = match way {
-            Way::EioOnce | Way::EioForGood => 5,
-            Way::EnospcOnce => 28,
+        let error = match failure {
+            Failure::EioOnce | Failure::EioForGood => 5,
+            Failure::EnospcOnce => 28,
         };
         self.generation += 1;
         let generation = self.generation;

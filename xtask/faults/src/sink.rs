@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use xtask_harness::event::subject;
-use xtask_harness::ground::Home;
 use xtask_harness::listener::{Answer, Listener, Request};
 use xtask_harness::server::Server;
+use xtask_harness::testbed::Home;
 
 /// Listens until it is dropped.
 #[derive(Debug)]

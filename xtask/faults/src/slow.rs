@@ -10,17 +10,17 @@ use xtask_harness::client::{PATH, connect, read_answer};
 use xtask_harness::probes::Prober;
 use xtask_harness::process::raise_open_files;
 
-use crate::{Ground, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "10,000 connections of Debian's `slowhttptest` that send headers, then as many that send bodies, a few bytes \
 at a time, and 1,500 that read so, beside normal traffic, and a chunked body of 1 GiB without a length: normal traffic and probes \
 pass, the slow are cut off, 413 and memory flat";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let wanted = ground.size(10_000, 500);
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let wanted = testbed.size(10_000, 500);
     let connections =
         wanted.min(raise_open_files(wanted + OTHER_FILES).saturating_sub(OTHER_FILES));
-    let mut trial = Trial::new(ground, "slow")?;
+    let mut trial = Trial::new(testbed, "slow")?;
     // Room for the slow and for the others: how many are served is not what is tried here.
     let server = trial.home.serve(&["--max-connections", "12000"])?;
     let address = server.address;
@@ -29,7 +29,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     let report = &mut trial.report;
     for (name, options, most) in MODES {
         let connections = connections.min(most);
-        let said = slow(address, options, connections, ground.size("30", "20"))?;
+        let said = slow(address, options, connections, testbed.size("30", "20"))?;
         let ended = match said.all_cut_off {
             true => "all were cut off",
             false => "the last were open at the end",
@@ -61,7 +61,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
 
     report.note(format!(
         "beside them {NORMAL} normal connections, {failed} of whose posts failed; {}",
-        probes.told()
+        probes.summary()
     ));
     report.note(format!(
         "resident memory {before} beside the slow; after an endless body, of which {} KiB were sent before {}, {after}",
@@ -81,7 +81,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
     trial.end(server)
 }
 
-/// What is slow, how the tool is told, and how many connections at most.
+/// What is slow, the options of the tool, and how many connections at most.
 const MODES: [(&str, &[&str], u64); 3] = [
     ("slow headers", &["-H"], u64::MAX),
     ("slow bodies", &["-B"], u64::MAX),
@@ -97,7 +97,7 @@ const MODES: [(&str, &[&str], u64); 3] = [
 
 const READING: &str = "slow reading";
 
-/// What the tool told.
+/// What the tool said.
 #[derive(Debug, Default, Eq, PartialEq)]
 struct Said {
     most_connected: u64,
@@ -119,7 +119,7 @@ fn slow(address: SocketAddr, options: &[&str], connections: u64, seconds: &str) 
         .stderr(Stdio::null())
         .output()
         .context("start slowhttptest, which `cargo xtask setup` installs")?;
-    Said::read(&String::from_utf8_lossy(&output.stdout)).context("slowhttptest told nothing")
+    Said::read(&String::from_utf8_lossy(&output.stdout)).context("slowhttptest said nothing")
 }
 
 impl Said {

@@ -12,22 +12,22 @@ use xtask_harness::audit::Audit;
 
 use crate::shim::Shim;
 use crate::trial::wait;
-use crate::{Ground, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "SIGKILL under load, then many copies of the files in which whatever no fsync had brought to the disk, \
 of the log and of the file, is cut off, overwritten with random bytes or with zeros, sector by sector; each copy opens, is sound, and \
 holds what was answered once";
 
-pub(super) fn run(ground: &Ground) -> Result<Row> {
-    let kills = ground.size(10, 2);
-    let mut random = ground.random("torn");
+pub(super) fn run(testbed: &Testbed) -> Result<Row> {
+    let kills = testbed.size(10, 2);
+    let mut random = testbed.random("torn");
     let mut row = Row {
         kills,
         ..Row::default()
     };
     let (mut copies, mut most_bytes, mut in_file) = (0, 0, 0);
     for kill in 0..kills {
-        let mut trial = Trial::new(ground, &format!("torn-{kill}"))?;
+        let mut trial = Trial::new(testbed, &format!("torn-{kill}"))?;
         // The first are long, so that the log is about to be brought into the file when the load begins.
         trial.request = |events, number| match number < LONG_POSTS {
             true => events.large_request(number, LONG),
@@ -42,7 +42,7 @@ pub(super) fn run(ground: &Ground) -> Result<Row> {
         let bytes = [&inbox, &log].map(|file| file.unsynced.iter().map(Range::len).sum::<usize>());
         most_bytes = most_bytes.max(bytes[0] + bytes[1]);
         in_file += u64::from(!inbox.unsynced.is_empty());
-        for copy in 0..ground.size(COPIES, COPIES / 4) {
+        for copy in 0..testbed.size(COPIES, COPIES / 4) {
             let when = format!("kill {kill}, copy {copy}");
             trial.home.empty()?;
             let torn_log = match random.u8(..3) {
@@ -166,8 +166,8 @@ fn unsynced(notes: &str, path: &Path) -> Vec<Range<usize>> {
     let path = path.display().to_string();
     let mut ranges = Vec::new();
     for line in notes.lines() {
-        let told = line.split_once(' ');
-        match told.and_then(|(call, rest)| Some((call, rest.strip_prefix(&path)?))) {
+        let words = line.split_once(' ');
+        match words.and_then(|(call, rest)| Some((call, rest.strip_prefix(&path)?))) {
             Some(("sync", "")) => ranges.clear(),
             Some(("write", rest)) => ranges.extend(range(rest)),
             _ => {}

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use xtask_harness::audit::{Audit, Ledger};
 use xtask_harness::event::Events;
-use xtask_harness::ground::Home;
 use xtask_harness::load::{Load, deliver_all};
 use xtask_harness::report::Report;
 use xtask_harness::server::Server;
+use xtask_harness::testbed::Home;
 
-use crate::Ground;
+use crate::Testbed;
 
 pub(super) struct Trial {
     pub(super) home: Home,
@@ -28,14 +28,14 @@ pub(super) struct Trial {
 }
 
 impl Trial {
-    pub(super) fn new(ground: &Ground, name: &str) -> Result<Self> {
-        Self::of(ground, name, format!("{name}-{}", ground.seed))
+    pub(super) fn new(testbed: &Testbed, name: &str) -> Result<Self> {
+        Self::of(testbed, name, format!("{name}-{}", testbed.seed))
     }
 
     /// In a folder of this name, with events of this prefix.
-    pub(super) fn of(ground: &Ground, name: &str, prefix: impl Into<String>) -> Result<Self> {
+    pub(super) fn of(testbed: &Testbed, name: &str, prefix: impl Into<String>) -> Result<Self> {
         Ok(Self {
-            home: ground.home(name)?,
+            home: testbed.home(name)?,
             events: Events::new(prefix)?,
             ledger: Ledger::default(),
             report: Report::default(),

@@ -65,7 +65,7 @@ impl Ledger {
         self.refused.values().sum::<u64>() + self.broken
     }
 
-    /// Statuses other than 2xx and 503, told as something that is wrong.
+    /// Statuses other than 2xx and 503, as a line of what is wrong.
     #[must_use]
     pub fn unexpected(&self) -> Option<String> {
         let other = self.refused.iter().filter(|(status, _)| **status != 503);
@@ -89,7 +89,7 @@ pub struct Audit {
     pub lost: u64,
     /// Events that are there more than once.
     pub duplicated: u64,
-    /// Records of something that nobody sent.
+    /// Records of something that no one sent.
     pub invented: u64,
 }
 

@@ -94,7 +94,7 @@ pub fn subject(body: &[u8]) -> String {
     subject.unwrap_or_default().to_owned()
 }
 
-/// Known to nobody but the servers of these faults, which listen on loopback for minutes.
+/// Known only to the servers of these faults, which listen on loopback for minutes.
 pub const SECRET: &str = "whsec_of_the_harness";
 
 #[cfg(test)]

@@ -8,7 +8,6 @@
 pub mod audit;
 pub mod client;
 pub mod event;
-pub mod ground;
 pub mod listener;
 pub mod load;
 pub mod page;
@@ -16,4 +15,5 @@ pub mod probes;
 pub mod process;
 pub mod report;
 pub mod server;
+pub mod testbed;
 pub mod workspace;

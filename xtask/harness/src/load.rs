@@ -43,7 +43,7 @@ impl Load {
                     let status = client.exchange(&events.request(number));
                     ledger.note(number, &status);
                     if !matches!(status, Ok(200..=299)) {
-                        // Whoever is turned away, or finds nobody, does not hammer.
+                        // Who is rejected, or finds no one, does not hammer.
                         thread::sleep(Duration::from_millis(2));
                     }
                 }

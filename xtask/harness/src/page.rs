@@ -15,7 +15,7 @@ pub fn write(path: &'static str, marker: &str, generated: &str) -> Result<()> {
     fs::write(root.join(path), page.context(path)?).with_context(|| format!("write {path}"))
 }
 
-/// Cores, memory and kernel; what cannot be read is not told.
+/// Cores, memory and kernel; what cannot be read is left out.
 pub fn machine() -> String {
     let mut words = Vec::new();
     if let Ok(cores) = thread::available_parallelism() {

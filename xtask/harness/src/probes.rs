@@ -69,7 +69,7 @@ impl Probes {
 
     /// `OPTIONS p99 3.1 ms, longest 4.0 ms, of 400`.
     #[must_use]
-    pub fn told(&self) -> String {
+    pub fn summary(&self) -> String {
         let [p99, longest] = self.times().map(|time| time.as_secs_f64() * 1000.0);
         let count = self.times.len();
         format!("OPTIONS p99 {p99:.1} ms, longest {longest:.1} ms, of {count}")
@@ -114,7 +114,7 @@ mod tests {
             failed: 0,
         };
         assert_eq!(
-            probes.told(),
+            probes.summary(),
             "OPTIONS p99 198.0 ms, longest 200.0 ms, of 200"
         );
         assert_eq!(probes.wrong(), None);

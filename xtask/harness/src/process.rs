@@ -63,7 +63,7 @@ pub fn cpu(id: u32) -> Option<Cpu> {
 /// SIGTERM, and how it ended; `None` when it has not within `patience`, and still runs.
 pub fn terminate(child: &mut Child, patience: Duration) -> Result<Option<ExitStatus>> {
     if let Some(status) = child.try_wait().context("look after a process")? {
-        // Its id may be somebody else's by now.
+        // Its id may be that of another by now.
         return Ok(Some(status));
     }
     kill_process(Pid::from_child(child), Signal::TERM).context("end a process")?;

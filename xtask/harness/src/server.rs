@@ -66,8 +66,8 @@ impl Server {
 
     /// Waits until the log of a `serve` or a `work` tells its address: it listens before it has begun, and may still fail.
     pub fn wait_until_begun(&mut self) -> Result<()> {
-        let told = format!("http://{}", self.address);
-        self.wait_until(|log| fs::read_to_string(log).is_ok_and(|text| text.contains(&told)))
+        let url = format!("http://{}", self.address);
+        self.wait_until(|log| fs::read_to_string(log).is_ok_and(|text| text.contains(&url)))
     }
 
     fn wait_until(&mut self, is_so: impl Fn(&Path) -> bool) -> Result<()> {
@@ -123,7 +123,7 @@ impl Server {
             return Ok(BTreeSet::new());
         }
         let text = fs::read(&self.printed).context("read what was printed")?;
-        // The last line may be half a line: whoever printed it was killed.
+        // The last line may be half a line: its process was killed.
         let lines = text.split(|byte| *byte == b'\n');
         let lines = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
         Ok(lines
@@ -141,13 +141,13 @@ impl Drop for Server {
     }
 }
 
-/// A connection to a port on which nobody listens can, by a rare chance, meet itself.
+/// A connection to a port on which no one listens can, by a rare chance, meet itself.
 fn is_listening(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(1))
         .is_ok_and(|stream| stream.local_addr().is_ok_and(|local| local != address))
 }
 
-/// A port of loopback on which nobody listens.
+/// A port of loopback on which no one listens.
 pub fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").context("find a free port")?;
     listener.local_addr().context("find a free port")

@@ -9,7 +9,7 @@ use crate::program::Program;
 use crate::server::{Server, with_other_ports_on_a_clash};
 use crate::{ports, wait};
 
-/// A cluster on loopback, or a single server, with JetStream. Its nodes are `n0`, `n1` and so on, and told by these numbers.
+/// A cluster on loopback, or a single server, with JetStream. Its nodes are `n0`, `n1` and so on, and go by these numbers.
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
@@ -231,7 +231,7 @@ fn number(name: &Value) -> Option<usize> {
     name.as_str()?.strip_prefix('n')?.parse().ok()
 }
 
-/// Where nodes are told to look for each other: nobody listens there, so that all they have is their ways through our gates.
+/// Where nodes look for each other: no one listens there, so that all they have is their ways through our gates.
 /// Without it each would tell the others where the gate leads.
 const NOWHERE: &str = "advertise: \"127.0.0.1:1\"\n";
 

@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Gate {
-    /// An open gate to `target`, where nobody needs to listen yet.
+    /// An open gate to `target`, where no one needs to listen yet.
     pub(crate) fn to(target: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen for a node")?;
         let address = listener.local_addr().context("ask for a port")?;
@@ -80,7 +80,7 @@ impl Shared {
             if self.state().is_over {
                 return;
             }
-            // A connection that fails is closed, and whoever made it tries again.
+            // A connection that fails is closed, and the node tries again.
             if let Ok(connection) = connection {
                 let _ = self.pass_on(connection);
             }

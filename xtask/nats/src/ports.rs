@@ -1,6 +1,6 @@
 //! Ports that stay ours while the server behind them is away.
 //!
-//! A port of the kernel's own choice lies in the range for outgoing connections. While its server is down anybody's
+//! A port of the kernel's own choice lies in the range for outgoing connections. While its server is down any
 //! connection may get it, even one to that very port: a client that reconnects in a loop then talks to itself. So ports
 //! are taken from below that range.
 
@@ -11,14 +11,14 @@ use anyhow::{Context, Result, bail};
 
 const LOWEST: u16 = 10_000;
 
-/// Where Linux begins unless it was told otherwise; other systems begin later.
+/// Where Linux begins unless it is set otherwise; other systems begin later.
 const USUAL_END: u16 = 32_768;
 
 const TRIES: u32 = 1000;
 
-/// A port on loopback that nobody listens on.
+/// A port on loopback that no one listens on.
 ///
-/// Another process may take it before its server does; whoever starts the server tries again with another port then.
+/// Another process may take it before its server does; the start tries again with another port then.
 pub(crate) fn free() -> Result<SocketAddr> {
     let end = outgoing_from().unwrap_or(USUAL_END).max(LOWEST + 1000);
     for _ in 0..TRIES {

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 pub enum Program {
     /// The current release. The variable `NATS_SERVER_CURRENT` may name another program.
     Current,
-    /// The one in Debian 12: 2.9.10, which cannot be told to write to the disk before it acknowledges.
+    /// The one in Debian 12: 2.9.10, which cannot be set to write to the disk before it acknowledges.
     /// The variable `NATS_SERVER_DEBIAN` may name another program.
     Debian,
 }
@@ -89,8 +89,8 @@ pub fn version_of(program: &Path) -> Result<String> {
         .arg("--version")
         .output()
         .with_context(|| format!("start {}", program.display()))?;
-    let told = String::from_utf8_lossy(&output.stdout);
-    match told.trim().strip_prefix("nats-server: v") {
+    let text = String::from_utf8_lossy(&output.stdout);
+    match text.trim().strip_prefix("nats-server: v") {
         Some(version) if output.status.success() => Ok(version.to_owned()),
         _ => bail!("{} is no nats-server", program.display()),
     }

@@ -226,7 +226,7 @@ impl Server {
     }
 
     fn signal(&mut self, name: &str) -> Result<()> {
-        // The id of a process that has ended may be somebody else's by now; until `try_wait` has seen that, it is not.
+        // The id of a process that has ended may be that of another by now; until `try_wait` has seen that, it is not.
         self.check_running()?;
         let Some(id) = self.child.as_ref().map(Child::id) else {
             return Ok(());
@@ -252,7 +252,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Nobody can be told of a failure, and the folder is deleted whatever happens.
+        // No one hears of a failure, and the folder is deleted whatever happens.
         let _ = self.kill();
     }
 }

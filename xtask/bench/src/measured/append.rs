@@ -16,7 +16,7 @@ use xtask_harness::process::memory;
 use crate::backlog::{all, append_one};
 use crate::event;
 
-/// What is measured, in the order in which it is told; on the disk are the file and its write-ahead log before anything is appended.
+/// What is measured, in the order in which it is printed; on the disk are the file and its write-ahead log before anything is appended.
 pub(crate) const FIGURES: [&str; 5] = [
     "appends/s",
     "open s",

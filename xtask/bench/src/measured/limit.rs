@@ -20,7 +20,7 @@ pub(super) async fn run(address: SocketAddr) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await.context("accept")?;
         stream.set_nodelay(true).context("prepare a connection")?;
-        // However a connection ends, there is nobody left to tell.
+        // However a connection ends, no one is left to answer.
         tokio::spawn(
             http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)),
         );

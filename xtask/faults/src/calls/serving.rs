@@ -8,21 +8,21 @@ use xtask_harness::client::Client;
 use xtask_harness::server::Server;
 
 use super::{every_call, stage};
-use crate::shim::{Shim, Way};
-use crate::{Ground, Row, Trial};
+use crate::shim::{Failure, Shim};
+use crate::{Row, Testbed, Trial};
 
 /// A start that fails must be an end with an error, and the next start find everything.
-pub(super) fn starts(ground: &Ground, way: Way) -> Result<Row> {
-    let (mut trial, mut shim) = stage(ground, &format!("start {}", way.told()))?;
+pub(super) fn starts(testbed: &Testbed, failure: Failure) -> Result<Row> {
+    let (mut trial, mut shim) = stage(testbed, &format!("start {}", failure.name()))?;
     let (mut row, mut ended) = (Row::default(), 0);
-    let tried = every_call(ground, "start of `serve`", way, |n, when| {
+    let tried = every_call(testbed, "start of `serve`", failure, |n, when| {
         trial.home.empty()?;
         trial.ledger = Ledger::default();
         let server = trial.home.serve(&[])?;
         trial.deliver(&server, 1..=4);
         server.kill()?;
 
-        shim.fail(way, n, "any", "*")?;
+        shim.fail(failure, n, "any", "*")?;
         let started = serve(&trial, &shim);
         let has_failed = shim.has_failed()?;
         shim.relent()?;
@@ -44,10 +44,10 @@ pub(super) fn starts(ground: &Ground, way: Way) -> Result<Row> {
     Ok(row)
 }
 
-pub(super) fn answers(ground: &Ground, way: Way) -> Result<Row> {
-    let mut serving = Serving::start(ground, &format!("answer {}", way.told()))?;
-    let tried = every_call(ground, "answers of `serve`", way, |n, when| {
-        serving.fail(way, n, "any", "*", when)
+pub(super) fn answers(testbed: &Testbed, failure: Failure) -> Result<Row> {
+    let mut serving = Serving::start(testbed, &format!("answer {}", failure.name()))?;
+    let tried = every_call(testbed, "answers of `serve`", failure, |n, when| {
+        serving.fail(failure, n, "any", "*", when)
     })?;
     serving.end(Server::stop, |refused| {
         format!("{tried}, {refused} posts 503; one process for all of it")
@@ -55,14 +55,14 @@ pub(super) fn answers(ground: &Ground, way: Way) -> Result<Row> {
 }
 
 /// Bodies so long that the log is brought into the file after a few of them; that is made to fail.
-pub(super) fn checkpoints(ground: &Ground) -> Result<Row> {
-    let mut serving = Serving::start(ground, "checkpoint")?;
+pub(super) fn checkpoints(testbed: &Testbed) -> Result<Row> {
+    let mut serving = Serving::start(testbed, "checkpoint")?;
     serving.most_posts = 60;
     serving.trial.request = |events, number| events.large_request(number, LONG);
-    let cases = ground.size(&CHECKPOINTS[..], &CHECKPOINTS[..3]);
-    for &(calls, n, way) in cases {
+    let cases = testbed.size(&CHECKPOINTS[..], &CHECKPOINTS[..3]);
+    for &(calls, n, failure) in cases {
         let when = format!("checkpoint, {calls} {n}");
-        if !serving.fail(way, n, calls, "/inbox.db", &when)? {
+        if !serving.fail(failure, n, calls, "/inbox.db", &when)? {
             let wrong = format!("{when}: the log was not brought into the file");
             serving.trial.report.wrong(wrong);
         }
@@ -86,8 +86,8 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(ground: &Ground, name: &str) -> Result<Self> {
-        let (trial, shim) = stage(ground, name)?;
+    fn start(testbed: &Testbed, name: &str) -> Result<Self> {
+        let (trial, shim) = stage(testbed, name)?;
         Ok(Self {
             server: serve(&trial, &shim)?,
             trial,
@@ -98,8 +98,15 @@ impl Serving {
     }
 
     /// Has calls fail, posts until one has, and a few times more; then the next post must be taken. Says whether a call has failed.
-    fn fail(&mut self, way: Way, n: u64, calls: &str, of: &str, when: &str) -> Result<bool> {
-        self.shim.fail(way, n, calls, of)?;
+    fn fail(
+        &mut self,
+        failure: Failure,
+        n: u64,
+        calls: &str,
+        of: &str,
+        when: &str,
+    ) -> Result<bool> {
+        self.shim.fail(failure, n, calls, of)?;
         let mut client = Client::new(self.server.address);
         let mut has_failed = false;
         for _ in 0..self.most_posts {
@@ -110,7 +117,7 @@ impl Serving {
             }
         }
         // What failed once needs no help from us.
-        if way == Way::EioForGood {
+        if failure == Failure::EioForGood {
             (0..MORE_POSTS).for_each(|_| self.post(&mut client));
             self.shim.relent()?;
         }
@@ -155,14 +162,14 @@ fn serve(trial: &Trial, shim: &Shim) -> Result<Server> {
 const MORE_POSTS: usize = 3;
 
 /// What fails on the file itself, from which call on, and how.
-const CHECKPOINTS: [(&str, u64, Way); 7] = [
-    ("sync", 1, Way::EioOnce),
-    ("sync", 1, Way::EioForGood),
-    ("write", 1, Way::EioOnce),
-    ("write", 100, Way::EioForGood),
-    ("write", 1000, Way::EioOnce),
-    ("write", 3000, Way::EioForGood),
-    ("truncate,write", 3500, Way::EioOnce),
+const CHECKPOINTS: [(&str, u64, Failure); 7] = [
+    ("sync", 1, Failure::EioOnce),
+    ("sync", 1, Failure::EioForGood),
+    ("write", 1, Failure::EioOnce),
+    ("write", 100, Failure::EioForGood),
+    ("write", 1000, Failure::EioOnce),
+    ("write", 3000, Failure::EioForGood),
+    ("truncate,write", 3500, Failure::EioOnce),
 ];
 
 /// A few of them fill the 4,000 pages after which the log goes into the file.

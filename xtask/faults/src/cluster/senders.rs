@@ -1,4 +1,4 @@
-//! [`Senders`]: a steady load on two receivers, by somebody who sends again what had no 2xx, as HeyGen does.
+//! [`Senders`]: a steady load on two receivers, which sends again what had no 2xx, as HeyGen does.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,7 +15,7 @@ use xtask_harness::event::Events;
 use super::RECEIVERS;
 use crate::sink::lock;
 
-/// Connections that deliver, each to one receiver, until they are told to end.
+/// Connections that deliver, each to one receiver, until they are stopped.
 #[derive(Debug)]
 pub(super) struct Senders {
     state: Arc<Mutex<State>>,

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask_harness::event::Events;
-use xtask_harness::ground::{Home, told};
 use xtask_harness::server::{Output, Server, free_address};
+use xtask_harness::testbed::{Home, output_text};
 use xtask_nats::{Cluster, Options, PATIENCE, Program, until};
 
 use super::RECEIVERS;
 use super::application::Application;
 use super::senders::Senders;
-use crate::Ground;
+use crate::Testbed;
 
 /// All that runs. Dropped, it is killed.
 #[derive(Debug)]
@@ -48,8 +48,8 @@ pub(super) enum Blow {
 }
 
 impl Setting {
-    pub(super) fn start(ground: &Ground, events: &Events, connections: usize) -> Result<Self> {
-        let nodes = ground.home("cluster-nodes")?;
+    pub(super) fn start(testbed: &Testbed, events: &Events, connections: usize) -> Result<Self> {
+        let nodes = testbed.home("cluster-nodes")?;
         let users: String = USERS
             .iter()
             .map(|user| format!("{{ user: {user}, password: {PASSWORD} }}\n"))
@@ -57,17 +57,17 @@ impl Setting {
         let settings = Options::new()
             .below(nodes.folder())
             .config(&format!("authorization {{\nusers: [\n{users}]\n}}"));
-        let cluster = Cluster::start(ground.nats, 3, &settings)?;
+        let cluster = Cluster::start(testbed.nats, 3, &settings)?;
         let urls = cluster.urls().join(",").replace(",nats://", ",");
         let options = ["--replicas", "3", "--ack-wait", ACK_WAIT];
         let mut options = options.map(str::to_owned).to_vec();
-        if ground.nats == Program::Current {
+        if testbed.nats == Program::Current {
             options.push("--require-sync".to_owned());
             let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
             options.extend(monitors.map(|url| format!("--nats-monitor={url}")));
         }
         let [first, second, third, fourth] =
-            USERS.map(|user| ground.home(&format!("cluster-{user}")));
+            USERS.map(|user| testbed.home(&format!("cluster-{user}")));
         let mut setting = Self {
             application: Application::start(events)?,
             senders: Senders::start(connections, events),
@@ -192,8 +192,8 @@ impl Setting {
     /// Which node a user is connected to.
     fn node_of(&self, user: &str) -> Result<Option<usize>> {
         for node in 0..self.cluster.size() {
-            let told = self.cluster.node(node).monitor("/connz?auth=true")?;
-            let mut connections = told["connections"].as_array().into_iter().flatten();
+            let answer = self.cluster.node(node).monitor("/connz?auth=true")?;
+            let mut connections = answer["connections"].as_array().into_iter().flatten();
             if connections.any(|connection| connection["authorized_user"] == user) {
                 return Ok(Some(node));
             }
@@ -251,7 +251,7 @@ impl Setting {
             .output()
             .context("start heygen-webhooks inbox export")?;
         if !output.status.success() {
-            bail!("`inbox export` failed: {}", told(&output));
+            bail!("`inbox export` failed: {}", output_text(&output));
         }
         let lines = output.stdout.split_inclusive(|byte| *byte == b'\n');
         lines
@@ -273,7 +273,7 @@ pub(super) const STREAM: &str = "HEYGEN";
 /// Receivers first. By these names the servers tell who is connected to which of them.
 const USERS: [&str; 4] = ["receiver-0", "receiver-1", "worker-0", "worker-1"];
 
-/// Known to nobody but these servers, which listen on loopback for minutes.
+/// Known only to these servers, which listen on loopback for minutes.
 const PASSWORD: &str = "password-of-the-faults";
 const PASSWORD_FILE: &str = "nats-password";
 

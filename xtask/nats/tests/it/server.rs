@@ -9,7 +9,7 @@ use xtask_nats::{Options, Program, Server};
 fn it_stops_in_order_also_when_it_is_paused() {
     let mut server = Server::start(Program::Current, &Options::new()).unwrap();
     server.pause().unwrap();
-    // The system takes the connection, and nobody greets.
+    // The system takes the connection, and no one greets.
     let mut stream = TcpStream::connect(server.address()).unwrap();
     server.resume().unwrap();
     let mut first = [0; 4];

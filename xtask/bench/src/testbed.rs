@@ -1,4 +1,4 @@
-//! [`Ground`]: what every part runs on, and the requests.
+//! [`Testbed`]: what every part runs on, and the requests.
 
 use std::cell::OnceCell;
 use std::ffi::OsStr;
@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use xtask_harness::ground::{self, Home};
 use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
+use xtask_harness::testbed::{self, Home};
 
 use crate::Options;
 use crate::requests;
@@ -17,31 +17,31 @@ use crate::wrk::Load;
 
 /// The binary, a folder, and the requests.
 #[derive(Debug)]
-pub(super) struct Ground {
-    ground: ground::Ground,
+pub(super) struct Testbed {
+    testbed: testbed::Testbed,
     pub(super) options: Options,
     load: OnceCell<Load>,
 }
 
-impl Deref for Ground {
-    type Target = ground::Ground;
+impl Deref for Testbed {
+    type Target = testbed::Testbed;
 
     fn deref(&self) -> &Self::Target {
-        &self.ground
+        &self.testbed
     }
 }
 
-impl Ground {
+impl Testbed {
     pub(super) fn new(options: Options) -> Result<Self> {
-        let ground = ground::Ground::new("bench", options.binary.as_deref(), options.quick)?;
+        let testbed = testbed::Testbed::new("bench", options.binary.as_deref(), options.quick)?;
         Ok(Self {
-            ground,
+            testbed,
             options,
             load: OnceCell::new(),
         })
     }
 
-    /// The requests, made when somebody first asks for them.
+    /// The requests, made when they are first asked for.
     pub(super) fn load(&self) -> Result<&Load> {
         if let Some(load) = self.load.get() {
             return Ok(load);
@@ -91,7 +91,7 @@ pub(super) fn kept(home: &Home, inbox: impl AsRef<OsStr>, states: &[&str]) -> Re
     let mut command = home.command();
     command.args(["inbox", "stats", "--json", "--inbox"]);
     command.arg(inbox);
-    let stats = told(command)?;
+    let stats = json_of(command)?;
     let groups = stats["states"].as_object().context("no states")?;
     let asked = groups
         .iter()
@@ -101,7 +101,7 @@ pub(super) fn kept(home: &Home, inbox: impl AsRef<OsStr>, states: &[&str]) -> Re
 }
 
 /// Runs a program to its end and reads the JSON that it prints.
-pub(super) fn told(mut command: Command) -> Result<Value> {
+pub(super) fn json_of(mut command: Command) -> Result<Value> {
     let output = command.stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("start {command:?}"))?;
     if !output.status.success() {

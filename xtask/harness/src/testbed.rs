@@ -1,4 +1,4 @@
-//! [`Ground`]: the binary, and a folder for all that is written; [`Home`]: the folder of one inbox file.
+//! [`Testbed`]: the binary, and a folder for all that is written; [`Home`]: the folder of one inbox file.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,14 +19,14 @@ use crate::workspace;
 /// What everything runs on. The folder lies in the target directory, on a real disk, and is gone at the end, also when we are
 /// ended.
 #[derive(Debug)]
-pub struct Ground {
+pub struct Testbed {
     binary: PathBuf,
     folder: PathBuf,
     is_quick: bool,
     janitor: Child,
 }
 
-impl Ground {
+impl Testbed {
     /// Builds the binary, unless one is named, and makes the folder.
     pub fn new(name: &str, binary: Option<&Path>, is_quick: bool) -> Result<Self> {
         let binary = workspace::binary(binary)?;
@@ -73,7 +73,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for Testbed {
     fn drop(&mut self) {
         // What cannot be removed stays in the target directory, where `cargo clean` finds it.
         let _ = fs::remove_dir_all(&self.folder);
@@ -171,7 +171,7 @@ impl Home {
         let output = self.run(words)?;
         match output.status.success() {
             true => Ok(output.stdout),
-            false => bail!("`{}` failed: {}", words.join(" "), told(&output)),
+            false => bail!("`{}` failed: {}", words.join(" "), output_text(&output)),
         }
     }
 
@@ -199,7 +199,7 @@ impl Home {
     /// What `inbox check` finds wrong.
     pub fn flaws(&self) -> Result<Option<String>> {
         let output = self.run(&["inbox", "check", "--full"])?;
-        Ok((!output.status.success()).then(|| format!("inbox check: {}", told(&output))))
+        Ok((!output.status.success()).then(|| format!("inbox check: {}", output_text(&output))))
     }
 
     /// Waits until nothing waits to be delivered; says how many do when that takes too long.
@@ -230,7 +230,7 @@ impl Drop for Home {
 
 /// What a command said, in one line.
 #[must_use]
-pub fn told(output: &Output) -> String {
+pub fn output_text(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     text.lines().take(5).collect::<Vec<_>>().join("; ")
