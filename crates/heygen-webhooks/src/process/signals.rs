@@ -41,11 +41,11 @@ pub(crate) fn asked_to_stop(
             match first {
                 None => {
                     first = Some(Instant::now());
+                    let _ = ask.send(true);
                     tracing::info!(
                         signal = name,
                         "stopping after running requests and handlers; again to stop at once"
                     );
-                    let _ = ask.send(true);
                 }
                 Some(first) if first.elapsed() < REPEATED => {}
                 Some(_) => {
