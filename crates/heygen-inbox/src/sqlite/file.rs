@@ -27,7 +27,7 @@ pub(super) fn open_for_writing(
 pub(super) fn open_beside(path: &Path, lock_timeout: Duration) -> Result<Connection, InboxError> {
     match OwnerLock::acquire(path) {
         Ok(lock) => {
-            let opened = check_log(path).and_then(|()| open_for_writing(path, lock_timeout));
+            let opened = check_log(path, false).and_then(|()| open_for_writing(path, lock_timeout));
             if opened.is_err() {
                 lock.remove_created();
             }
@@ -69,8 +69,10 @@ fn is_immutable(path: &Path) -> bool {
 }
 
 /// Rejects a write-ahead log that belongs to another file: SQLite would apply its pages to this
-/// one. Must be called before the file is opened for writing.
-pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
+/// one, and write them when the last connection closes, even of a process that only reads. Must be
+/// called before the file is opened. The contents, which take long, are not checked again while
+/// another process serves the inbox.
+pub(super) fn check_log(path: &Path, is_served: bool) -> Result<(), InboxError> {
     let Ok(real) = path.canonicalize() else {
         return Ok(());
     };
@@ -97,7 +99,7 @@ pub(super) fn check_log(path: &Path) -> Result<(), InboxError> {
     let is_younger = made(&real)
         .zip(made(&log))
         .is_some_and(|(database, log)| database > log);
-    if was_without_log || (is_younger && check::is_damaged_with_log(&real)) {
+    if was_without_log || (is_younger && !is_served && check::is_damaged_with_log(&real)) {
         let message = format!(
             "the log {} belongs to another file than inbox {}, which would be damaged by it: the inbox was probably replaced by a \
              copy. Move the log away (it may hold deliveries of the file that was there before: move both back together to read \
@@ -137,6 +139,7 @@ fn open_current(path: &Path, lock_timeout: Duration) -> Result<Connection, Inbox
         }
         Ok(_) => {}
     }
+    check_log(path, is_served(path))?;
     current(INBOX.open(path, lock_timeout)?, path)
 }
 

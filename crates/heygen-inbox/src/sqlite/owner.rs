@@ -45,7 +45,7 @@ impl Owner {
     ) -> Result<Self, InboxError> {
         let lock = OwnerLock::acquire_with_retries(&path)?;
         let now = SystemTime::now();
-        let opened = check_log(&path)
+        let opened = check_log(&path, false)
             .and_then(|()| Store::open(&path, &options, &HashSet::new(), now))
             .and_then(|mut store| store.leave_gap_in_ids(now).map(|()| store));
         let store = match opened {

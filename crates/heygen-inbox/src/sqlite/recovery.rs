@@ -179,7 +179,7 @@ impl Recovery {
             }
         }
         check_hard_links(&self.path)?;
-        check_log(&self.path)?;
+        check_log(&self.path, false)?;
         if !is_the_same || self.change == FileChange::Log {
             Reader::open(&self.path)?.check_file()?;
         }

@@ -241,6 +241,13 @@ async fn replaced_inbox_is_opened_once_the_file_is_complete() {
                 error.to_string().contains("belongs to another file")
             })
             .await;
+            for refused in [
+                SqliteInbox::open_read_only(&rig.path),
+                SqliteInbox::open_beside(&rig.path),
+            ] {
+                let error = refused.unwrap_err();
+                assert!(error.to_string().contains("another file"), "{error}");
+            }
             rig.remove(&["inbox.db-wal"]);
         }
         rig.answered.clear();
@@ -411,6 +418,7 @@ async fn write_ahead_log_of_another_file_is_rejected_at_the_start() {
     for refused in [
         SqliteInbox::open(&place).map(drop),
         SqliteInbox::open_beside(&place).map(drop),
+        SqliteInbox::open_read_only(&place).map(drop),
     ] {
         let error = refused.unwrap_err();
         assert!(
