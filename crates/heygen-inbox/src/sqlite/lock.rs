@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::access::cannot_open;
 use super::file_id::{FileId, check_hard_links};
 use super::kind::create_private;
-use super::path::with_suffix;
+use super::path::{folder_of, with_suffix};
 use crate::{InboxError, InboxErrorKind};
 
 /// The right to dispatch from an inbox; the operating system releases it when the process ends.
@@ -33,27 +33,28 @@ impl OwnerLock {
         Self::acquire(path)
     }
 
-    /// Creates the inbox file if there is none, because only an existing file has a canonical path.
-    /// Rejects a file with hard links: each name would have a lock and a write-ahead log of its
-    /// own.
+    /// Creates the inbox file too if there is none, and not before it has the lock: of two processes
+    /// that start at once, the one that is refused must not remove the file of the other. Rejects a
+    /// file with hard links: each name would have a lock and a write-ahead log of its own.
     pub(super) fn acquire(path: &Path) -> Result<Self, InboxError> {
-        let created_inbox = create_private(path)?;
-        let acquired = check_hard_links(path).and_then(|()| Self::acquire_existing(path));
-        match acquired {
-            Ok(mut lock) if created_inbox => {
+        let mut lock = Self::acquire_file(path)?;
+        let created = create_private(path).and_then(|is_new| {
+            if is_new {
                 lock.created.insert(0, path.to_owned());
-                Ok(lock)
             }
-            Err(error) if created_inbox => {
-                // An empty file would be left behind.
-                let _ = fs::remove_file(path);
+            check_hard_links(path)
+        });
+        match created {
+            Ok(()) => Ok(lock),
+            Err(error) => {
+                // Empty files would be left behind.
+                lock.remove_created();
                 Err(error)
             }
-            acquired => acquired,
         }
     }
 
-    fn acquire_existing(path: &Path) -> Result<Self, InboxError> {
+    fn acquire_file(path: &Path) -> Result<Self, InboxError> {
         let lock_path = lock_path(path)?;
         let existed = lock_path.exists();
         let file = crate::private_file::open(&lock_path)
@@ -113,10 +114,13 @@ fn in_use(path: &Path) -> InboxError {
     )
 }
 
+/// By the canonical path, also that of a file that is not there yet.
 fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
-    let real = path
-        .canonicalize()
-        .map_err(|error| cannot_open(path, error))?;
+    let real = path.canonicalize().or_else(|error| {
+        let name = path.file_name().ok_or(error)?;
+        Ok(folder_of(path).canonicalize()?.join(name))
+    });
+    let real = real.map_err(|error| cannot_open(path, error))?;
     Ok(with_suffix(&real, ".lock"))
 }
 
@@ -136,6 +140,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -151,5 +158,24 @@ mod tests {
             .expect("the lock")
             .remove_created();
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
+
+    #[test]
+    fn of_two_processes_that_create_an_inbox_the_refused_one_removes_nothing() {
+        for _ in 0..300 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("inbox.db");
+            let together = Barrier::new(2);
+            let acquire = || {
+                together.wait();
+                OwnerLock::acquire(&path)
+            };
+            let acquired = thread::scope(|scope| {
+                [scope.spawn(acquire), scope.spawn(acquire)]
+                    .map(|thread| thread.join().expect("no panic"))
+            });
+            assert_eq!(acquired.iter().filter(|lock| lock.is_ok()).count(), 1);
+            assert!(path.exists(), "{acquired:?}");
+        }
     }
 }
