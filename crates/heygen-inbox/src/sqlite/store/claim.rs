@@ -19,9 +19,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     pub(super) attempts: HashSet<(i64, u32)>,
-    /// What the open transaction adds and removes.
-    claimed: Vec<(i64, u32)>,
-    completed: Vec<(i64, u32)>,
+    /// What the open transaction adds (`true`) and removes, in that order: a released attempt may be
+    /// claimed again in the same transaction, under the same number.
+    changes: Vec<((i64, u32), bool)>,
 }
 
 impl Store {
@@ -151,7 +151,7 @@ impl Store {
                  FROM delivery JOIN content USING (id) WHERE id = ?1",
             )?
             .query_row([id], |row| self.claimed(row))?;
-        self.in_flight.claimed.push((id, claimed.attempt));
+        self.in_flight.changes.push(((id, claimed.attempt), true));
         if claimed.attempt > claimed.first_attempt {
             claimed.interrupted = self
                 .connection
@@ -231,7 +231,9 @@ impl Store {
             self.traffic.count(ended_at, kind, event_type.as_deref());
         }
         insert_attempt(&self.connection, id, &completion.to_attempt())?;
-        self.in_flight.completed.push((id, completion.attempt));
+        self.in_flight
+            .changes
+            .push(((id, completion.attempt), false));
         self.unblock_next(id, to_micros(ended_at))
     }
 
@@ -263,7 +265,9 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        self.in_flight.completed.push((id, completion.attempt));
+        self.in_flight
+            .changes
+            .push(((id, completion.attempt), false));
         if let Some((true, event_type)) = was_new {
             self.recent.put_back(event_type.as_deref(), id);
         }
@@ -368,15 +372,16 @@ fn is_row_error(error: &rusqlite::Error) -> bool {
 
 impl InFlight {
     pub(super) fn committed(&mut self) {
-        self.attempts.extend(self.claimed.drain(..));
-        for attempt in self.completed.drain(..) {
-            self.attempts.remove(&attempt);
+        for (attempt, is_claimed) in self.changes.drain(..) {
+            match is_claimed {
+                true => self.attempts.insert(attempt),
+                false => self.attempts.remove(&attempt),
+            };
         }
     }
 
     pub(super) fn rolled_back(&mut self) {
-        self.claimed.clear();
-        self.completed.clear();
+        self.changes.clear();
     }
 }
 
@@ -425,4 +430,48 @@ pub(super) fn insert_attempt(
             attempt.detail,
         ])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::options::SqliteOptions;
+    use crate::sqlite::store::NewRow;
+    use crate::{NewDelivery, Source};
+
+    /// The transaction that releases it may claim it again, under the same number.
+    #[test]
+    fn released_delivery_that_is_claimed_at_once_is_in_flight() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, options) = (folder.path().join("inbox.db"), SqliteOptions::default());
+        let now = SystemTime::now();
+        let mut store = Store::open(&path, &options, &HashSet::new(), now).expect("an inbox");
+        let delivery = NewDelivery::new(now, Source::Webhook, Vec::new(), "a".into());
+        let claim = |store: &mut Store| {
+            let claim = store.claim(&ClaimRequest::due(1, now)).expect("a claim");
+            claim.deliveries.into_iter().next().expect("it is due")
+        };
+        store.begin().expect("a transaction");
+        store.append_one(&NewRow::new(delivery)).expect("appended");
+        let first = claim(&mut store);
+        store.commit(0).expect("a commit");
+        store.begin().expect("a transaction");
+        let released = Completion::released(&first, now);
+        store.complete(&released).expect("released");
+        let again = claim(&mut store);
+        assert_eq!((again.id, again.attempt), (first.id, 1));
+        store.commit(0).expect("a commit");
+        let in_flight = HashSet::from([(key(first.id), 1)]);
+        assert_eq!(store.in_flight.attempts, in_flight);
+
+        // So it stays claimed when the file is opened again after a failure.
+        let closed_state = store.into_closed_state();
+        let store = Store::reopen(&path, &options, &closed_state).expect("the inbox");
+        assert_eq!(store.in_flight.attempts, in_flight);
+        let state: String = store
+            .connection
+            .query_row("SELECT state FROM delivery", (), |row| row.get(0))
+            .expect("a state");
+        assert_eq!(state, "claimed");
+    }
 }
