@@ -14,7 +14,7 @@ use crate::time::to_micros;
 use crate::{
     Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
     DeliverySummary, DriftCount, Imported, Inbox, InboxAdmin, InboxError, NewDelivery, PruneReport,
-    PruneStep, Query, ReplayReport, State, Stats, StoredDelivery, TrafficCount, TrafficUnit,
+    PruneStep, Query, ReplayReport, Stats, StoredDelivery, TrafficCount, TrafficUnit,
 };
 
 mod access;
@@ -322,11 +322,9 @@ impl InboxAdmin for SqliteInbox {
         Ok(report)
     }
 
-    /// By the time in the ids, as pruning does.
     async fn count_prunable(&self, before: SystemTime) -> Result<u64, InboxError> {
-        let query = Query::default().before(DeliveryId::new(to_micros(before).cast_unsigned(), 0));
-        let finished = |state| self.count(query.clone().state(state));
-        Ok(finished(State::Acknowledged).await? + finished(State::DeadLettered).await?)
+        let count = move |reader: &Reader| reader.count_prunable(before);
+        self.shared.read(count).await
     }
 
     async fn drift(&self) -> Result<Vec<DriftCount>, InboxError> {

@@ -233,9 +233,11 @@ impl Entries {
     }
 
     pub(super) fn prune(&mut self, step: &PruneStep) -> PruneReport {
-        let before = to_micros(step.before).cast_unsigned();
-        let old = self.stored.range(..before);
-        let old = old.filter(|(_, entry)| entry.is_finished());
+        // By their time and not by their keys, which stay ahead of a clock that was set back.
+        let old = self
+            .stored
+            .iter()
+            .filter(|(_, entry)| entry.is_finished() && entry.delivery.received_at() < step.before);
         let old: Vec<u64> = old.map(|(key, _)| *key).take(step.limit).collect();
         old.iter().for_each(|key| self.forget(*key));
         PruneReport {

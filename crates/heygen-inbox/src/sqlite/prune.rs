@@ -1,6 +1,8 @@
 //! One step of pruning: deletes a few of the oldest finished deliveries, or index rows of deleted
 //! ones.
 
+use std::time::SystemTime;
+
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::dedup_index::DedupIndex;
@@ -16,18 +18,11 @@ pub(super) fn step(
     let after = step.after.map_or(0, |after| after.key().cast_signed());
     // Many unfinished deliveries are skipped in small steps too.
     let scan_limit = step.limit.saturating_mul(SCANNED_PER_DELETION);
-    // An id is never below its time, except past the year 2540, where only a wrong clock is. After
-    // a clock was ahead, ids stay far above the time, so the time itself decides.
-    let sql = match ids_run_ahead(connection)? {
-        false => {
-            "SELECT id, state IN ('acknowledged', 'dead_lettered') FROM delivery WHERE id > ?1 AND id < ?2 ORDER BY id LIMIT ?3"
-        }
-        true => {
-            "SELECT id, state IN ('acknowledged', 'dead_lettered') AND received_at < ?2 FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?3"
-        }
-    };
+    let (in_range, is_old) = old(connection)?;
     let rows: Vec<(i64, bool)> = connection
-        .prepare_cached(sql)?
+        .prepare_cached(&format!(
+            "SELECT id, {IS_FINISHED} AND {is_old} FROM delivery WHERE id > ?1 AND {in_range} ORDER BY id LIMIT ?3"
+        ))?
         .query_map(
             params![
                 after,
@@ -60,6 +55,26 @@ pub(super) fn step(
         deleted,
         next: (!is_end_of_rows || !is_end_of_index).then_some(next),
         bytes: bytes_in_use(connection)?,
+    })
+}
+
+/// How many deliveries all steps together delete.
+pub(super) fn count(connection: &Connection, before: SystemTime) -> rusqlite::Result<u64> {
+    let (in_range, is_old) = old(connection)?;
+    let sql = format!(
+        "SELECT count(*) FROM delivery WHERE id > ?1 AND {in_range} AND {IS_FINISHED} AND {is_old}"
+    );
+    let count = connection.query_row(&sql, [0, to_micros(before)], |row| row.get::<_, i64>(0))?;
+    Ok(count.cast_unsigned())
+}
+
+/// Which deliveries are older than `?2`: those of a range of ids that meet a condition. An id is
+/// never below its time, except past the year 2540, where only a wrong clock is. After a clock was
+/// ahead, ids stay far above the time, so the time itself decides.
+fn old(connection: &Connection) -> rusqlite::Result<(&'static str, &'static str)> {
+    Ok(match ids_run_ahead(connection)? {
+        false => ("id < ?2", "true"),
+        true => ("true", "received_at < ?2"),
     })
 }
 
@@ -109,6 +124,8 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
         .prepare_cached("SELECT coalesce(min(id), 9223372036854775807) FROM delivery")?
         .query_row((), |row| row.get(0))
 }
+
+const IS_FINISHED: &str = "state IN ('acknowledged', 'dead_lettered')";
 
 /// An hour, in microseconds.
 const MAX_CLOCK_LEAD: i64 = 3_600_000_000;

@@ -18,7 +18,7 @@ use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
 use super::lock::is_served;
 use super::order::BLOCKED;
-use super::prune::bytes_in_use;
+use super::prune;
 use super::rescue::disable_checkpoint_on_close;
 use super::row::{self, SUMMARY_COLUMNS, SUMMARY_LEN};
 use super::store::{last_id, read_tag};
@@ -161,6 +161,12 @@ impl Reader {
             })
         };
         let (pending, oldest): (u64, Option<i64>) = count("delivery_due", State::Pending)?;
+        // Not the time in its id, which is ahead of the clock after that was set back.
+        let oldest_pending = self
+            .connection
+            .prepare_cached("SELECT received_at FROM delivery WHERE id = ?1")?
+            .query_row([oldest], |row| row.get(0).map(from_micros))
+            .optional()?;
         let (claimed, _) = count("delivery_claimed", State::Claimed)?;
         let (dead_lettered, _) = count("delivery_dead_lettered", State::DeadLettered)?;
         let unusual_log_bytes = Some(log_bytes).filter(|bytes| *bytes > USUAL_WAL_BYTES);
@@ -168,8 +174,8 @@ impl Reader {
             pending,
             claimed,
             dead_lettered,
-            oldest_pending: oldest.map(from_micros),
-            bytes: bytes_in_use(&self.connection)? + unusual_log_bytes.unwrap_or(0),
+            oldest_pending,
+            bytes: prune::bytes_in_use(&self.connection)? + unusual_log_bytes.unwrap_or(0),
             log_bytes,
         })
     }
@@ -179,6 +185,10 @@ impl Reader {
         let sql = format!("SELECT count(*) FROM delivery WHERE {conditions}");
         let counts = self.rows(&sql, values, |row| row.get::<_, i64>(0))?;
         Ok(counts.first().copied().unwrap_or(0).cast_unsigned())
+    }
+
+    pub(super) fn count_prunable(&self, before: SystemTime) -> rusqlite::Result<u64> {
+        prune::count(&self.connection, before)
     }
 
     pub(super) fn stats(&self, attempts_since: SystemTime) -> rusqlite::Result<Stats> {

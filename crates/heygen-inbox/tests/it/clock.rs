@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use heygen_inbox::{AttemptOutcome, Completion, InboxAdmin, MemoryInbox, State};
+use heygen_inbox::{AttemptOutcome, Completion, InboxAdmin, MemoryInbox, PruneStep, State};
 
-use crate::support::{append_new, at, body, claim_due, claim_one, complete_one};
+use crate::support::{append_new, at, body, claim_due, claim_one, complete, complete_one};
 
 #[tokio::test]
 async fn clock_set_back_delays_no_delivery_in_memory() {
@@ -53,10 +53,38 @@ async fn a_distant_future_stops_no_delivery(inbox: impl InboxAdmin) {
     }
 }
 
+#[tokio::test]
+async fn backlog_is_as_old_as_its_times_after_the_clock_was_ahead() {
+    backlog_is_as_old_as_its_times(MemoryInbox::new()).await;
+    #[cfg(feature = "sqlite")]
+    {
+        let (_folder, _, inbox) = crate::support::opened();
+        backlog_is_as_old_as_its_times(inbox).await;
+    }
+}
+
+/// Ids stay ahead of a clock that was set back.
+async fn backlog_is_as_old_as_its_times(inbox: impl InboxAdmin) {
+    append_new(&inbox, YEAR, &body("ahead")).await;
+    complete_one(&inbox, YEAR, AttemptOutcome::Acknowledged).await;
+    for seconds in [5, 6] {
+        append_new(&inbox, seconds, &body(&seconds.to_string())).await;
+    }
+    let counts = inbox.counts().await.unwrap();
+    assert_eq!(counts.oldest_pending, Some(at(5)));
+    for claimed in claim_due(&inbox, 2, 7).await {
+        complete(&inbox, &claimed, 7, AttemptOutcome::Acknowledged).await;
+    }
+    assert_eq!(inbox.count_prunable(at(10)).await.unwrap(), 2);
+    let pruned = inbox.prune(PruneStep::before(at(10))).await.unwrap();
+    assert_eq!(pruned.deleted, 2);
+}
+
+const YEAR: u64 = 365 * 24 * 3600;
+
 /// That a retry of the right clock stays is a case of the conformance suite.
 async fn a_clock_set_back_delays_nothing(inbox: impl InboxAdmin) {
     // The clock was a year ahead when these were received, and at the attempt of the second.
-    const YEAR: u64 = 365 * 24 * 3600;
     append_new(&inbox, YEAR, &body("tried")).await;
     complete_one(&inbox, YEAR, AttemptOutcome::Retry).await;
     append_new(&inbox, YEAR, &body("new")).await;

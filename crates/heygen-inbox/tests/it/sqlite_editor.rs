@@ -251,23 +251,6 @@ async fn unreadable_row_blocks_no_other_delivery() {
 }
 
 #[tokio::test]
-async fn deliveries_of_a_clock_ahead_are_pruned_by_their_time() {
-    let (_folder, _, inbox) = opened();
-    append_new(&inbox, 100_000_000, &body("ahead")).await;
-    for seconds in 0..5 {
-        append_new(&inbox, seconds, &body(&seconds.to_string())).await;
-    }
-    for claimed in claim_due(&inbox, 10, 100_000_001).await {
-        complete(&inbox, &claimed, 10, AttemptOutcome::Acknowledged).await;
-    }
-    let pruned = inbox
-        .prune(PruneStep::before(at(50_000_000)))
-        .await
-        .unwrap();
-    assert_eq!(pruned.deleted, 5);
-}
-
-#[tokio::test]
 async fn editor_can_do_all_but_claim() {
     let (_folder, path, inbox) = opened();
     let beside = SqliteInbox::open_beside(&path).unwrap();
