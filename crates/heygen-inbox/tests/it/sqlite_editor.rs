@@ -394,9 +394,9 @@ async fn pause_by_another_process_holds_over_restarts() {
     claim_one(&inbox, 9).await;
 }
 
-/// A delivery that takes its process with it can be given up while none runs, and never before.
+/// A delivery that takes its process with it can be changed while none runs, and never before.
 #[tokio::test]
-async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_serves() {
+async fn interrupted_deliveries_are_changed_by_hand_while_no_process_serves() {
     let (_folder, path, inbox) = opened();
     let mut ids = Vec::new();
     for name in ["a", "b", "c"] {
@@ -408,12 +408,16 @@ async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_s
     assert_eq!((report.dead_lettered, report.claimed), (0, 3));
     let report = beside.delete(ids.clone()).await.unwrap();
     assert_eq!((report.deleted, report.claimed), (0, 3));
+    let report = beside.replay(ids.clone(), at(2)).await.unwrap();
+    assert_eq!((report.pending, report.claimed), (0, 3));
     drop(inbox);
 
     let report = beside.dead_letter(vec![ids[0]], at(3)).await.unwrap();
     assert_eq!((report.dead_lettered, report.claimed), (1, 0));
     let report = beside.delete(vec![ids[1]]).await.unwrap();
     assert_eq!((report.deleted, report.claimed), (1, 0));
+    let report = beside.replay(vec![ids[2]], at(3)).await.unwrap();
+    assert_eq!((report.pending, report.claimed), (1, 0));
     let given_up = get(&beside, ids[0]).await;
     assert_eq!(
         attempts(&given_up),
@@ -423,7 +427,9 @@ async fn interrupted_deliveries_are_dead_lettered_and_deleted_while_no_process_s
         ]
     );
     let inbox = SqliteInbox::open(&path).unwrap();
-    assert_eq!(claim_one(&inbox, 9).await.id, ids[2]);
+    let claimed = claim_one(&inbox, 9).await;
+    assert_eq!((claimed.id, claimed.attempt), (ids[2], 2));
+    assert_eq!(claimed.first_attempt, 2, "it has all its attempts again");
     assert_eq!(inbox.check(CheckLevel::Full).await.unwrap(), []);
 }
 

@@ -118,20 +118,16 @@ impl Store {
         if id.tag() != self.tag {
             return Ok(None);
         }
-        let id = key(id);
-        let state = self.state_of(id)?;
+        let state = self
+            .connection
+            .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
+            .query_row([key(id)], |row| row::named(row, 0))
+            .optional()?;
         if state == Some(State::Claimed) && !is_served(self.files.path()) {
-            interrupt(&self.connection, id)?;
+            interrupt(&self.connection, key(id))?;
             return Ok(Some(State::Pending));
         }
         Ok(state)
-    }
-
-    fn state_of(&self, id: i64) -> rusqlite::Result<Option<State>> {
-        self.connection
-            .prepare_cached("SELECT state FROM delivery WHERE id = ?1")?
-            .query_row([id], |row| row::named(row, 0))
-            .optional()
     }
 
     fn store_history(&self, key: i64, imported: &Imported) -> rusqlite::Result<()> {
@@ -176,11 +172,7 @@ impl Store {
 
     /// Returns the state before; `None` when it is missing.
     fn replay_one(&self, id: DeliveryId, now: i64) -> rusqlite::Result<Option<State>> {
-        if id.tag() != self.tag {
-            return Ok(None);
-        }
-        let key = key(id);
-        let state = self.state_of(key)?;
+        let state = self.state_to_change(id)?;
         if matches!(
             state,
             Some(State::Pending | State::Acknowledged | State::DeadLettered)
@@ -189,7 +181,7 @@ impl Store {
                 .prepare_cached(
                     "UPDATE delivery SET state = 'pending', due_at = ?2, first_attempt = attempts + 1, elapsed = 0, uncounted = 0 WHERE id = ?1",
                 )?
-                .execute([key, now])?;
+                .execute([key(id), now])?;
         }
         Ok(state)
     }
