@@ -188,6 +188,8 @@ impl InboxAdmin for MemoryInbox {
         for id in ids {
             report.add(entries.dead_letter(id, now));
         }
+        // Deliveries that one of them blocked may be due.
+        self.shared.appended.notify_one();
         Ok(report)
     }
 
@@ -197,6 +199,7 @@ impl InboxAdmin for MemoryInbox {
         for id in ids {
             report.add(entries.delete(id));
         }
+        self.shared.appended.notify_one();
         Ok(report)
     }
 

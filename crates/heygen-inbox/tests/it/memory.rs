@@ -6,7 +6,8 @@ use heygen_inbox::{
 };
 
 use crate::support::{
-    all_ids, append_duplicate, append_new, at, body, claim_one, complete, complete_one, delivery,
+    about, all_ids, append_duplicate, append_new, at, body, claim_one, claim_ordered, claimed_ids,
+    complete, complete_one, delivery, poll_once_and_drop,
 };
 
 #[tokio::test]
@@ -47,6 +48,24 @@ async fn pruned_deliveries_are_no_duplicates() {
             complete_one(&inbox, 0, AttemptOutcome::Acknowledged).await;
         }
     }
+}
+
+/// Another delivery of the subject is due then.
+#[tokio::test]
+async fn removal_by_hand_wakes_the_dispatcher() {
+    let inbox = MemoryInbox::new();
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(append_new(&inbox, 0, &about("a", number)).await);
+    }
+    inbox.wait_for_append().await;
+    let is_woken = async || poll_once_and_drop(inbox.wait_for_append()).await.is_some();
+    assert!(!is_woken().await);
+    inbox.dead_letter(vec![ids[0]], at(1)).await.unwrap();
+    assert!(is_woken().await);
+    inbox.delete(vec![ids[1]]).await.unwrap();
+    assert!(is_woken().await);
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(2)).await), [ids[2]]);
 }
 
 /// What another inbox had, also what HeyGen signed, goes after what comes in now.

@@ -116,7 +116,6 @@ pub(crate) async fn until(mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 /// Polls a future once, and drops it.
-#[cfg(feature = "sqlite")]
 pub(crate) async fn poll_once_and_drop<T>(future: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         biased;
