@@ -6,7 +6,7 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{InboxAdmin as _, Query, private_file};
 use serde_json::json;
 
-use super::{is_same_file, size};
+use super::{is_of_inbox, size};
 use crate::cli::Backup;
 use crate::commands::progress;
 use crate::failure::Failure;
@@ -57,8 +57,10 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
 
 fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
     let to = &options.to;
-    if is_same_file(inbox, to) {
-        return Err(Failure::usage("the copy would replace the inbox itself"));
+    if is_of_inbox(inbox, to) {
+        return Err(Failure::usage(
+            "the copy would replace the inbox itself, or its log",
+        ));
     }
     if to.exists() && !options.force {
         return Err(Failure::usage(format!(

@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::{is_same_file, open_existing, size, to_json};
+use super::{is_of_inbox, open_existing, size, to_json};
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
 use crate::commands::progress;
@@ -34,9 +34,11 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     let output = options.output.as_deref();
     let written = match output.filter(|output| *output != Path::new("-")) {
         None => write(&inbox, options, io::stdout(), &ProgressBar::hidden()).await?,
-        Some(output) if matches!(&location, InboxLocation::File(path) if is_same_file(path, output)) =>
+        Some(output) if matches!(&location, InboxLocation::File(path) if is_of_inbox(path, output)) =>
         {
-            return Err(Failure::usage("--output would replace the inbox itself"));
+            return Err(Failure::usage(
+                "--output would replace the inbox itself, or its log",
+            ));
         }
         Some(output) if !options.force && is_file_with_content(output) => {
             return Err(Failure::usage(format!(

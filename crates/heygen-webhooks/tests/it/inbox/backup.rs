@@ -115,7 +115,13 @@ fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
         again.stderr
     );
     backup(&["copy.db", "--force"]).ok();
-    assert_eq!(backup(&["heygen-inbox.db", "--force"]).status, 2);
+    // Neither the inbox nor its log, which need not be there.
+    for suffix in ["", "-wal", "-shm", "-journal"] {
+        let target = format!("./heygen-inbox.db{suffix}");
+        assert_eq!(backup(&[&target, "--force"]).status, 2, "{suffix}");
+        let export = ["inbox", "export", "--output", &target, "--force"];
+        assert_eq!(workdir.run(&export).status, 2, "{suffix}");
+    }
     workdir.file("other.db-wal", "");
     assert_eq!(backup(&["other.db"]).status, 2);
     assert_eq!(backup(&["no/such/folder/copy.db"]).status, 1);
