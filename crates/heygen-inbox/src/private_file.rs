@@ -421,9 +421,9 @@ mod tests {
                 .args(["--exact", test, "--ignored"])
                 .output()
                 .expect("this program runs");
-            let said = String::from_utf8_lossy(&output.stdout);
-            let is_run = output.status.success() && said.contains("1 passed");
-            assert!(is_run, "{test}:\n{said}");
+            let output_text = String::from_utf8_lossy(&output.stdout);
+            let is_run = output.status.success() && output_text.contains("1 passed");
+            assert!(is_run, "{test}:\n{output_text}");
         }
     }
 

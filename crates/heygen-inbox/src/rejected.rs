@@ -37,10 +37,10 @@ pub trait RejectedRequests: Send + Sync + 'static {
     /// [`Storage`](crate::InboxErrorKind::Storage) when nothing was removed.
     fn remove(&self, ids: &[u64]) -> Result<usize, InboxError>;
 
-    /// How many were rejected since a time, by minute or hour, the oldest first. What is kept may be
-    /// less.
+    /// How many were rejected since a time, by minute or hour, the oldest first. Fewer may be
+    /// stored.
     ///
-    /// Default: the newest 1,000 that are kept, each at the first and the last time that it came.
+    /// Default: the newest 1,000 that are stored, each at the first and the last time that it came.
     ///
     /// # Errors
     ///

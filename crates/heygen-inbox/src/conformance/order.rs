@@ -151,7 +151,7 @@ pub(super) async fn long_queue_of_one_subject_delays_no_other(inbox: impl InboxA
     }
     let other = append_new(&inbox, 0, &about("b", 0)).await;
     let mut found = Vec::new();
-    // One look goes over a part of the row only, and asks to be called again at once.
+    // One claim scans a part of the queue only, and asks to be called again at once.
     for _ in 0..10 {
         let claim = inbox
             .claim(ClaimRequest::due(10, at(1)).order(DispatchOrder::PerSubject))

@@ -112,7 +112,7 @@ impl Entries {
             entry.state = imported.initial_state();
             // It was received by another inbox, some time ago.
             entry.is_live = false;
-            entry.handed_out = imported.attempt_count;
+            entry.attempt_count = imported.attempt_count;
             if imported.is_replayed {
                 entry.first_attempt = imported.attempt_count + 1;
             }
@@ -130,7 +130,7 @@ impl Entries {
         let entry = self.entry(id)?;
         let state = entry.state;
         if state != State::Claimed {
-            entry.first_attempt = entry.handed_out + 1;
+            entry.first_attempt = entry.attempt_count + 1;
             entry.elapsed = Duration::ZERO;
             entry.uncounted = 0;
             entry.state = State::Pending;

@@ -21,7 +21,7 @@ pub(super) struct Entry {
     pub(super) due_at: i64,
     /// Whether it was received here, and never claimed.
     pub(super) is_live: bool,
-    pub(super) handed_out: u32,
+    pub(super) attempt_count: u32,
     pub(super) first_attempt: u32,
     pub(super) elapsed: Duration,
     pub(super) uncounted: u32,
@@ -38,7 +38,7 @@ impl Entry {
             delivery,
             state: State::Pending,
             due_at,
-            handed_out: 0,
+            attempt_count: 0,
             first_attempt: 1,
             elapsed: Duration::ZERO,
             uncounted: 0,
@@ -84,7 +84,7 @@ impl Entry {
 
     pub(super) fn claim(&mut self, key: u64) -> ClaimedDelivery {
         self.state = State::Claimed;
-        self.handed_out += 1;
+        self.attempt_count += 1;
         let is_live = std::mem::take(&mut self.is_live);
         let interrupted = self.attempts.iter();
         let interrupted = interrupted
@@ -97,19 +97,19 @@ impl Entry {
             elapsed: self.elapsed,
             due_at: from_micros(self.due_at),
             is_live,
-            ..ClaimedDelivery::new(id_of(key), &self.delivery, self.handed_out)
+            ..ClaimedDelivery::new(id_of(key), &self.delivery, self.attempt_count)
         }
     }
 
     /// A late result, of a delivery that was claimed again, is recorded and does not change the
     /// state, unless it acknowledges.
     pub(super) fn complete(&mut self, completion: &Completion) {
-        let is_current = self.state == State::Claimed && self.handed_out == completion.attempt;
+        let is_current = self.state == State::Claimed && self.attempt_count == completion.attempt;
         if completion.is_released {
             if !is_current {
                 return;
             }
-            self.handed_out -= 1;
+            self.attempt_count -= 1;
         } else {
             let is_interrupted = completion.result == AttemptOutcome::Interrupted;
             self.uncounted += u32::from(is_current && (is_interrupted || !completion.is_counted));
@@ -122,7 +122,7 @@ impl Entry {
             self.elapsed = completion.elapsed;
             self.state = completion.result.state();
             self.due_at = to_micros(completion.due_at);
-            let is_new = self.handed_out == 0 && self.delivery.source().is_received();
+            let is_new = self.attempt_count == 0 && self.delivery.source().is_received();
             self.is_live = is_new && !self.is_finished();
         }
     }
@@ -147,7 +147,7 @@ impl Entry {
     pub(super) fn summary(&self, key: u64) -> DeliverySummary {
         DeliverySummary {
             state: self.state,
-            attempts: self.handed_out,
+            attempts: self.attempt_count,
             dead_lettered_at: dead_lettered_at(self.state, &self.attempts),
             ..DeliverySummary::new(id_of(key), &self.delivery)
         }

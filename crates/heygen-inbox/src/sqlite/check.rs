@@ -79,14 +79,14 @@ fn file_issues(connection: &Connection, level: CheckLevel) -> rusqlite::Result<V
 
 /// Whether the file is damaged when its write-ahead log is applied. Changes neither.
 pub(super) fn is_damaged_with_log(path: &Path) -> bool {
-    let looked = || {
+    let check = || {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         // Closing it would checkpoint otherwise.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         kind::harden(&connection)?;
         file_issue(&connection)
     };
-    match looked() {
+    match check() {
         Ok(issue) => issue.is_some(),
         Err(error) => is_damage(&error),
     }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_grows_until_it_is_brought_in() {
+    fn log_grows_until_it_is_checkpointed() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (connection, mut log) = database(&folder.path().join("a.db"));
         let add = "INSERT INTO a SELECT randomblob(4000000)";
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_a_program_holds_is_told_and_shrinks_afterwards() {
+    fn pinned_log_is_warned_of_and_shrinks_afterwards() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.db");
         let (connection, mut log) = database(&path);
@@ -246,7 +246,7 @@ mod tests {
         connection.execute(add, ()).expect("a row");
         log.warn_bytes = 10_000_000;
         assert_eq!(log.checkpoint(&connection).expect("tried"), None);
-        assert_eq!(log.pinned_bytes(), 0, "it may have been a short look");
+        assert_eq!(log.pinned_bytes(), 0, "it may have been a short read");
         connection.execute(add, ()).expect("a row");
         let warning = log.checkpoint(&connection).expect("tried");
         assert!(

@@ -360,7 +360,7 @@ mod tests {
                 }
             }
             let expected = best.into_match();
-            let found = self.store.find(delivery).expect("a look");
+            let found = self.store.find(delivery).expect("a lookup");
             assert_eq!(found, expected, "{delivery:?}");
             let row = NewRow::new(delivery.clone());
             let appended = self.store.append([&row]).expect("appended")[0];

@@ -71,8 +71,8 @@ impl<H: Handle> Writer<H> {
             match self.gather(&wait) {
                 Gathered::Work(batch) => self.work_on(batch),
                 Gathered::Idle => {
-                    let looked = self.handle.maintain(self.has_failed);
-                    self.has_failed |= looked.is_err();
+                    let maintained = self.handle.maintain(self.has_failed);
+                    self.has_failed |= maintained.is_err();
                 }
                 Gathered::Close(batch, reply) => {
                     self.work_on(batch);

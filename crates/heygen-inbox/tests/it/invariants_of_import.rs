@@ -33,17 +33,17 @@ pub(crate) fn hold(line: &[u8]) {
             Some(inbox) if inbox.taken_in < ENOUGH => inbox,
             _ => inbox.insert(Inbox::new()),
         };
-        if let Some(kept) = inbox.import(&imported) {
-            check(&kept, &imported);
+        if let Some(stored) = inbox.import(&imported) {
+            check(&stored, &imported);
         }
     });
 }
 
-fn check(kept: &StoredDelivery, imported: &Imported) {
+fn check(stored: &StoredDelivery, imported: &Imported) {
     let delivery = &imported.delivery;
-    assert_eq!(kept.body, delivery.body(), "byte for byte");
-    assert_eq!(kept.headers, delivery.headers());
-    let summary = &kept.summary;
+    assert_eq!(stored.body, delivery.body(), "byte for byte");
+    assert_eq!(stored.headers, delivery.headers());
+    let summary = &stored.summary;
     assert_eq!(summary.source, delivery.source());
     assert_eq!(micros(summary.received_at), micros(delivery.received_at()));
     let state = match imported.state {
@@ -69,15 +69,15 @@ fn check(kept: &StoredDelivery, imported: &Imported) {
             })
             .collect()
     };
-    assert_eq!(attempts(&kept.attempts), attempts(&imported.attempts));
+    assert_eq!(attempts(&stored.attempts), attempts(&imported.attempts));
     let redeliveries = &imported.redeliveries;
     assert_eq!(
-        kept.redeliveries.last_at.map(micros),
+        stored.redeliveries.last_at.map(micros),
         redeliveries.last_at.map(micros)
     );
     if redeliveries.last_at.is_some() {
-        assert_eq!(kept.redeliveries.count, redeliveries.count);
-        assert_eq!(kept.redeliveries.last_headers, redeliveries.last_headers);
+        assert_eq!(stored.redeliveries.count, redeliveries.count);
+        assert_eq!(stored.redeliveries.last_headers, redeliveries.last_headers);
     }
 }
 
@@ -118,8 +118,8 @@ impl Inbox {
     }
 
     fn get(&self, id: DeliveryId) -> StoredDelivery {
-        let kept = self.runtime.block_on(self.inbox.get(id));
-        kept.unwrap().unwrap()
+        let stored = self.runtime.block_on(self.inbox.get(id));
+        stored.unwrap().unwrap()
     }
 }
 

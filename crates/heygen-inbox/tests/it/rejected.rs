@@ -196,10 +196,10 @@ fn counts_over_time_stay_when_requests_make_room() {
     of_before.execute_batch(back).unwrap();
     drop(of_before);
     let file = open(&path);
-    let kept = file.list(None).unwrap().len() as u64;
-    assert_eq!(rejected_since(&file, 0), kept);
+    let stored = file.list(None).unwrap().len() as u64;
+    assert_eq!(rejected_since(&file, 0), stored);
     write(&path, options, requests(100_000));
-    assert_eq!(rejected_since(&open(&path), 0), kept + 40);
+    assert_eq!(rejected_since(&open(&path), 0), stored + 40);
 }
 
 #[test]

@@ -43,7 +43,7 @@ async fn every_event_is_stored_once_by_owner_and_editors() {
     let (_folder, path) = file();
     let mut inbox = open_with_short_runs(&path);
     let mut beside = SqliteInbox::open_beside(&path).unwrap();
-    let mut kept = HashMap::new();
+    let mut stored = HashMap::new();
     let mut random: u64 = 7;
     let mut next = |below: u64| {
         random = random
@@ -61,8 +61,8 @@ async fn every_event_is_stored_once_by_owner_and_editors() {
             0 => inbox.append(delivery(step, text)).await.unwrap(),
             _ => beside.append(delivery(step, text)).await.unwrap(),
         };
-        match (appended, kept.get(&number)) {
-            (Appended::New(id), None) => drop(kept.insert(number, id)),
+        match (appended, stored.get(&number)) {
+            (Appended::New(id), None) => drop(stored.insert(number, id)),
             (Appended::Duplicate(id), Some(known)) => assert_eq!(id, *known, "step {step}"),
             (other, known) => panic!("step {step}, {number}: {other:?}, known {known:?}"),
         }
@@ -76,9 +76,9 @@ async fn every_event_is_stored_once_by_owner_and_editors() {
         }
     }
     let all = inbox.list(Query::default()).await.unwrap();
-    assert_eq!(all.len(), kept.len());
+    assert_eq!(all.len(), stored.len());
     let ids: HashSet<_> = all.iter().map(|summary| summary.id).collect();
-    assert_eq!(ids, kept.values().copied().collect());
+    assert_eq!(ids, stored.values().copied().collect());
 }
 
 #[tokio::test]
@@ -313,11 +313,11 @@ async fn bad_append_of_an_editor_fails_alone() {
         assert!(poll_once_and_drop(append).await.is_none());
     }
     other.execute_batch("COMMIT").unwrap();
-    let mut kept = Vec::new();
+    let mut stored = Vec::new();
     for append in appends {
-        kept.push(append.await.is_ok());
+        stored.push(append.await.is_ok());
     }
-    assert_eq!(kept, [true, true, true, false, true]);
+    assert_eq!(stored, [true, true, true, false, true]);
 }
 
 #[tokio::test]

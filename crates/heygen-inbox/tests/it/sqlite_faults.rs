@@ -129,9 +129,9 @@ async fn unreadable_row_is_dead_lettered_and_can_be_replayed() {
     other
         .execute_batch("UPDATE delivery SET source = 'webhook'")
         .unwrap();
-    let kept = get(&inbox, id).await;
-    assert_eq!(kept.summary.state, State::DeadLettered);
-    let why = kept.attempts[0].detail.as_deref().unwrap_or_default();
+    let stored = get(&inbox, id).await;
+    assert_eq!(stored.summary.state, State::DeadLettered);
+    let why = stored.attempts[0].detail.as_deref().unwrap_or_default();
     assert!(why.contains("elsewhere"), "{why}");
     let beside = SqliteInbox::open_beside(&path).unwrap();
     let replayed = beside.replay(vec![id], at(10)).await.unwrap();

@@ -45,7 +45,7 @@ async fn child() {
         for is_again in [false, true] {
             match inbox.append(large(event)).await {
                 Ok(appended) => {
-                    say(&format!("kept {}", appended.id()));
+                    say(&format!("stored {}", appended.id()));
                     break;
                 }
                 Err(error) => {
@@ -69,7 +69,7 @@ async fn child() {
         matches!(appended, heygen_inbox::Appended::New(_)),
         "{appended:?}"
     );
-    say(&format!("kept {}", appended.id()));
+    say(&format!("stored {}", appended.id()));
     // It was in flight all the time, and is not dispatched again because the file was reopened.
     let claim = inbox
         .claim(ClaimRequest::due(usize::MAX, SystemTime::now()))
@@ -106,16 +106,16 @@ async fn full_disk_rejects_appends_until_there_is_room() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut kept = Vec::new();
+    let mut stored = Vec::new();
     let mut done = None;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
-        if let Some(id) = line.strip_prefix("> kept ") {
-            kept.push(id.parse().unwrap());
+        if let Some(id) = line.strip_prefix("> stored ") {
+            stored.push(id.parse().unwrap());
         } else if let Some(id) = line.strip_prefix("> done ") {
             done = Some(id.parse().unwrap());
         } else if line == "> full" {
-            assert!(!kept.is_empty());
+            assert!(!stored.is_empty());
             // Room: the log goes into the file by a process that may make it grow, and starts at
             // its beginning.
             let other = Connection::open(&path).unwrap();
@@ -126,7 +126,7 @@ async fn full_disk_rejects_appends_until_there_is_room() {
         }
     }
     assert!(child.wait().unwrap().success());
-    kept.push(done.unwrap());
+    stored.push(done.unwrap());
 
     let reader = SqliteInbox::open_read_only(&path).unwrap();
     let mut listed: Vec<_> = reader
@@ -136,9 +136,9 @@ async fn full_disk_rejects_appends_until_there_is_room() {
         .iter()
         .map(|line| line.id)
         .collect();
-    kept.sort();
+    stored.sort();
     listed.sort();
-    assert_eq!(listed, kept, "what was answered, and nothing else");
+    assert_eq!(listed, stored, "what was answered, and nothing else");
     let first = reader.get(done.unwrap()).await.unwrap().unwrap();
     assert_eq!(first.summary.state, State::Acknowledged);
     assert_eq!(first.attempts.len(), 1);

@@ -82,10 +82,13 @@ async fn triggers_of_a_file_do_not_run_and_are_reported() {
     assert_eq!(stolen, 0);
 
     let reader = SqliteInbox::open_read_only(&path).unwrap();
-    let flaws = reader.check(CheckLevel::Full).await.unwrap();
+    let issues = reader.check(CheckLevel::Full).await.unwrap();
     for trigger in ["keep_all", "steal", "wake"] {
-        let told = format!("trigger {trigger} is not part of an inbox");
-        assert!(flaws.iter().any(|flaw| flaw.what == told), "{flaws:?}");
+        let expected = format!("trigger {trigger} is not part of an inbox");
+        assert!(
+            issues.iter().any(|issue| issue.what == expected),
+            "{issues:?}"
+        );
     }
 }
 

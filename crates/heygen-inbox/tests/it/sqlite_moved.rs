@@ -77,9 +77,9 @@ impl Rig {
             Err(_) => false,
         })
         .await;
-        let kept = ids(&copy).await;
+        let stored = ids(&copy).await;
         for id in &self.answered {
-            assert!(kept.contains(id), "{id} of {kept:?}");
+            assert!(stored.contains(id), "{id} of {stored:?}");
         }
         #[cfg(unix)]
         {
@@ -180,8 +180,8 @@ async fn inbox_continues_after_it_is_renamed_back() {
     rig.rename("away.db", "inbox.db");
     rig.goes_on().await;
     assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
-    let kept = get(&rig.inbox, claimed).await;
-    assert_eq!(kept.summary.state, State::Claimed, "it stays in hand");
+    let stored = get(&rig.inbox, claimed).await;
+    assert_eq!(stored.summary.state, State::Claimed, "it stays in hand");
     for number in 0..3 {
         let again = rig.inbox.append(delivery(50, body(&number.to_string())));
         assert_eq!(
@@ -252,9 +252,9 @@ async fn replaced_inbox_is_opened_once_the_file_is_complete() {
         }
         rig.answered.clear();
         rig.goes_on().await;
-        let kept = ids(&rig.path).await;
-        assert_eq!(kept.len(), 4, "three of the backup, and one since");
-        assert!(!kept.contains(&late));
+        let stored = ids(&rig.path).await;
+        assert_eq!(stored.len(), 4, "three of the backup, and one since");
+        assert!(!stored.contains(&late));
         rig.inbox.close().await.unwrap();
     }
 }
@@ -271,14 +271,14 @@ impl Rig {
             appended => drop(appended.unwrap_err()),
         }
         rig.goes_on().await;
-        let kept = ids(&rig.path).await;
+        let stored = ids(&rig.path).await;
         for id in &rig.answered {
-            assert!(kept.contains(id), "{name}: {id} of {kept:?}");
+            assert!(stored.contains(id), "{name}: {id} of {stored:?}");
         }
         rig.inbox.close().await.unwrap();
         let reader = SqliteInbox::open_read_only(&rig.path).unwrap();
-        let flaws = reader.check(heygen_inbox::sqlite::CheckLevel::Full);
-        assert_eq!(flaws.await.unwrap(), [], "{name}");
+        let issues = reader.check(heygen_inbox::sqlite::CheckLevel::Full);
+        assert_eq!(issues.await.unwrap(), [], "{name}");
         assert_eq!(ids(&rig.path).await.len(), rig.answered.len());
     }
 }
@@ -447,8 +447,8 @@ async fn claimed_deliveries_without_a_process_are_interrupted() {
         assert_eq!(groups.map(|group| group.count).sum::<u64>(), counted);
         for summary in &found {
             assert_eq!(summary.state, state);
-            let kept = get(&reader, summary.id).await;
-            assert_eq!(kept.summary.state, state);
+            let stored = get(&reader, summary.id).await;
+            assert_eq!(stored.summary.state, state);
         }
         found.iter().map(|summary| summary.id).collect::<Vec<_>>()
     };

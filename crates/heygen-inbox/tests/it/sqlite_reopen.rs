@@ -50,11 +50,12 @@ async fn claimed_deliveries_are_dispatched_again_after_a_restart() {
         assert_eq!((claimed.id, claimed.attempt), (id, attempt));
         inbox.close().await.unwrap();
         inbox = SqliteInbox::open(&path).unwrap();
-        let kept = get(&inbox, id).await;
-        assert_eq!(kept.summary.state, State::Pending);
-        assert_eq!(kept.attempts.len() as u32, attempt);
+        let stored = get(&inbox, id).await;
+        assert_eq!(stored.summary.state, State::Pending);
+        assert_eq!(stored.attempts.len() as u32, attempt);
         assert!(
-            kept.attempts
+            stored
+                .attempts
                 .iter()
                 .all(|attempt| attempt.result == AttemptOutcome::Interrupted)
         );
@@ -86,8 +87,8 @@ async fn captured_body_is_stored_once_whatever_its_headers() {
         assert_eq!(append_duplicate(&inbox, seconds, body("a")).await, id);
     }
     assert_eq!(all_ids(&inbox).await, [id]);
-    let kept = get(&inbox, id).await;
-    assert_eq!(kept.redeliveries.count, 1000);
+    let stored = get(&inbox, id).await;
+    assert_eq!(stored.redeliveries.count, 1000);
     assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
 }
 

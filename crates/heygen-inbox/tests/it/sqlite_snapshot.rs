@@ -15,26 +15,26 @@ async fn delivery_and_attempts_are_read_in_one_snapshot() {
     let id = inbox.append(delivery(0, body("a"))).await.unwrap().id();
     let is_over = Arc::new(AtomicBool::new(false));
     let reader = SqliteInbox::open_read_only(&path).unwrap();
-    let looking = tokio::spawn({
+    let reading = tokio::spawn({
         let is_over = Arc::clone(&is_over);
         async move {
             while !is_over.load(Ordering::Relaxed) {
-                let kept = get(&reader, id).await;
-                let ended = match kept.summary.state {
-                    State::Claimed => kept.summary.attempts - 1,
-                    _ => kept.summary.attempts,
+                let stored = get(&reader, id).await;
+                let ended = match stored.summary.state {
+                    State::Claimed => stored.summary.attempts - 1,
+                    _ => stored.summary.attempts,
                 };
-                let last = kept.attempts.last().map_or(0, |attempt| attempt.number);
-                assert_eq!(last, ended, "{:?}", kept.summary);
+                let last = stored.attempts.last().map_or(0, |attempt| attempt.number);
+                assert_eq!(last, ended, "{:?}", stored.summary);
             }
         }
     });
-    hand_out_often(&inbox).await;
+    claim_often(&inbox).await;
     is_over.store(true, Ordering::Relaxed);
-    looking.await.unwrap();
+    reading.await.unwrap();
 }
 
-async fn hand_out_often(inbox: &SqliteInbox) {
+async fn claim_often(inbox: &SqliteInbox) {
     for _ in 0..500 {
         let now = SystemTime::now();
         let claim = inbox.claim(ClaimRequest::due(1, now)).await.unwrap();

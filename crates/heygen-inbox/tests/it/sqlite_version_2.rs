@@ -129,8 +129,8 @@ async fn deliveries_of_version_2_are_recognised() {
         }
         drop(inbox);
         let reader = SqliteInbox::open_read_only(&path).unwrap();
-        let flaws = reader.check(Default::default());
-        assert_eq!(flaws.await.unwrap(), []);
+        let issues = reader.check(Default::default());
+        assert_eq!(issues.await.unwrap(), []);
     }
 }
 
