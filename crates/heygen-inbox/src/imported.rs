@@ -1,6 +1,5 @@
 //! [`Imported`]: a delivery of another inbox, with its history there.
 
-use crate::dedup::BodyDigest;
 use crate::dedup::rule::RecordIdentity;
 use crate::delivery::NewDelivery;
 use crate::record::{Attempt, Redeliveries, SignedPost, State};
@@ -55,14 +54,10 @@ impl Imported {
         }
     }
 
-    /// Only the id of the record is known.
     pub(crate) fn matched(&self) -> Option<RecordIdentity> {
         let event_id = self.matched_event_id.as_deref()?;
         let is_post = self.delivery.source() == Source::Webhook;
-        is_post.then(|| RecordIdentity {
-            event_id: Some(event_id.into()),
-            body: BodyDigest([0; 32]),
-        })
+        is_post.then(|| RecordIdentity::of_event_id(event_id))
     }
 
     pub(crate) fn signed_delivery(&self) -> Option<NewDelivery> {

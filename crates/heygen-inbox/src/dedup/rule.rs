@@ -189,10 +189,7 @@ impl Candidate {
     /// Adds the `event_id` of the record of HeyGen's log that a POST was matched with.
     #[must_use]
     pub fn matched(mut self, event_id: &str) -> Self {
-        self.matched = Some(RecordIdentity {
-            event_id: Some(event_id.into()),
-            body: BodyDigest([0; 32]),
-        });
+        self.matched = Some(RecordIdentity::of_event_id(event_id));
         self
     }
 }
@@ -238,6 +235,14 @@ pub fn find_duplicate<I>(
 }
 
 impl RecordIdentity {
+    /// Where only the id of the record is known.
+    pub(crate) fn of_event_id(event_id: &str) -> Self {
+        Self {
+            event_id: Some(event_id.into()),
+            body: BodyDigest([0; 32]),
+        }
+    }
+
     fn is(&self, other: &Self) -> bool {
         match (&self.event_id, &other.event_id) {
             (Some(ours), Some(theirs)) => ours == theirs,

@@ -35,7 +35,7 @@ impl Editor {
         let store = self.store.take()?;
         let change = store.files.change();
         if change.is_some() {
-            drop(store.into_orphan());
+            drop(store.into_parts());
         }
         change
     }

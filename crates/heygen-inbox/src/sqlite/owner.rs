@@ -144,7 +144,7 @@ impl Owner {
         let Some(store) = self.store.take() else {
             return;
         };
-        let (orphan, closed_state) = store.into_orphan();
+        let (orphan, closed_state) = store.into_parts();
         self.closed_state = closed_state;
         let closed = self.close_reader();
         self.recovery = Some(Recovery::new(change, orphan, closed));
@@ -233,7 +233,7 @@ impl Handle for Owner {
     fn discard(&mut self) {
         if let Some(mut store) = self.store.take() {
             store.roll_back();
-            self.closed_state = store.into_closed_state();
+            (_, self.closed_state) = store.into_parts();
         }
     }
 

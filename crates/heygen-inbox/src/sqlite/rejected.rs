@@ -4,12 +4,12 @@
 //! They are stored in a separate file, `<inbox>.rejected`, written by a thread of its own, so that
 //! nothing that strangers send delays the inbox's writer. The file and its queue are bounded.
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use super::path::with_suffix;
 use super::thread::spawn;
 use crate::InboxError;
 
@@ -69,9 +69,7 @@ struct Shared {
 /// The path of the rejected requests of the inbox at `inbox`: `<inbox>.rejected`.
 #[must_use]
 pub fn rejected_path(inbox: &Path) -> PathBuf {
-    let mut path = OsString::from(inbox);
-    path.push(".rejected");
-    PathBuf::from(path)
+    with_suffix(inbox, ".rejected")
 }
 
 impl RejectedRing {

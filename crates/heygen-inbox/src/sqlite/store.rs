@@ -188,22 +188,13 @@ impl Store {
         self.has_event_index = order::has_event_index(&self.connection).unwrap_or(true);
     }
 
-    /// Closes the file, and returns the state for the next store.
-    pub(super) fn into_closed_state(self) -> ClosedState {
-        ClosedState {
-            in_flight: self.in_flight.attempts,
-            last_id: self.last_committed_id,
-        }
-    }
-
-    /// The same, when the files were removed or replaced.
-    pub(super) fn into_orphan(self) -> (Orphan, ClosedState) {
-        let orphan = Orphan::new(self.connection, self.files);
+    /// The files, which are closed when that is dropped, and the state for the next store.
+    pub(super) fn into_parts(self) -> (Orphan, ClosedState) {
         let closed_state = ClosedState {
             in_flight: self.in_flight.attempts,
             last_id: self.last_committed_id,
         };
-        (orphan, closed_state)
+        (Orphan::new(self.connection, self.files), closed_state)
     }
 
     /// Checkpoints, as far as readers allow. Returns a warning when the log stays long.

@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(store.in_flight.attempts, in_flight);
 
         // So it stays claimed when the file is opened again after a failure.
-        let closed_state = store.into_closed_state();
+        let (_, closed_state) = store.into_parts();
         let store = Store::reopen(&path, &options, &closed_state).expect("the inbox");
         assert_eq!(store.in_flight.attempts, in_flight);
         let state: String = store

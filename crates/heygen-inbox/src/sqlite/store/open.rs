@@ -217,7 +217,7 @@ mod tests {
         let other = NewDelivery::new(now, Source::Webhook, Vec::new(), "other".into());
         store.append_one(&NewRow::new(other)).expect("appended");
         store.roll_back();
-        let closed_state = store.into_closed_state();
+        let (_, closed_state) = store.into_parts();
         let other = Connection::open(&path).expect("the file");
         other.execute_batch(damage).expect("done to it");
         for _ in 0..2 {
