@@ -9,8 +9,8 @@ use heygen_inbox::{
 use rusqlite::Connection;
 
 use crate::support::{
-    all_ids, append_duplicate, append_new, at, body, body_with_id, claim_due, claim_one, complete,
-    delivery, duplicate, file, get, new, open_with_short_runs, opened, poll_once_and_drop,
+    all_ids, append_duplicate, append_new, at, body, body_with_id, claim_one, complete, delivery,
+    duplicate, file, get, new, open_with_short_runs, opened, poll_once_and_drop,
 };
 
 #[tokio::test]
@@ -73,25 +73,6 @@ async fn ids_rise_also_when_the_clock_was_set_back_meanwhile() {
     assert_eq!(second.tag(), first.tag(), "the file keeps its tag");
 }
 
-#[tokio::test]
-async fn captured_body_is_stored_once_whatever_its_headers() {
-    let (_folder, path) = file();
-    let inbox = open_with_short_runs(&path);
-    let id = append_new(&inbox, 0, &body("a")).await;
-    for seconds in 1..=500 {
-        assert_eq!(append_duplicate(&inbox, seconds, body("a")).await, id);
-    }
-    drop(inbox);
-    let inbox = open_with_short_runs(&path);
-    for seconds in 501..=1000 {
-        assert_eq!(append_duplicate(&inbox, seconds, body("a")).await, id);
-    }
-    assert_eq!(all_ids(&inbox).await, [id]);
-    let stored = get(&inbox, id).await;
-    assert_eq!(stored.redeliveries.count, 1000);
-    assert_eq!(claim_due(&inbox, 10, 9999).await.len(), 1);
-}
-
 /// Appends many different events to an inbox of short runs, opening it again every `reopen_every`
 /// and letting `damage` at the closed file; in the end, and after one more opening, each has to be
 /// known.
@@ -129,26 +110,11 @@ fn without_id(event: u64) -> String {
     body(&event.to_string())
 }
 
-fn with_id(event: u64) -> String {
-    // All of one name and one data: the id alone makes other bodies.
-    body_with_id(&event.to_string(), "same")
-}
-
 fn some_with_id(event: u64) -> String {
     match event % 3 {
         0 => without_id(event),
         _ => body_with_id(&format!("e{event}"), &event.to_string()),
     }
-}
-
-#[tokio::test]
-async fn duplicates_are_found_through_runs() {
-    let whole = |_: &Path| {};
-    check_runs(without_id, 1000, whole).await;
-    check_runs(with_id, 1000, whole).await;
-    check_runs(some_with_id, 1000, whole).await;
-    check_runs(without_id, 37, whole).await;
-    check_runs(some_with_id, 37, whole).await;
 }
 
 #[tokio::test]
