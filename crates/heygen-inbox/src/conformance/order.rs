@@ -14,9 +14,6 @@ use crate::record::AttemptOutcome;
 use crate::source::Source;
 
 pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     let mut ids = Vec::new();
     for (subject, number) in [("a", 1), ("a", 2), ("b", 1), ("a", 3), ("b", 2)] {
         ids.push(append_new(&inbox, 0, &about(subject, number)).await);
@@ -42,9 +39,6 @@ pub(super) async fn one_delivery_per_subject_at_a_time(inbox: impl InboxAdmin) {
 }
 
 pub(super) async fn retry_delays_its_subject_only(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     let first = append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let claimed = claim_ordered(&inbox, at(0)).await.remove(0);
@@ -62,9 +56,6 @@ pub(super) async fn retry_delays_its_subject_only(inbox: impl InboxAdmin) {
 }
 
 pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     append_new(&inbox, 0, &about("a", 1)).await;
     let second = append_new(&inbox, 0, &about("a", 2)).await;
     let first = claim_ordered(&inbox, at(0)).await.remove(0);
@@ -73,9 +64,6 @@ pub(super) async fn dead_letter_releases_its_subject(inbox: impl InboxAdmin) {
 }
 
 pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     let mut ids = Vec::new();
     for number in 0..3 {
         ids.push(append_new(&inbox, 0, &about("a", number)).await);
@@ -103,9 +91,6 @@ pub(super) async fn removal_by_hand_releases_the_subject(inbox: impl InboxAdmin)
 }
 
 pub(super) async fn delivery_without_subject_does_not_wait(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     let mut ids = Vec::new();
     for body in [
         "not json",
@@ -118,9 +103,6 @@ pub(super) async fn delivery_without_subject_does_not_wait(inbox: impl InboxAdmi
 }
 
 pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     for number in 0..4 {
         append_new(&inbox, 0, &about("a", number)).await;
     }
@@ -143,9 +125,6 @@ pub(super) async fn order_can_be_switched_off_and_on(inbox: impl InboxAdmin) {
 }
 
 pub(super) async fn long_queue_of_one_subject_delays_no_other(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     for number in 0..2500 {
         append_new(&inbox, 0, &about("a", number)).await;
     }
@@ -173,9 +152,6 @@ async fn append_from(inbox: &impl InboxAdmin, source: Source, body: String) -> D
 }
 
 pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
-    if !inbox.orders_by_subject() {
-        return refuses(inbox).await;
-    }
     let mut first = Vec::new();
     let mut second = Vec::new();
     for source in Source::ALL {
@@ -211,8 +187,8 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     );
 }
 
-/// What a store that declares no order does instead.
-async fn refuses(inbox: impl InboxAdmin) {
+/// What a store that declares no order does in each of these cases.
+pub(super) async fn is_refused(inbox: impl InboxAdmin) {
     let ordered = ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject);
     let error = inbox.claim(ordered).await.unwrap_err();
     assert_eq!(error.kind(), InboxErrorKind::Unsupported);
