@@ -286,10 +286,9 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn import(&self, deliveries: Vec<Imported>) -> Result<Vec<Appended>, InboxError> {
-        let import = move |store: &mut Store| store.import(&deliveries);
-        let appended = self.shared.write(import).await?;
-        self.shared.appended.notify_one();
-        Ok(appended)
+        self.shared
+            .change(move |store| store.import(&deliveries))
+            .await
     }
 
     async fn replay(
@@ -297,10 +296,9 @@ impl InboxAdmin for SqliteInbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> Result<ReplayReport, InboxError> {
-        let replay = move |store: &mut Store| store.replay(&ids, to_micros(now));
-        let replayed = self.shared.write(replay).await?;
-        self.shared.appended.notify_one();
-        Ok(replayed)
+        self.shared
+            .change(move |store| store.replay(&ids, to_micros(now)))
+            .await
     }
 
     async fn dead_letter(
@@ -308,18 +306,15 @@ impl InboxAdmin for SqliteInbox {
         ids: Vec<DeliveryId>,
         now: SystemTime,
     ) -> Result<DeadLetterReport, InboxError> {
-        let dead_letter = move |store: &mut Store| store.dead_letter(&ids, now);
-        let report = self.shared.write(dead_letter).await?;
-        // Deliveries that one of them blocked may be due.
-        self.shared.appended.notify_one();
-        Ok(report)
+        self.shared
+            .change(move |store| store.dead_letter(&ids, now))
+            .await
     }
 
     async fn delete(&self, ids: Vec<DeliveryId>) -> Result<DeleteReport, InboxError> {
-        let delete = move |store: &mut Store| store.delete(&ids, SystemTime::now());
-        let report = self.shared.write(delete).await?;
-        self.shared.appended.notify_one();
-        Ok(report)
+        self.shared
+            .change(move |store| store.delete(&ids, SystemTime::now()))
+            .await
     }
 
     async fn count_prunable(&self, before: SystemTime) -> Result<u64, InboxError> {

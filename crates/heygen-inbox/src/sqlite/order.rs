@@ -263,10 +263,7 @@ impl Selector<'_> {
         let mut selected = selection.deliveries.iter();
         let is_blocked = selected.any(|other| other.subject.as_ref() == Some(subject))
             || has_predecessor(self.connection, delivery.id, subject)?;
-        if is_blocked {
-            block(self.connection, delivery.id)?;
-        }
-        Ok(!is_blocked)
+        block_if(self.connection, delivery.id, is_blocked)
     }
 
     /// The next due deliveries after a position, of one type or of all.
@@ -324,20 +321,20 @@ pub(super) fn is_unblocked(
     match (found, order) {
         (Some((Some(subject_id), source)), DispatchOrder::PerSubject) => {
             let is_blocked = has_predecessor(connection, id, &(subject_id, source))?;
-            if is_blocked {
-                block(connection, id)?;
-            }
-            Ok(!is_blocked)
+            block_if(connection, id, is_blocked)
         }
         (found, _) => Ok(found.is_some()),
     }
 }
 
-fn block(connection: &Connection, id: i64) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE id = ?1")?
-        .execute([id, BLOCKED])?;
-    Ok(())
+/// Returns whether it is not blocked.
+fn block_if(connection: &Connection, id: i64, is_blocked: bool) -> rusqlite::Result<bool> {
+    if is_blocked {
+        connection
+            .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE id = ?1")?
+            .execute([id, BLOCKED])?;
+    }
+    Ok(!is_blocked)
 }
 
 /// Unblocks the next deliveries of the subject after this one was completed. Returns id and event

@@ -106,6 +106,16 @@ impl Shared {
         self.send(|reply| Job::Work(work(run, reply))).await
     }
 
+    /// The same for a change after which more may be due, also by the end of what blocked it.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        run: impl Fn(&mut Store) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, InboxError> {
+        let changed = self.write(run).await?;
+        self.appended.notify_one();
+        Ok(changed)
+    }
+
     pub(super) async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, InboxError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.jobs.send(job(reply)).await;

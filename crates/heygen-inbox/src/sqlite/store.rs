@@ -112,21 +112,16 @@ impl Store {
         loaded: Loaded,
         tag: u32,
     ) -> rusqlite::Result<Self> {
-        let Loaded {
-            dedup_index,
-            last_id,
-            data_version,
-        } = loaded;
         let order = order::current(&connection)?;
         let has_event_index = order::has_event_index(&connection)?;
         Ok(Self {
             connection,
             files,
             inserts: Inserts::new(),
-            dedup_index,
+            dedup_index: loaded.dedup_index,
             tag,
-            last_id,
-            last_committed_id: last_id,
+            last_id: loaded.last_id,
+            last_committed_id: loaded.last_id,
             in_flight: InFlight::default(),
             wal: Wal::default(),
             drift: DriftTally::default(),
@@ -136,7 +131,7 @@ impl Store {
             type_positions: Default::default(),
             recent: Recent::default(),
             due_time_scan: DueTimeScan::default(),
-            data_version,
+            data_version: loaded.data_version,
             latest: 0,
         })
     }

@@ -311,19 +311,11 @@ impl Store {
 /// Scans pending deliveries in small steps for wrong due times: the clock was set forward and back
 /// between two claims, so that none noticed; or someone deleted with another program what a blocked
 /// delivery waits for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct DueTimeScan {
     scanned_at: Option<Instant>,
-    after: (i64, i64),
-}
-
-impl Default for DueTimeScan {
-    fn default() -> Self {
-        Self {
-            scanned_at: None,
-            after: (i64::MIN, 0),
-        }
-    }
+    /// Due time and id of the last row of the last scan; `None` at the beginning.
+    after: Option<(i64, i64)>,
 }
 
 impl DueTimeScan {
@@ -335,7 +327,8 @@ impl DueTimeScan {
             return Ok(());
         }
         self.scanned_at = Some(Instant::now());
-        let from = self.after.max((now, i64::MAX));
+        let future = (now, i64::MAX);
+        let from = self.after.map_or(future, |after| after.max(future));
         let rows: Vec<(i64, i64, bool)> = connection
             .prepare_cached(&format!(
                 "SELECT due_at, id, CASE due_at WHEN ?2 THEN {WAITS_FOR_NOTHING} ELSE {HAS_WRONG_DUE_TIME} END \
@@ -347,11 +340,8 @@ impl DueTimeScan {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )?
             .collect::<Result<_, _>>()?;
-        self.after = match rows.last() {
-            Some((due_at, id, _)) if rows.len() as i64 == SCAN_ROWS => (*due_at, *id),
-            // The next scan starts at the beginning.
-            Some(_) | None => (i64::MIN, 0),
-        };
+        let last = rows.last().filter(|_| rows.len() as i64 == SCAN_ROWS);
+        self.after = last.map(|(due_at, id, _)| (*due_at, *id));
         for (_, id, _) in rows.iter().filter(|(.., is_wrong)| *is_wrong) {
             connection
                 .prepare_cached("UPDATE delivery SET due_at = ?2 WHERE id = ?1")?
