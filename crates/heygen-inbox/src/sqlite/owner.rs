@@ -242,11 +242,7 @@ impl Handle for Owner {
         self.check_files();
         if self.recovery.is_some() {
             // A request gets the error; this only tries again.
-            if let Err(error) = self.reopen_if_closed().map(drop)
-                && self.recovery.is_none()
-            {
-                tracing::error!(%error, "the inbox cannot be opened again");
-            }
+            let _ = self.reopen_if_closed();
             return Ok(());
         }
         self.warn_of_hard_links();
