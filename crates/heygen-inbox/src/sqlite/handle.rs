@@ -44,7 +44,7 @@ pub(super) trait Handle {
     }
 
     /// The error for this number of requests, none of which was stored.
-    fn commit_error(&self, error: InboxError, _requests: usize) -> InboxError {
+    fn commit_error(&mut self, error: InboxError, _requests: usize) -> InboxError {
         error
     }
 

@@ -34,6 +34,9 @@ pub(super) struct Owner {
     /// Jobs of the reader thread, which has the files open too.
     reads: Sender<ReadJob>,
     hard_links_throttle: Throttle,
+    failure_throttle: Throttle,
+    /// Since the last log line about them.
+    failed_requests: usize,
     lock: OwnerLock,
 }
 
@@ -64,6 +67,8 @@ impl Owner {
             recovery: None,
             reads,
             hard_links_throttle: Throttle::new(LOG_INTERVAL),
+            failure_throttle: Throttle::new(LOG_INTERVAL),
+            failed_requests: 0,
             lock,
         })
     }
@@ -263,9 +268,12 @@ impl Handle for Owner {
         self.report_checkpoint(result)
     }
 
-    /// Logs the cause once, unless [`Recovery`] logs it.
-    fn commit_error(&self, error: InboxError, requests: usize) -> InboxError {
-        if self.recovery.is_none() {
+    /// Logs the cause, unless [`Recovery`] logs it, with how many requests have failed since the
+    /// last line: a line for each commit would keep a full disk full.
+    fn commit_error(&mut self, error: InboxError, requests: usize) -> InboxError {
+        self.failed_requests += requests;
+        if self.recovery.is_none() && self.failure_throttle.passes(Instant::now()) {
+            let requests = std::mem::take(&mut self.failed_requests);
             let cause = error.source().map(ToString::to_string);
             tracing::error!(%error, cause, requests, "commit failed; none of these requests were stored");
         }
