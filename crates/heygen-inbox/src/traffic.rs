@@ -1,5 +1,6 @@
 //! [`TrafficCount`]: how many deliveries were received over time, including those pruned since.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -96,20 +97,15 @@ impl TrafficUnit {
 
 /// The traffic of stored deliveries, for a store that has no counts.
 pub(crate) fn of_summaries(summaries: &[DeliverySummary], unit: TrafficUnit) -> Vec<TrafficCount> {
-    let mut counts: Vec<TrafficCount> = Vec::new();
+    let mut counts = BTreeMap::<_, u64>::new();
     for summary in summaries {
-        let at = unit.start_of(summary.received_at);
-        let known = counts.iter_mut();
-        let mut known =
-            known.filter(|count| count.at == at && count.event_type == summary.event_type);
-        match known.next() {
-            Some(count) => count.count += 1,
-            None => {
-                let event_type = summary.event_type.clone();
-                counts.push(TrafficCount::new(at, TrafficKind::Accepted, event_type, 1));
-            }
-        }
+        let event_type = summary.event_type.as_deref();
+        let start = unit.start_of(summary.received_at);
+        *counts.entry((start, event_type)).or_default() += 1;
     }
-    counts.sort_by_key(|count| count.at);
-    counts
+    let counts = counts.into_iter().map(|((at, event_type), count)| {
+        let event_type = event_type.map(str::to_owned);
+        TrafficCount::new(at, TrafficKind::Accepted, event_type, count)
+    });
+    counts.collect()
 }

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 
 /// 64 bits that find a candidate; the candidate itself decides.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -12,7 +11,7 @@ pub(crate) struct Fingerprint(pub(crate) u64);
 /// their own.
 #[derive(Debug)]
 pub(crate) struct Index<I> {
-    newest: HashMap<Fingerprint, I, Keyed>,
+    newest: HashMap<Fingerprint, I>,
     /// Those before the newest, the oldest first.
     earlier: HashMap<Fingerprint, Vec<I>>,
     earlier_len: usize,
@@ -93,55 +92,10 @@ impl<I: Copy + Ord> Index<I> {
 impl<I> Default for Index<I> {
     fn default() -> Self {
         Self {
-            newest: HashMap::default(),
+            newest: HashMap::new(),
             earlier: HashMap::new(),
             earlier_len: 0,
         }
-    }
-}
-
-/// Fingerprints are parts of SHA-256, so one multiplication spreads them. Its factor is random: a
-/// sender who chooses bodies cannot choose which of them collide.
-#[derive(Clone, Debug)]
-struct Keyed(u64);
-
-impl Default for Keyed {
-    fn default() -> Self {
-        Self(RandomState::new().build_hasher().finish() | 1)
-    }
-}
-
-impl BuildHasher for Keyed {
-    type Hasher = KeyedHasher;
-
-    fn build_hasher(&self) -> KeyedHasher {
-        KeyedHasher {
-            key: self.0,
-            hash: 0,
-        }
-    }
-}
-
-struct KeyedHasher {
-    key: u64,
-    hash: u64,
-}
-
-impl Hasher for KeyedHasher {
-    fn finish(&self) -> u64 {
-        self.hash
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        let product =
-            u128::from(self.hash ^ number ^ self.key.rotate_left(32)) * u128::from(self.key);
-        self.hash = (product as u64) ^ ((product >> 64) as u64);
     }
 }
 
