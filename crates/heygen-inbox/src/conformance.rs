@@ -78,7 +78,6 @@ macro_rules! cases {
 
 cases! { $
     record {
-        same_event_is_stored_once,
         redeliveries_are_counted_with_their_headers,
         backfilled_event_is_not_counted_as_redelivery,
         signed_body_is_stored_byte_for_byte,

@@ -258,43 +258,14 @@ impl fmt::Debug for BodyDigest {
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(left: &str, right: &str, same: bool) {
-        let (left, right) = (
-            DedupKey::of(left.as_bytes()),
-            DedupKey::of(right.as_bytes()),
-        );
-        assert_eq!(left.has_equal_body(&right), same);
-        assert_eq!(right.has_equal_body(&left), same);
-    }
-
+    /// What else is compared byte for byte is in the conformance suite.
     #[test]
-    fn ambiguous_json_is_compared_byte_for_byte() {
-        let wrap = |data: &str| format!(r#"{{"event_type":"x.y","event_data":{data}}}"#);
-        for odd in [
-            r#"{"a":7,"a":1}"#,
-            r#"{"b":[{"a":1,"a":1}]}"#,
-            r#"{"a":"\ud800"}"#,
-            "1e999",
-            "1e-400",
-            "123456789012345678901234567890",
-            "0.1000000000000000055511151231257827",
-            "1.0000000000000000001",
-            "9007199254740993.0",
-        ] {
-            check(&wrap(odd), &wrap(odd), true);
-            check(&wrap(odd), &format!(" {}", wrap(odd)), false);
-        }
-        check(&wrap("9007199254740993"), &wrap(" 9007199254740993"), true);
-        // Digits in a string are no number.
-        let text = r#"{"a":"\\\"1e999, 0.10000000000000000001"}"#;
-        check(&wrap(text), &format!(" {}", wrap(text)), true);
-        let deep = wrap(&format!("{}{}", "[".repeat(500), "]".repeat(500)));
-        check(&deep, &deep, true);
-        check(&deep, &format!("{deep} "), false);
-        check("\u{feff}{}", "\u{feff}{}", true);
-        check("\u{feff}{}", "\u{feff}{ }", false);
-        check("\u{feff}{}", "{}", false);
+    fn deep_nesting_is_compared_byte_for_byte() {
+        let key = |text: &str| DedupKey::of(text.as_bytes());
+        let lists = format!("{}{}", "[".repeat(500), "]".repeat(500));
+        let deep = format!(r#"{{"event_type":"x.y","event_data":{lists}}}"#);
+        assert!(key(&deep).has_equal_body(&key(&deep)));
+        assert!(!key(&deep).has_equal_body(&key(&format!("{deep} "))));
     }
 
     #[track_caller]

@@ -93,6 +93,12 @@ const PAIRS: &[Pair] = pairs! {
         P y!(r#"{"n":123456789012345678901234567891}"#), 0, false;
     P y!(r#"{"n":9007199254740992}"#), P y!(r#"{"n":9007199254740993}"#), 0, false;
     P y!(r#"{"n":1e400}"#), P y!(r#"{"n":2e400}"#), 0, false;
+    P y!(r#"{"n":1e-400}"#), P y!(r#"{"n":2e-400}"#), 0, false;
+    P y!(r#"{"n":9007199254740993.0}"#), P y!(r#"{"n":9007199254740992.0}"#), 0, false;
+    P y!(r#"{"n":9007199254740993}"#), P y!(r#"{ "n":9007199254740993}"#), 0, true;
+    P y!("1e999"), P y!(" 1e999"), 0, false;
+    // Digits in a string are no number.
+    P y!(r#"{"t":"\"1e999"}"#), P y!(r#"{ "t":"\"1e999"}"#), 0, true;
     P "not json @", P "not json @", 59, true;
     P "not json @", P "not json @ ", 0, false;
     P "\u{feff}{\"@\":1}", P "{\"@\":1}", 0, false;

@@ -79,7 +79,7 @@ struct Broken {
 #[tokio::test]
 async fn broken_stores_do_not_pass() {
     for (fault, case) in [
-        (Fault::KnowsNoDuplicates, "same_event_is_stored_once"),
+        (Fault::KnowsNoDuplicates, "pairs_are_duplicates_or_not"),
         (Fault::ForgetsCompletions, "completion_is_recorded"),
         (Fault::ClaimsTwice, "each_delivery_is_claimed_once"),
         (
