@@ -34,6 +34,7 @@ pub(super) struct Owner {
     /// Jobs of the reader thread, which has the files open too.
     reads: Sender<ReadJob>,
     hard_links_throttle: Throttle,
+    reopen_throttle: Throttle,
     failure_throttle: Throttle,
     /// Since the last log line about them.
     failed_requests: usize,
@@ -67,6 +68,7 @@ impl Owner {
             recovery: None,
             reads,
             hard_links_throttle: Throttle::new(LOG_INTERVAL),
+            reopen_throttle: Throttle::new(LOG_INTERVAL),
             failure_throttle: Throttle::new(LOG_INTERVAL),
             failed_requests: 0,
             lock,
@@ -103,15 +105,14 @@ impl Owner {
             store.leave_gap_in_ids(SystemTime::now())?;
         }
         self.database = store.files.database();
+        let inbox = self.path.display();
         if let Some(recovery) = self.recovery.take() {
             // The reader thread outlives this one.
             let _ = self.reads.send(ReadJob::Open);
             let rescued = recovery.copy().map(|copy| copy.display().to_string());
-            tracing::warn!(
-                inbox = %self.path.display(),
-                rescued,
-                "an inbox is in place again, and deliveries are stored in it"
-            );
+            tracing::warn!(%inbox, rescued, "an inbox is in place again, and deliveries are stored in it");
+        } else if self.reopen_throttle.passes(Instant::now()) {
+            tracing::info!(%inbox, "the inbox was opened again after a failure");
         }
         Ok(store)
     }

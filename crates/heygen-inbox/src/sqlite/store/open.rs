@@ -41,7 +41,6 @@ impl Store {
         store
             .checkpoint()
             .map_err(|error| distrust("its log does not reach the disk").with_source(error))?;
-        tracing::info!(inbox = %path.display(), "the inbox was opened again after a failure");
         Ok(store)
     }
 

@@ -230,6 +230,29 @@ async fn failed_commit_answers_503_and_serve_continues() {
     stage.end();
 }
 
+/// The log may be on the disk that fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_go_on_failing_are_logged_once_a_minute() {
+    let mut stage = Stage::new();
+    assert!(stage.send(0).await);
+    stage
+        .shim
+        .plan(&format!("1 write 1 1000000 {EIO} {INBOX}-wal"));
+    for _ in 0..20 {
+        assert!(!stage.send(0).await);
+    }
+    stage.shim.relent();
+    eventually(|| stage.readiness() == 200);
+    assert!(stage.send(0).await);
+    stage.serve.signal("TERM");
+    let (status, _, log) = stage.serve.wait();
+    assert_eq!(status, 0);
+    for text in ["commit failed", "opened again after a failure"] {
+        let lines = log.iter().filter(|line| line.contains(text)).count();
+        assert!((1..=3).contains(&lines), "{lines} times: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_an_fsync_of_the_file_failed_nothing_is_answered_until_one_succeeds() {
     let mut stage = Stage::new();
