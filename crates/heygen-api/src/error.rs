@@ -104,7 +104,7 @@ pub enum ApiErrorKind {
     Server,
     /// No connection, or one that broke before the answer was complete.
     Transport,
-    /// No complete answer within the timeout.
+    /// No connection or no complete answer within the timeout.
     Timeout,
     /// The operation succeeded, but its answer cannot be read or is incomplete.
     UnexpectedBody,
@@ -180,7 +180,8 @@ impl ApiError {
         self.inner.idempotency_key.as_ref()
     }
 
-    /// Whether HeyGen may have carried out the operation: it was sent, and no error came back.
+    /// Whether HeyGen may have carried out the operation: an attempt was sent, and no answer says
+    /// what came of it.
     #[must_use]
     pub fn outcome_unknown(&self) -> bool {
         matches!(self.inner.reach, Reach::Unknown | Reach::CutOff)
@@ -208,6 +209,12 @@ impl ApiError {
     pub(crate) fn timeout(limit: Duration) -> Self {
         Self::new(ApiErrorKind::Timeout)
             .with_context(format!("no complete answer within {limit:?}"))
+    }
+
+    pub(crate) fn not_connected_in_time(limit: Duration) -> Self {
+        Self::new(ApiErrorKind::Timeout)
+            .with_reach(Reach::NotSent)
+            .with_context(format!("no connection to the server within {limit:?}"))
     }
 
     pub(crate) fn not_connected(source: impl Error + Send + Sync + 'static) -> Self {
@@ -308,7 +315,7 @@ impl ApiError {
         self
     }
 
-    fn with_reach(mut self, reach: Reach) -> Self {
+    pub(crate) fn with_reach(mut self, reach: Reach) -> Self {
         self.inner.reach = reach;
         self
     }

@@ -10,10 +10,10 @@ use crate::{ApiError, ApiErrorKind};
 /// | failure | retried |
 /// |---|---|
 /// | 429, but not `quota_exceeded` | always |
-/// | no connection | always: nothing was sent |
+/// | no connection, also within the timeout | always: nothing was sent |
 /// | connection lost, answer truncated; 500, 502, 503, 504 | where repeating is safe |
 /// | 409 `request_in_progress` | with an idempotency key |
-/// | timeout | reads, and requests with an idempotency key |
+/// | no answer within the timeout | reads, and requests with an idempotency key |
 /// | anything else | never |
 ///
 /// Repeating is safe for reads, deletions, updates, and requests with an
@@ -124,7 +124,10 @@ impl Repeat {
         let safe = self != Self::Unsafe;
         match error.kind() {
             ApiErrorKind::RateLimited => true,
-            ApiErrorKind::Transport => safe || error.reach() == Reach::NotSent,
+            ApiErrorKind::Transport | ApiErrorKind::Timeout if error.reach() == Reach::NotSent => {
+                true
+            }
+            ApiErrorKind::Transport => safe,
             ApiErrorKind::Server => safe && matches!(error.status(), Some(500 | 502 | 503 | 504)),
             ApiErrorKind::UnexpectedBody => safe && error.reach() == Reach::CutOff,
             ApiErrorKind::Timeout => matches!(self, Self::Read | Self::Keyed),
@@ -246,6 +249,7 @@ mod tests {
         let broken = || io::Error::from(io::ErrorKind::ConnectionReset);
         check(&refused(ApiErrorKind::RateLimited, 429), [true; 4]);
         check(&ApiError::not_connected(broken()), [true; 4]);
+        check(&ApiError::not_connected_in_time(SECOND), [true; 4]);
         let safe = [true, true, true, false];
         check(&ApiError::broken(broken()), safe);
         for status in [500, 502, 503, 504] {

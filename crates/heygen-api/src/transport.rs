@@ -12,11 +12,15 @@ use http::header::{
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper_util::client::legacy::connect::capture_connection;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use crate::answer::{Answer, Top};
 use crate::call::Call;
+use crate::error::Reach;
 use crate::error::response::find_error;
 use crate::fields::Mismatch;
 use crate::{ApiError, Credentials, RetryPolicy};
@@ -82,27 +86,37 @@ impl Transport {
             // Without random bytes there is no jitter, which is acceptable.
             let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
             let Some(wait) = self.retry.wait(call.repeat, &error, attempts, roll) else {
-                return Err(error);
+                return Err(match outcome_unknown {
+                    // Also if it was an earlier attempt that HeyGen may have carried out.
+                    true => error.with_reach(Reach::Unknown),
+                    false => error,
+                });
             };
             tokio::time::sleep(wait).await;
         }
     }
 
     async fn attempt(&self, call: &Call, attempts: u32) -> Result<Answer, ApiError> {
-        let request = self.request(call)?;
+        let mut request = self.request(call)?;
+        let connection = capture_connection(&mut request);
         let started_at = Instant::now();
-        let response = self.in_time(started_at, self.http.send(request)).await?;
-        let response = response.map_err(|error| {
-            if !error.is_connect() {
-                ApiError::broken(error)
-            } else if started_at.elapsed() >= self.timeout {
-                // The share of the last address ends when the whole time does, and was noticed
-                // first.
-                ApiError::timeout(self.timeout).with_source(error)
-            } else {
-                ApiError::not_connected(error)
+        let response = self.in_time(started_at, self.http.send(request)).await;
+        let response = match response {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if !error.is_connect() => return Err(ApiError::broken(error)),
+            // The share of the last address ends when the whole time does, and was noticed first.
+            Ok(Err(error)) if started_at.elapsed() >= self.timeout => {
+                return Err(ApiError::not_connected_in_time(self.timeout).with_source(error));
             }
-        })?;
+            Ok(Err(error)) => return Err(ApiError::not_connected(error)),
+            Err(elapsed) => {
+                let error = match connection.connection_metadata().is_some() {
+                    true => ApiError::timeout(self.timeout),
+                    false => ApiError::not_connected_in_time(self.timeout),
+                };
+                return Err(error.with_source(elapsed));
+            }
+        };
         let status = response.status().as_u16();
         let request_id = response.headers().get("x-request-id").map(|id| {
             self.credentials
@@ -111,7 +125,8 @@ impl Transport {
         let wait = retry_after(response.headers(), SystemTime::now());
 
         let body = self.in_time(started_at, read(response.into_body())).await;
-        let read = match body.and_then(|body| body) {
+        let late = |elapsed| ApiError::timeout(self.timeout).with_source(elapsed);
+        let read = match body.map_err(late).and_then(|body| body) {
             Ok(body) => self.read_body(status, &body, call),
             // The body is truncated, but the status already says that this is an error.
             Err(_) if status >= 300 => self.read_body(status, b"", call),
@@ -134,10 +149,8 @@ impl Transport {
         &self,
         started_at: Instant,
         io: impl Future<Output = T>,
-    ) -> Result<T, ApiError> {
-        let left = self.timeout.saturating_sub(started_at.elapsed());
-        let done = tokio::time::timeout(left, io).await;
-        done.map_err(|error| ApiError::timeout(self.timeout).with_source(error))
+    ) -> Result<T, Elapsed> {
+        timeout(self.timeout.saturating_sub(started_at.elapsed()), io).await
     }
 
     fn request(&self, call: &Call) -> Result<Request<Full<Bytes>>, ApiError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use heygen_api::v3::NewEndpoint;
 use heygen_api::{
-    ApiError, ApiErrorKind, Client, Credentials, IdempotencyKey, PageRequest, RetryPolicy,
+    ApiError, ApiErrorKind, Client, Credentials, IdempotencyKey, PageRequest, RetryPolicy, v1,
 };
 
 use crate::answers::V3_REFUSAL;
@@ -283,7 +283,25 @@ async fn address_that_does_not_answer_is_a_timeout() {
     for _ in 0..10 {
         let error = client.v1().list_event_names().await.unwrap_err();
         assert!(error.is_timeout() && error.source().is_some(), "{error:?}");
+        assert!(!error.outcome_unknown(), "nothing was sent");
+        assert!(error.to_string().starts_with("no connection"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn handshake_without_an_answer_is_a_timeout_and_sends_nothing() {
+    // The system connects, and no one speaks.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = Client::builder(Credentials::api_key("k"))
+        .base_url(format!("https://{}", silent.local_addr().unwrap()))
+        .timeout(Duration::from_millis(50))
+        .retry(RetryPolicy::default().with_initial_delay(Duration::ZERO))
+        .build()
+        .unwrap();
+    let new = v1::NewEndpoint::new("u");
+    let error = client.v1().add_endpoint(&new).await.unwrap_err();
+    assert!(error.is_timeout() && !error.outcome_unknown(), "{error:?}");
+    assert_eq!(error.attempts(), 3, "sending it again is safe");
 }
 
 #[test]

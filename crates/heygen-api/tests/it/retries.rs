@@ -315,6 +315,18 @@ async fn error_of_a_lost_creation_has_its_idempotency_key() {
 }
 
 #[tokio::test]
+async fn later_refusal_does_not_settle_an_attempt_with_lost_answer() {
+    for (first, outcome_unknown) in [(Reply::nothing(), true), (Reply::new(429, ""), false)] {
+        for op in Op::ALL.into_iter().filter(|op| op.is_safe()) {
+            let server = Server::playing([first.clone(), Reply::new(401, "")]).await;
+            let error = op.run(&server.client()).await.unwrap_err();
+            assert_eq!(error.kind(), ApiErrorKind::Authentication);
+            assert_eq!(error.outcome_unknown(), outcome_unknown, "{op:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn deletion_by_an_attempt_with_lost_answer_is_a_success() {
     let v3 = r#"{"error":{"code":"webhook_not_found","message":"no"}}"#;
     for (op, gone) in [
