@@ -24,6 +24,9 @@ impl Backoff {
     }
 }
 
+/// The longest wait that a server may ask for: a wrong unit must not stop everything for days.
+pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
 #[cfg(test)]
 mod tests {
     use super::*;

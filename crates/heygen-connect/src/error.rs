@@ -55,24 +55,7 @@ impl ConnectError {
     /// Whether a later retry may succeed without any change.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        let Some(error) = self.api_error() else {
-            return false;
-        };
-        match error.kind() {
-            ApiErrorKind::Transport
-            | ApiErrorKind::Timeout
-            | ApiErrorKind::Server
-            | ApiErrorKind::RateLimited
-            | ApiErrorKind::QuotaExceeded => true,
-            // 409 while an earlier request is in progress.
-            ApiErrorKind::Conflict => error.has_code("request_in_progress"),
-            // A truncated answer is temporary. Any other unexpected body is not from HeyGen.
-            ApiErrorKind::UnexpectedBody => error
-                .source()
-                .and_then(|source| source.downcast_ref::<serde_json::Error>())
-                .is_some_and(serde_json::Error::is_eof),
-            _ => false,
-        }
+        self.api_error().is_some_and(is_temporary)
     }
 
     pub(crate) fn new(kind: ConnectErrorKind, message: impl Into<String>) -> Self {
@@ -92,6 +75,25 @@ impl ConnectError {
     pub(crate) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         self.source = Some(Box::new(source));
         self
+    }
+}
+
+/// Whether a later retry may succeed without any change.
+pub(crate) fn is_temporary(error: &ApiError) -> bool {
+    match error.kind() {
+        ApiErrorKind::Transport
+        | ApiErrorKind::Timeout
+        | ApiErrorKind::Server
+        | ApiErrorKind::RateLimited
+        | ApiErrorKind::QuotaExceeded => true,
+        // 409 while an earlier request is in progress.
+        ApiErrorKind::Conflict => error.has_code("request_in_progress"),
+        // A truncated answer is temporary. Any other unexpected body is not from HeyGen.
+        ApiErrorKind::UnexpectedBody => error
+            .source()
+            .and_then(|source| source.downcast_ref::<serde_json::Error>())
+            .is_some_and(serde_json::Error::is_eof),
+        _ => false,
     }
 }
 

@@ -12,8 +12,8 @@ use heygen_signature::Secret;
 use tokio::sync::watch;
 
 use crate::address::same_address;
-use crate::backoff::Backoff;
-use crate::error::{ConnectError, ConnectErrorKind};
+use crate::backoff::{Backoff, MAX_RETRY_AFTER};
+use crate::error::{ConnectError, ConnectErrorKind, is_temporary};
 use crate::secret_store::SecretStore;
 
 /// How long a replaced secret is accepted along with the new one: 24 h, HeyGen's retry time.
@@ -90,6 +90,15 @@ struct Creation {
     key: IdempotencyKey,
     /// Whether HeyGen did not answer, so it may still be working on it.
     is_open: bool,
+}
+
+/// While it lives, [`secret_received`](Registration::secret_received) waits.
+struct AwaitedSecret<'a>(&'a watch::Sender<bool>);
+
+impl Drop for AwaitedSecret<'_> {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
 }
 
 impl Registration {
@@ -194,14 +203,18 @@ impl Registration {
             (Some(index), _) => self.adopt(ours.swap_remove(index), true).await,
             // Most likely the endpoint whose answer was lost.
             (None, Some(creation)) if creation.is_open || !ours.is_empty() => {
-                self.create(creation.key).await
+                self.create(creation).await
             }
-            (None, _) if ours.is_empty() => self.create(IdempotencyKey::generate()?).await,
+            (None, _) if ours.is_empty() => {
+                let (key, is_open) = (IdempotencyKey::generate()?, false);
+                self.create(Creation { key, is_open }).await
+            }
             (None, _) => self.adopt(ours.swap_remove(0), false).await,
         }
     }
 
-    /// Waits until a secret that HeyGen is making is stored. A process that exits earlier loses it.
+    /// Waits until a secret that HeyGen is making is stored, or the future that waits for it is
+    /// dropped. A process that exits earlier loses it.
     pub async fn secret_received(&self) {
         let mut awaits = self.awaits_secret.subscribe();
         // It cannot be closed: `self` holds the sender.
@@ -221,10 +234,11 @@ impl Registration {
     /// HeyGen rejects the request or cannot be reached, or the secret cannot be removed after the
     /// deletion.
     pub async fn deregister(&self) -> Result<(), ConnectError> {
-        let Some(endpoint_id) = lock(&self.endpoint_id).take() else {
+        let Some(endpoint_id) = self.endpoint_id() else {
             return Ok(());
         };
         self.client.v3().delete_endpoint(&endpoint_id).await?;
+        *lock(&self.endpoint_id) = None;
         self.in_store(move |store| store.remove(endpoint_id.as_str()))
             .await?;
         Ok(())
@@ -269,22 +283,19 @@ impl Registration {
         Ok(())
     }
 
-    async fn create(&self, key: IdempotencyKey) -> Result<(), ConnectError> {
+    async fn create(&self, creation: Creation) -> Result<(), ConnectError> {
         self.in_store(|store| store.check_writable()).await?;
         let events = self.events.clone().unwrap_or(Subscription::All);
         let new = v3::NewEndpoint::new(&self.url).with_events(events);
         let client = self.client.v3();
         let creating = async {
-            let endpoint = match client.create_endpoint_with_key(&new, &key).await {
-                Ok(endpoint) => endpoint,
-                Err(error) => {
-                    // After a 5xx HeyGen may repeat the same error for this key for a day.
-                    let is_open = error.outcome_unknown() && error.kind() != ApiErrorKind::Server;
-                    *lock(&self.creation) = Some(Creation { key, is_open });
-                    return Err(error.into());
-                }
-            };
-            *lock(&self.creation) = None;
+            let key = creation.key.clone();
+            // HeyGen may carry it out even if this future is dropped.
+            *lock(&self.creation) = Some(Creation { key, is_open: true });
+            let created = client.create_endpoint_with_key(&new, &creation.key).await;
+            let failed = created.as_ref().err();
+            *lock(&self.creation) = failed.map(|error| creation.after(error));
+            let endpoint = created?;
             let id = endpoint.endpoint_id;
             *lock(&self.endpoint_id) = Some(id.clone());
             let Some(secret) = endpoint.secret else {
@@ -344,9 +355,8 @@ impl Registration {
         work: impl Future<Output = Result<T, ConnectError>>,
     ) -> Result<T, ConnectError> {
         self.awaits_secret.send_replace(true);
-        let done = work.await;
-        self.awaits_secret.send_replace(false);
-        done
+        let _awaited = AwaitedSecret(&self.awaits_secret);
+        work.await
     }
 
     /// Calls the store on a blocking thread.
@@ -376,6 +386,22 @@ impl fmt::Debug for Registration {
     }
 }
 
+impl Creation {
+    /// The creation after this error, which need not be HeyGen's answer to it.
+    fn after(self, error: &ApiError) -> Self {
+        let is_open = match error.kind() {
+            // HeyGen may repeat it for this key for a day.
+            ApiErrorKind::Server => false,
+            _ => {
+                error.outcome_unknown()
+                    || error.has_code("request_in_progress")
+                    || self.is_open && is_temporary(error)
+            }
+        };
+        Self { is_open, ..self }
+    }
+}
+
 fn wait(backoff: &mut Backoff, retry_after: Option<Duration>) -> Duration {
     let delay = backoff.next();
     retry_after.map_or(delay, |asked| asked.clamp(MIN_RETRY_AFTER, MAX_RETRY_AFTER))
@@ -391,9 +417,6 @@ const MAX_DELAY: Duration = Duration::from_secs(5 * 60);
 /// `Retry-After: 0` must not cause requests without a pause.
 const MIN_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A wrong unit of the server must not leave the receiver unregistered for days.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -404,6 +427,31 @@ mod tests {
             let mut backoff = Backoff::new(INITIAL_DELAY, MAX_DELAY);
             let wait = wait(&mut backoff, Some(Duration::from_secs(asked)));
             assert_eq!(wait.as_secs(), expected);
+        }
+    }
+
+    #[test]
+    fn creation_is_open_until_heygen_answers_it() {
+        let refused = |status: u16, code: &str| {
+            let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#);
+            ApiError::from_response(status, body.as_bytes()).expect("an error")
+        };
+        let lost = || ApiError::new(ApiErrorKind::Timeout);
+        for (was_open, error, expected) in [
+            (false, lost(), true),
+            (false, refused(409, "request_in_progress"), true),
+            (true, refused(429, "rate_limit_exceeded"), true),
+            (false, refused(429, "rate_limit_exceeded"), false),
+            (true, refused(503, "internal_error"), false),
+            (true, refused(400, "invalid_parameter"), false),
+            (true, refused(409, "conflict"), false),
+        ] {
+            let key = IdempotencyKey::from_random([1; 16]);
+            let creation = Creation {
+                key,
+                is_open: was_open,
+            };
+            assert_eq!(creation.after(&error).is_open, expected, "{error}");
         }
     }
 }

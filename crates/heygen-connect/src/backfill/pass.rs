@@ -159,7 +159,10 @@ impl<I: InboxAdmin> Pass<'_, I> {
         let head = self.new_scan(now);
         let unfinished = self.bookmark.unfinished.as_ref()?;
         let token = unfinished.fresh_token(now)?;
-        if self.target.is_dry_run() || !reaches(unfinished.lower, head.lower) {
+        if self.target.is_dry_run()
+            || !unfinished.goal.is_past(now)
+            || !reaches(unfinished.lower, head.lower)
+        {
             return None;
         }
         let mut goal = unfinished.goal;
@@ -271,9 +274,11 @@ impl<I: InboxAdmin> Pass<'_, I> {
 
     async fn save_complete(&mut self, scan: &Scan) -> Result<ScanEnd, ConnectError> {
         self.bookmark.unfinished = None;
-        // A bookmark that covers more is still valid, so it is kept.
+        // A valid bookmark that covers more is kept.
         let is_broader = self.bookmark.complete.is_some_and(|complete| {
-            complete.since != scan.goal.since && reaches(complete.since, scan.goal.since)
+            complete.is_past(Timestamp::now())
+                && complete.since != scan.goal.since
+                && reaches(complete.since, scan.goal.since)
         });
         if !is_broader {
             self.bookmark.complete = Some(scan.goal);

@@ -404,20 +404,40 @@ async fn bookmark_from_the_future_skips_nothing() {
         deep_at: ahead,
         last_at: ahead,
     };
-    let bookmark = bookmark::Bookmark {
-        complete: Some(complete),
-        unfinished: None,
+    let unfinished = bookmark::Unfinished {
+        goal: complete,
+        lower: None,
+        token: Some("t1".to_owned()),
+        token_at: Timestamp::now(),
+    };
+    let complete = Some(complete);
+    for (complete, unfinished) in [(complete, None), (None, Some(unfinished))] {
+        set_bookmark(&work, complete, unfinished).await;
+        setup.pages(&[&[A, B]]);
+        let (ended, [pages, new, known, ..]) = pass(&mut work, PassScope::Incremental).await;
+        assert_eq!((ended, pages, new + known), (Done, 1, 2));
+    }
+    // Nor does it stay in the way of a pass over less.
+    set_bookmark(&work, complete, None).await;
+    let mut short = setup.backfill().again_since(SystemTime::now());
+    assert_eq!(pass(&mut short, PassScope::Full).await.0, Done);
+    let text = work.target.bookmark("backfill").await.expect("readable");
+    let complete = Bookmark::read(text.as_deref()).complete.expect("a pass");
+    assert!(complete.is_past(Timestamp::now()));
+}
+
+async fn set_bookmark(
+    work: &Backfill<SqliteInbox>,
+    complete: Option<bookmark::Complete>,
+    unfinished: Option<bookmark::Unfinished>,
+) {
+    let bookmark = Bookmark {
+        complete,
+        unfinished,
     };
     let text = serde_json::to_string(&bookmark).expect("JSON");
     let set = work.target.set_bookmark("backfill", text);
     set.await.expect("written");
-    for expected in [[1, 2, 0, 0, 0], [1, 0, 2, 0, 0]] {
-        setup.pages(&[&[A, B]]);
-        assert_eq!(
-            pass(&mut work, PassScope::Incremental).await,
-            (Done, expected)
-        );
-    }
 }
 
 /// A pass over the last hours alone leaves a gap behind it, which the next has to fill.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use heygen_api::{ApiError, ApiErrorKind};
 
 use super::pass::BackfillProgress;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, MAX_RETRY_AFTER};
 use crate::error::{ConnectError, ConnectErrorKind};
 
 /// An event of a watched backfill.
@@ -53,10 +53,12 @@ impl FailureTracker {
         had_some
     }
 
-    /// The delay after this error, at least as long as HeyGen asks, and whether it is repeated.
+    /// The delay after this error, at least as long as HeyGen asks up to a limit, and whether it is
+    /// repeated.
     pub(super) fn add(&mut self, error: &ConnectError) -> (Duration, bool) {
         let retry_after = error.api_error().and_then(ApiError::retry_after);
-        let wait = jittered(self.backoff.next()).max(retry_after.unwrap_or_default());
+        let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+        let wait = jittered(self.backoff.next()).max(asked);
         let kind = (error.kind(), error.api_error().map(ApiError::kind));
         let is_repeated = self.reported.contains(&kind);
         if !is_repeated {

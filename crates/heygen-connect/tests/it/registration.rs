@@ -1,5 +1,7 @@
 //! A registration finds or creates its endpoint, and never loses the secret.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +11,7 @@ use heygen_connect::{
 };
 use heygen_testkit::sandbox::{Fault, Misbehaviour, Operation, Sandbox};
 use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const URL: &str = "https://hooks.example/webhooks/heygen";
 
@@ -35,7 +38,11 @@ impl Setup {
 
     /// As in a process that has just started.
     fn registration(&self, url: &str) -> Registration {
-        let builder = Client::builder(Credentials::api_key("key")).base_url(self.heygen.url());
+        self.registration_at(self.heygen.url(), url)
+    }
+
+    fn registration_at(&self, base_url: &str, url: &str) -> Registration {
+        let builder = Client::builder(Credentials::api_key("key")).base_url(base_url);
         let client = builder.retry(RetryPolicy::never()).build();
         let events = Arc::clone(&self.events);
         Registration::new(client.expect("a client"), self.store(), url).on_event(move |event| {
@@ -70,6 +77,11 @@ impl Setup {
     }
 }
 
+fn operation(method: &str, path: &str) -> Operation {
+    let is_meant = |it: &&Operation| it.method() == method && it.path() == path;
+    *Operation::ALL.iter().find(is_meant).expect("an operation")
+}
+
 fn kind(ended: Result<(), ConnectError>) -> ConnectErrorKind {
     ended.expect_err("refused").kind()
 }
@@ -84,6 +96,13 @@ async fn endpoint_is_created_once_and_found_in_any_spelling() {
     again.register().await.expect("found");
     assert_eq!(setup.take_events(), ["found"]);
 
+    let delete = operation("DELETE", "/v3/webhooks/endpoints/{endpoint_id}");
+    let fault = Fault::refuse(503).on(delete);
+    setup.heygen.misbehave(Misbehaviour::default().fault(fault));
+    again
+        .deregister()
+        .await
+        .expect_err("refused, and not forgotten");
     again.deregister().await.expect("deleted");
     assert!(setup.heygen.endpoints().is_empty() && setup.secrets().is_empty());
     again.deregister().await.expect("nothing to delete");
@@ -92,11 +111,8 @@ async fn endpoint_is_created_once_and_found_in_any_spelling() {
 #[tokio::test]
 async fn lost_answer_makes_one_endpoint_and_stores_its_secret() {
     let setup = Setup::new().await;
-    let create = |operation: &&Operation| {
-        operation.method() == "POST" && operation.path() == "/v3/webhooks/endpoints"
-    };
-    let create = Operation::ALL.iter().find(create).expect("an operation");
-    let cut_off = Fault::cut_off().on(*create).times(1);
+    let create = operation("POST", "/v3/webhooks/endpoints");
+    let cut_off = Fault::cut_off().on(create).times(1);
     setup
         .heygen
         .misbehave(Misbehaviour::default().fault(cut_off));
@@ -106,6 +122,95 @@ async fn lost_answer_makes_one_endpoint_and_stores_its_secret() {
     assert!(setup.secrets().is_empty());
     registration.try_register().await.expect("created");
     assert_eq!(setup.secrets(), [setup.secret()]);
+}
+
+/// A HeyGen that lists no endpoint and answers creations one after the other. `None`: it does not
+/// answer. What it gets are the idempotency keys of the creations.
+fn scripted(answers: Vec<Option<(u16, &'static str)>>) -> (String, UnboundedReceiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    let (keys, received) = unbounded_channel();
+    std::thread::spawn(move || {
+        let mut answers = answers.into_iter();
+        while let Ok((stream, _)) = listener.accept() {
+            let mut stream = BufReader::new(stream);
+            let (mut line, mut length, mut key) = (String::new(), 0, None);
+            while line != "\r\n" {
+                line.clear();
+                if stream.read_line(&mut line).expect("a line") == 0 {
+                    break;
+                }
+                let lower = line.to_ascii_lowercase();
+                if let Some(value) = lower.strip_prefix("content-length: ") {
+                    length = value.trim().parse().expect("a number");
+                } else if let Some(value) = lower.strip_prefix("idempotency-key: ") {
+                    key = Some(value.trim().to_owned());
+                }
+            }
+            stream.read_exact(&mut vec![0; length]).expect("a body");
+            let answer = match key {
+                None => Some((200, r#"{"data":[],"has_more":false}"#)),
+                Some(key) => {
+                    let _ended = keys.send(key);
+                    answers.next().expect("an answer")
+                }
+            };
+            match answer {
+                Some((status, body)) => {
+                    let length = body.len();
+                    let head = format!(
+                        "HTTP/1.1 {status} \r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                    );
+                    let _gone = stream.get_mut().write_all((head + body).as_bytes());
+                }
+                // Until the client has gone.
+                None => drop(stream.read_to_end(&mut Vec::new())),
+            }
+        }
+    });
+    (url, received)
+}
+
+const IN_PROGRESS: (u16, &str) = (409, r#"{"error":{"code":"request_in_progress"}}"#);
+const CREATED: (u16, &str) = (
+    200,
+    r#"{"data":{"endpoint_id":"e","url":"https://hooks.example/","secret":"whsec_1"}}"#,
+);
+
+/// With another key HeyGen would make a second endpoint, and every event would come twice.
+#[tokio::test]
+async fn creation_keeps_its_key_until_heygen_answers_it() {
+    let setup = Setup::new().await;
+    let answers = [(200, "{"), IN_PROGRESS, (429, ""), CREATED].map(Some);
+    let (url, mut keys) = scripted(answers.to_vec());
+    let registration = setup.registration_at(&url, URL);
+    for _ in 0..3 {
+        let error = registration.try_register().await.expect_err("no answer");
+        assert!(error.is_temporary(), "{error:?}");
+    }
+    registration.try_register().await.expect("created");
+    let first = keys.recv().await;
+    for _ in 0..3 {
+        assert_eq!(keys.recv().await, first);
+    }
+    assert_eq!(setup.secrets(), ["whsec_1"]);
+}
+
+#[tokio::test]
+async fn dropped_creation_keeps_its_key_and_is_not_waited_for() {
+    let setup = Setup::new().await;
+    let (url, mut keys) = scripted(vec![None, Some(CREATED)]);
+    let registration = setup.registration_at(&url, URL);
+    let first = tokio::select! {
+        ended = registration.register() => panic!("{ended:?}"),
+        key = keys.recv() => key,
+    };
+    let received = registration.secret_received();
+    tokio::time::timeout(Duration::from_secs(60), received)
+        .await
+        .expect("no one makes a secret");
+    registration.try_register().await.expect("created");
+    assert_eq!(keys.recv().await, first);
 }
 
 #[tokio::test]

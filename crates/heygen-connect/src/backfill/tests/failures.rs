@@ -98,21 +98,12 @@ async fn token_older_than_a_day_is_not_sent() {
         pass(&mut work, PassScope::Full).await,
         (Failed("server"), [1, 1, 0, 0, 0])
     );
-    let mut bookmark = bookmark::Bookmark::read(
-        work.target
-            .bookmark("backfill")
-            .await
-            .expect("read")
-            .as_deref(),
-    );
-    let unfinished = bookmark.unfinished.as_mut().expect("an interrupted pass");
+    let text = work.target.bookmark("backfill").await.expect("read");
+    let bookmark = Bookmark::read(text.as_deref());
+    let mut unfinished = bookmark.unfinished.expect("an interrupted pass");
     assert_eq!(unfinished.token.as_deref(), Some("t1"));
     unfinished.token_at -= SignedDuration::from_hours(25);
-    let text = serde_json::to_string(&bookmark).expect("JSON");
-    work.target
-        .set_bookmark("backfill", text)
-        .await
-        .expect("written");
+    set_bookmark(&work, bookmark.complete, Some(unfinished)).await;
     // The rest would come first.
     setup.pages(&[&[A, B], &[C]]);
     assert_eq!(
@@ -232,6 +223,24 @@ async fn watch_survives_failures_and_stores_new_events() {
         "1 new",
     ];
     assert_eq!(told[..7], expected, "{told:?}");
+}
+
+#[tokio::test]
+async fn watch_waits_an_hour_at_most_when_it_is_asked_to_wait() {
+    let setup = Setup::new().await;
+    setup.answers([Fault::refuse(503).retry_after(10 * 365 * 86_400)]);
+    let mut wait = None;
+    let on_event = |event: BackfillEvent<'_>| {
+        if let BackfillEvent::Failed { retry_in, .. } = event {
+            wait = Some(retry_in);
+        }
+        ControlFlow::Break(())
+    };
+    let watching = setup
+        .backfill()
+        .watch(Duration::from_secs(60), pending(), on_event);
+    watching.await.expect_err("HeyGen fails");
+    assert_eq!(wait, Some(Duration::from_secs(3600)));
 }
 
 /// As a process that only backfills does.
