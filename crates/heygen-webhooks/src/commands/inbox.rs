@@ -15,7 +15,7 @@ use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_open};
 
 mod backup;
-mod by_hand;
+mod change;
 mod check;
 mod chosen;
 mod chunks;
@@ -27,7 +27,6 @@ mod list;
 mod pause;
 mod prune;
 mod rejected;
-mod replay;
 mod selection;
 mod show;
 mod size;
@@ -35,7 +34,7 @@ mod stats;
 mod tail;
 mod text;
 
-use by_hand::Change;
+use change::Change;
 
 pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
     // What keeps a connection to servers alive goes on while standard output or a question waits.
@@ -53,9 +52,9 @@ pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
             Inbox::Drift(options) => drift::run(options).await,
             Inbox::Export(options) => export::run(options).await,
             Inbox::Import(options) => import::run(options).await,
-            Inbox::Replay(options) => replay::run(options).await,
-            Inbox::DeadLetter(options) => by_hand::run(options, Change::DeadLetter).await,
-            Inbox::Delete(options) => by_hand::run(options, Change::Delete).await,
+            Inbox::Replay(options) => change::replay(options).await,
+            Inbox::DeadLetter(options) => change::by_hand(options, Change::DeadLetter).await,
+            Inbox::Delete(options) => change::by_hand(options, Change::Delete).await,
             Inbox::Pause(options) => pause::pause(&options.file, options.json).await,
             Inbox::Resume(options) => pause::resume(&options.file, options.json).await,
             Inbox::Prune(options) => prune::run(options).await,

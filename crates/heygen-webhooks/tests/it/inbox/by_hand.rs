@@ -36,7 +36,7 @@ fn dead_letter_gives_up_what_waits_and_says_what_it_left() {
         json!({
             "chosen": 1, "ids": [pending[1]],
             "kinds": [{"event_type": "avatar_video.success", "state": "pending", "count": 1}],
-            "dead_lettered": 1, "acknowledged": 0, "claimed": 0, "missing": 0, "dry_run": false,
+            "dead_lettered": 1, "acknowledged": 0, "claimed": 0, "missing": 0, "not_reached": 0, "dry_run": false,
         })
     );
     let unasked = dead_letter(&["last"]);

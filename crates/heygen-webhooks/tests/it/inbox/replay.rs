@@ -149,3 +149,27 @@ fn it_can_be_stopped() {
     );
     assert_eq!(of_state(&workdir, "acknowledged").len(), 2);
 }
+
+// Elsewhere a file that is open cannot be moved.
+#[cfg(unix)]
+#[test]
+fn what_was_replayed_before_a_failure_is_reported() {
+    let workdir = Workdir::new();
+    let three: Vec<_> = (0..3)
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
+        .collect();
+    import(&workdir, &three);
+    let command = workdir.command(&["inbox", "replay", "--all", "--rate", "30/m", "--json"]);
+    let replaying = workdir.begin(command, &[]);
+    crate::support::eventually(|| !of_state(&workdir, "pending").is_empty());
+    let inbox = workdir.path().join("heygen-inbox.db");
+    std::fs::rename(&inbox, workdir.path().join("moved.db")).expect("moved");
+    let (status, lines, log) = replaying.wait();
+    assert_eq!(status, 1);
+    let json: Value = serde_json::from_str(&lines.concat()).expect("JSON");
+    let [replayed, left] = ["replayed", "not_reached"].map(|key| json[key].as_u64());
+    // On a slow machine the second came before the file was moved.
+    assert!(replayed >= Some(1) && left >= Some(1), "{json}");
+    assert_eq!(replayed.zip(left).map(|(one, two)| one + two), Some(3));
+    assert!(log.concat().contains("heygen-inbox.db"), "{log:?}");
+}
