@@ -175,21 +175,38 @@ pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
 /// Files that hold deliveries or secrets and that others on this machine can read or change: the
 /// inbox, and what stands beside it.
 pub(crate) fn open_to_others(location: &InboxLocation) -> Vec<PathBuf> {
+    let files = files(location, &PRIVATE);
+    files
+        .filter(|path| private_file::is_open_to_others(path))
+        .collect()
+}
+
+/// Whether a file is the inbox or one that stands beside it. A server that has it open would go on
+/// writing to the one that another has replaced.
+pub(crate) fn is_part_of(location: &InboxLocation, file: &Path) -> bool {
+    let file = followed(file);
+    let mut files = files(location, &PRIVATE).chain(files(location, &OTHERS));
+    files.any(|part| followed(&part) == file)
+}
+
+fn files(
+    location: &InboxLocation,
+    suffixes: &'static [&'static str],
+) -> impl Iterator<Item = PathBuf> + use<> {
     let inbox = location.beside();
-    [
-        "",
-        "-wal",
-        "-shm",
-        ".lock",
-        ".rescued",
-        ".secrets.json",
-        ".rejected",
-        ".rejected-wal",
-    ]
-    .map(|suffix| private_file::with_suffix(&inbox, suffix))
-    .into_iter()
-    .filter(|path| private_file::is_open_to_others(path))
-    .collect()
+    let suffixes = suffixes.iter();
+    suffixes.map(move |suffix| private_file::with_suffix(&inbox, suffix))
+}
+
+/// Without links, also where there is no such file yet.
+fn followed(file: &Path) -> PathBuf {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let named = || Some(folder.canonicalize().ok()?.join(file.file_name()?));
+    let real = file.canonicalize().ok().or_else(named);
+    real.unwrap_or_else(|| file.to_owned())
 }
 
 /// Says so in the log, once.
@@ -198,6 +215,21 @@ pub(crate) fn warn_of_open_files(location: &InboxLocation) {
         tracing::warn!("other users can read {0}: chmod 600 {0}", path.display());
     }
 }
+
+/// Only their owner may read them.
+const PRIVATE: [&str; 8] = [
+    "",
+    "-wal",
+    "-shm",
+    ".lock",
+    ".rescued",
+    ".secrets.json",
+    ".rejected",
+    ".rejected-wal",
+];
+
+/// Applications read the secret of what is forwarded.
+const OTHERS: [&str; 3] = ["-journal", ".rejected-shm", ".forward-secret"];
 
 const CLOSE_TIME: Duration = Duration::from_secs(60);
 

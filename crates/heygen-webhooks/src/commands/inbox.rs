@@ -1,9 +1,5 @@
 //! The `inbox` commands, a file each. All of them work while `serve` runs.
 
-use std::fs;
-use std::path::Path;
-
-use heygen_inbox::private_file::with_suffix;
 use heygen_inbox::{BoxInbox, InboxAdmin as _, StoredDelivery};
 use serde::Serialize;
 use serde_json::Value;
@@ -84,22 +80,6 @@ async fn stored(file: &InboxFile, id: &str) -> Result<StoredDelivery, Failure> {
     let stored = inbox.get(id).await?;
     let location = file.location()?;
     stored.ok_or_else(|| anyhow::anyhow!("no delivery {id} in {location}").into())
-}
-
-/// Whether a path is that of the inbox, or of a file that SQLite has beside it or looks for there.
-fn is_of_inbox(inbox: &Path, path: &Path) -> bool {
-    let Ok(inbox) = fs::canonicalize(inbox) else {
-        return false;
-    };
-    let absent = || {
-        let folder = fs::canonicalize(Path::new(".").join(path).parent()?).ok()?;
-        Some(folder.join(path.file_name()?))
-    };
-    let Some(real) = fs::canonicalize(path).ok().or_else(absent) else {
-        return false;
-    };
-    let mut suffixes = ["", "-wal", "-shm", "-journal"].iter();
-    suffixes.any(|suffix| with_suffix(&inbox, suffix) == real)
 }
 
 /// For programs: the same keys wherever one is shown.

@@ -6,13 +6,14 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{InboxAdmin as _, Query, private_file};
 use serde_json::json;
 
-use super::{is_of_inbox, size};
+use super::size;
 use crate::cli::Backup;
 use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::store::cannot_open;
+use crate::store::location::InboxLocation;
+use crate::store::{cannot_open, is_part_of};
 
 pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     let location = options.file.location()?;
@@ -22,7 +23,7 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     )?;
     let reader =
         SqliteInbox::open_read_only(path).map_err(|error| cannot_open(&location, error))?;
-    check_target(options, path)?;
+    check_target(options, &location)?;
     let file = NewFile::create(&options.to)?;
     let progress = progress::pages()?;
     let shown = progress.clone();
@@ -55,11 +56,11 @@ pub(super) async fn run(options: &Backup) -> Result<(), Failure> {
     ))?)
 }
 
-fn check_target(options: &Backup, inbox: &Path) -> Result<(), Failure> {
+fn check_target(options: &Backup, inbox: &InboxLocation) -> Result<(), Failure> {
     let to = &options.to;
-    if is_of_inbox(inbox, to) {
+    if is_part_of(inbox, to) {
         return Err(Failure::usage(
-            "the copy would replace the inbox itself, or its log",
+            "the copy would replace the inbox itself, or a file beside it that belongs to it",
         ));
     }
     if to.exists() && !options.force {

@@ -10,14 +10,14 @@ use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::chunks::Chunks;
-use super::{is_of_inbox, open_existing, size, to_json};
+use super::{open_existing, size, to_json};
 use crate::cli::{Export, Format};
 use crate::commands::management::note;
 use crate::commands::progress;
 use crate::failure::{Failure, error_chain};
 use crate::output;
 use crate::secrets::new_file::NewFile;
-use crate::store::location::InboxLocation;
+use crate::store::is_part_of;
 
 pub(super) mod csv;
 
@@ -34,10 +34,9 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     let output = options.output.as_deref();
     let written = match output.filter(|output| *output != Path::new("-")) {
         None => write(&inbox, options, io::stdout(), &ProgressBar::hidden()).await?,
-        Some(output) if matches!(&location, InboxLocation::File(path) if is_of_inbox(path, output)) =>
-        {
+        Some(output) if is_part_of(&location, output) => {
             return Err(Failure::usage(
-                "--output would replace the inbox itself, or its log",
+                "--output would replace the inbox itself, or a file beside it that belongs to it",
             ));
         }
         Some(output) if !options.force && is_file_with_content(output) => {
