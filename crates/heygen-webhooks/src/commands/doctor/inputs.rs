@@ -29,7 +29,8 @@ pub(super) struct Inputs {
     pub(super) no_address: &'static str,
     pub(super) inbox: InboxLocation,
     pub(super) nats: Nats,
-    pub(super) store: SecretStore,
+    /// `None` once it did not answer in time.
+    pub(super) store: Option<SecretStore>,
     pub(super) secret_files: Vec<PathBuf>,
     pub(super) sample: bool,
     pub(super) local: Local,
@@ -68,7 +69,7 @@ impl Inputs {
             client,
             is_sandbox,
             address,
-            store: SecretStore::beside(&inbox.beside()),
+            store: Some(SecretStore::beside(&inbox.beside())),
             inbox,
             nats,
             secret_files: options.secrets.over(&file)?.files(),

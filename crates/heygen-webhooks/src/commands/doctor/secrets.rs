@@ -1,12 +1,14 @@
 //! The signing secrets: whether each of our endpoints has one, and who can read them.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use heygen_api::Endpoint;
-use heygen_connect::{SecretStore, StoredSecrets};
+use heygen_connect::SecretStore;
 use heygen_inbox::private_file::is_open_to_others;
 use heygen_signature::Secret;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::account::Account;
 use super::endpoints::{knows, name, ours};
@@ -36,19 +38,37 @@ enum Standing {
 }
 
 impl Known {
-    pub(super) fn load(files: &[PathBuf], store: &SecretStore) -> Self {
+    /// A disk that hangs holds up a thread alone.
+    pub(super) async fn load(inputs: &mut Inputs) -> Self {
+        let (files, store) = (inputs.secret_files.clone(), inputs.store.clone());
+        let read = spawn_blocking(move || Self::read(&files, store.as_ref()));
+        match timeout(TIME, read).await {
+            Ok(Ok(known)) => known,
+            Ok(Err(_)) | Err(_) => {
+                inputs.store = None;
+                Self {
+                    configured: Vec::new(),
+                    kept: Vec::new(),
+                    errors: vec![LATE.to_owned()],
+                }
+            }
+        }
+    }
+
+    fn read(files: &[PathBuf], store: Option<&SecretStore>) -> Self {
         let mut errors = Vec::new();
         let configured = secret::configured(files).unwrap_or_else(|failure| {
             errors.push(failure.to_string());
             Vec::new()
         });
-        let stored = store.read(SystemTime::now()).unwrap_or_else(|error| {
+        let stored = store.map(|store| store.read(SystemTime::now()));
+        let stored = stored.transpose().unwrap_or_else(|error| {
             errors.push(error_chain(&error));
-            StoredSecrets::default()
+            None
         });
         Self {
             configured,
-            kept: stored.accepted,
+            kept: stored.unwrap_or_default().accepted,
             errors,
         }
     }
@@ -144,8 +164,11 @@ fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
 
 fn files(inputs: &Inputs) -> Finding {
     const ID: &str = "secrets.files";
+    let Some(store) = &inputs.store else {
+        return Finding::skipped(ID, LATE);
+    };
     let mut files: Vec<&Path> = inputs.secret_files.iter().map(PathBuf::as_path).collect();
-    files.push(inputs.store.path());
+    files.push(store.path());
     files.retain(|file| file.exists());
     if files.is_empty() {
         return Finding::skipped(ID, "there is no secrets file here");
@@ -166,6 +189,10 @@ fn files(inputs: &Inputs) -> Finding {
     }
 }
 
+const LATE: &str = "the secrets could not be read in time";
 const NONE: &str =
     "no secret is known here: a receiver started here answers every delivery with 503";
 const GET_ONE: &str = "set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file or the receiver's --inbox, or rotate the secret with `serve --public-url URL --rotate-secret`";
+
+/// Before anything else is looked into.
+const TIME: Duration = Duration::from_secs(2);

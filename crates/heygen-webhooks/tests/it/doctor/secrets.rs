@@ -50,3 +50,20 @@ fn a_file_that_others_can_read() {
             .is("secrets.files", level, "");
     }
 }
+
+/// A pipe that no one writes to stands for a disk that hangs.
+#[cfg(unix)]
+#[test]
+fn secrets_on_a_disk_that_hangs_hold_up_nothing() {
+    let heygen = HeyGen::start();
+    let workdir = Workdir::new();
+    heygen.register("https://hooks.example/heygen");
+    let secrets = workdir.path().join("heygen-inbox.db.secrets.json");
+    let made = std::process::Command::new("mkfifo").arg(secrets).status();
+    assert!(made.expect("mkfifo").success());
+    heygen
+        .examine(&workdir, &[], Some(SECRET))
+        .is("secrets", "problem", "in time")
+        .is("secrets.files", "skipped", "in time")
+        .is("endpoints", "ok", "1 at HeyGen");
+}
