@@ -17,8 +17,14 @@ use crate::store;
 pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     let mut done = BackfillProgress::default();
     let ended = management::run(async {
-        let mut work = work(options).await?;
-        Ok(go(&mut work, &mut done).await)
+        let (mut work, inbox) = work(options).await?;
+        let ended = go(&mut work, &mut done).await;
+        // What is written only now and then must not end with this process.
+        let closed = match &inbox {
+            Some(inbox) => store::close(inbox).await,
+            None => Ok(()),
+        };
+        Ok(ended.and_then(|ended| closed.map(|()| ended).map_err(Failure::from)))
     })?;
     let is_complete = matches!(ended, Ok(Ok(BackfillOutcome::Complete)));
     let printed = match options.json {
@@ -40,7 +46,8 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     }
 }
 
-async fn work(options: &Backfill) -> Result<Work<BoxInbox>, Failure> {
+/// What is to be done, and the inbox in which; a dry run needs none.
+async fn work(options: &Backfill) -> Result<(Work<BoxInbox>, Option<BoxInbox>), Failure> {
     // Asked for before the inbox is made: without a key there is nothing to start.
     let api_options = options.api.over(&options.file.config.read()?)?.whole()?;
     let client = api::connect(&api_options)?;
@@ -49,19 +56,23 @@ async fn work(options: &Backfill) -> Result<Work<BoxInbox>, Failure> {
     }
     let location = options.file.location()?;
     let nats = options.file.nats(&location)?;
-    let work = match options.dry_run {
-        true if !location.may_exist() => Work::dry_run(client, None),
-        true => Work::dry_run(client, Some(store::open_beside(&location, &nats).await?)),
-        false => Work::new(client, store::open_beside(&location, &nats).await?),
+    let inbox = match options.dry_run && !location.may_exist() {
+        true => None,
+        false => Some(store::open_beside(&location, &nats).await?),
+    };
+    let work = match inbox.clone().filter(|_| !options.dry_run) {
+        Some(inbox) => Work::new(client, inbox),
+        None => Work::dry_run(client, inbox.clone()),
     };
     let work = work
         .base_url(api_options.base_url)
         .event_type(options.event_type.clone())
         .entity_id(options.entity_id.clone());
-    Ok(match options.since {
+    let work = match options.since {
         Some(since) => work.again_since(since.system_time()),
         None => work,
-    })
+    };
+    Ok((work, inbox))
 }
 
 async fn go(

@@ -24,7 +24,7 @@ async fn backfill_on_nats_stores_a_missed_event_once_after_the_duplicate_window(
     nobody.await.expect("an endpoint");
     let send = async |numbers: std::ops::Range<u32>| {
         for number in numbers {
-            let event = EventBuilder::new("avatar_video.success");
+            let event = EventBuilder::new("avatar_video.success").set("brand_new", true);
             heygen.send(event.set("video_id", format!("v{number:02}")));
         }
         heygen.settled().await;
@@ -46,6 +46,9 @@ async fn backfill_on_nats_stores_a_missed_event_once_after_the_duplicate_window(
     send(0..12).await;
     assert_eq!(backfill(&["--dry-run"]), [12, 0]);
     assert_eq!(backfill(&[]), [12, 0]);
+    // It has ended before such counts are written by themselves.
+    let drift = world.workdir.json(&["inbox", "drift", "--json"]);
+    assert_eq!(drift[0]["count"], 12, "{drift}");
     // The servers know no duplicate of it any more: the inbox itself does.
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(backfill(&["--since", "1d"]), [0, 12]);

@@ -79,6 +79,10 @@ async fn reverify(
         progress.inc(1);
     }
     taker.flush(&mut outcome.appended).await?;
+    if let Some(inbox) = &taker.inbox {
+        // What is written only now and then must not end with this process.
+        inbox.close().await?;
+    }
     progress.finish_and_clear();
     if options.ids.is_empty() {
         // Nobody named them: they made room for others while this went on.
