@@ -25,17 +25,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The answer to a deletion that an earlier attempt had carried out.
-    pub(crate) fn nothing(error: &ApiError) -> Self {
-        Self {
-            status: error.status().unwrap_or_default(),
-            request_id: error.request_id().map(str::to_owned),
-            attempts: error.attempts(),
-            key: None,
-            top: Top::new(),
-        }
-    }
-
     /// The object under `data`.
     pub(crate) fn object(&self) -> Result<Fields, ApiError> {
         let read = || Fields::new(value(self.data()?, DATA)?, DATA);

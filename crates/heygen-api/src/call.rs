@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::Value;
 
 use crate::retry::Repeat;
-use crate::{ApiError, ApiErrorKind, IdempotencyKey};
+use crate::{ApiError, IdempotencyKey};
 
 /// A request and how to read its answer. The operations make it, the transport sends it.
 #[derive(Debug)]
@@ -19,8 +19,6 @@ pub(crate) struct Call {
     pub(crate) repeat: Repeat,
     /// Whether an answer without a body is a success.
     pub(crate) needs_no_body: bool,
-    /// Which “not found” after an attempt of unknown outcome means that the attempt succeeded.
-    pub(crate) done_if_gone: Option<Gone>,
 }
 
 impl Call {
@@ -60,7 +58,6 @@ impl Call {
             key: None,
             repeat,
             needs_no_body: false,
-            done_if_gone: None,
         }
     }
 
@@ -69,34 +66,10 @@ impl Call {
         self
     }
 
-    pub(crate) fn done_if(mut self, gone: Gone) -> Self {
-        self.done_if_gone = Some(gone);
-        self
-    }
-
     pub(crate) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
         self.query
             .extend(value.map(|value| (name, value.to_string())));
         self
-    }
-}
-
-/// Which errors of a deletion mean that the endpoint does not exist.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Gone {
-    /// Every “not found”.
-    NotFound,
-    /// “Not found” with this code. Without it, the whole API may be gone.
-    Code(&'static str),
-}
-
-impl Gone {
-    pub(crate) fn matches(self, error: &ApiError) -> bool {
-        let code = match self {
-            Self::NotFound => None,
-            Self::Code(code) => Some(code),
-        };
-        error.kind() == ApiErrorKind::NotFound && code.is_none_or(|code| error.has_code(code))
     }
 }
 

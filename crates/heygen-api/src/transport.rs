@@ -23,7 +23,7 @@ use crate::call::Call;
 use crate::error::Reach;
 use crate::error::response::find_error;
 use crate::fields::Mismatch;
-use crate::{ApiError, Credentials, RetryPolicy};
+use crate::{ApiError, ApiErrorKind, Credentials, RetryPolicy};
 
 mod base_url;
 mod http_client;
@@ -77,11 +77,6 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error.with_attempts(attempts, call.key.as_ref()),
             };
-            let is_gone = call.done_if_gone.is_some_and(|gone| gone.matches(&error));
-            if is_gone && outcome_unknown {
-                // An earlier attempt did it, and its answer was lost.
-                return Ok(Answer::nothing(&error));
-            }
             outcome_unknown |= error.outcome_unknown();
             // Without random bytes there is no jitter, which is acceptable.
             let roll = getrandom::u32().unwrap_or(u32::MAX / 2);
@@ -93,6 +88,22 @@ impl Transport {
                 });
             };
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// As [`send`](Self::send), for a deletion. `code` is the one of a “not found” that is about the
+    /// endpoint.
+    pub(crate) async fn delete(&self, call: &Call, code: Option<&str>) -> Result<(), ApiError> {
+        match self.send(call).await {
+            // An earlier attempt did it, and its answer was lost.
+            Err(error)
+                if error.kind() == ApiErrorKind::NotFound
+                    && error.outcome_unknown()
+                    && code.is_none_or(|code| error.has_code(code)) =>
+            {
+                Ok(())
+            }
+            sent => sent.map(drop),
         }
     }
 

@@ -25,7 +25,7 @@ use heygen_events::id::EndpointId;
 use serde_json::value::RawValue;
 
 use crate::answer::{Answer, value};
-use crate::call::{Call, Gone, segment};
+use crate::call::{Call, segment};
 use crate::endpoint::Endpoint;
 use crate::error::ApiError;
 use crate::error::response::V1_NO_SUCH_ENDPOINT;
@@ -129,11 +129,10 @@ impl V1<'_> {
     /// HeyGen documentation, “Webhook Events” and “Delete a Webhook Endpoint”: documented.
     pub async fn delete_endpoint(&self, endpoint_id: &EndpointId) -> Result<(), ApiError> {
         let id = segment(endpoint_id)?;
-        let call = Call::delete(&["v1", "webhook", "endpoint.delete"])
-            .query("endpoint_id", Some(id))
-            .done_if(Gone::Code(V1_NO_SUCH_ENDPOINT));
-        self.transport.send(&call).await?;
-        Ok(())
+        let call = Call::delete(&["v1", "webhook", "endpoint.delete"]);
+        let call = call.query("endpoint_id", Some(id));
+        let gone = Some(V1_NO_SUCH_ENDPOINT);
+        self.transport.delete(&call, gone).await
     }
 
     /// Lists the names of the events that can be subscribed to.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use heygen_events::id::EndpointId;
 
 use crate::answer::Answer;
-use crate::call::{Call, Gone, segment};
+use crate::call::{Call, segment};
 use crate::transport::Transport;
 use crate::{ApiError, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
 
@@ -158,9 +158,7 @@ impl V3<'_> {
     /// HeyGen's API reference, “Delete Webhook Endpoint”: documented.
     pub async fn delete_endpoint(&self, endpoint_id: &EndpointId) -> Result<(), ApiError> {
         let path = [ENDPOINTS, &[segment(endpoint_id)?]].concat();
-        let call = Call::delete(&path).done_if(Gone::NotFound);
-        self.transport.send(&call).await?;
-        Ok(())
+        self.transport.delete(&Call::delete(&path), None).await
     }
 
     /// Replaces the secret of an endpoint. HeyGen stops signing with the old one immediately, so
