@@ -32,9 +32,10 @@ use crate::error::response::V1_NO_SUCH_ENDPOINT;
 use crate::fields::Mismatch;
 use crate::transport::Transport;
 
-mod endpoint_request;
+mod endpoint_update;
 
-pub use endpoint_request::{EndpointUpdate, NewEndpoint};
+pub use crate::v3::NewEndpoint;
+pub use endpoint_update::EndpointUpdate;
 
 /// The operations of v1, on the connections of a [`Client`](crate::Client).
 #[derive(Clone, Copy, Debug)]

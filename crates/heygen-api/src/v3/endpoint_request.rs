@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use crate::fields::{Fields, Mismatch};
 use crate::subscription::Subscription;
 
-/// An endpoint to create. It is subscribed to all events unless it names some.
+/// An endpoint to create, in both versions of the API. It is subscribed to all events unless it
+/// names some.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use]
 pub struct NewEndpoint {
@@ -18,7 +19,7 @@ pub struct NewEndpoint {
 }
 
 impl NewEndpoint {
-    /// An endpoint at a public `https` address, for all events.
+    /// An endpoint at a public `https` address that answers `OPTIONS`, for all events.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -39,14 +40,14 @@ impl NewEndpoint {
         self
     }
 
-    /// Limits the endpoint to one resource, for example a personalized video project. This cannot
+    /// Limits the endpoint to one resource: a video, or a personalized video project. This cannot
     /// be changed later.
     pub fn with_entity_id(mut self, entity_id: impl Into<String>) -> Self {
         self.entity_id = Some(entity_id.into());
         self
     }
 
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut body = Map::new();
         body.insert("url".to_owned(), self.url.as_str().into());
         if let Subscription::Only(_) = &self.events {

@@ -21,7 +21,6 @@ use crate::settings::api::ApiVersion;
 use crate::settings::web_address::http_url;
 
 pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
-    let version = options.connection.api_version;
     http_url("url", &options.url)?;
     let events = api::events(&options.events)?;
     let api = Api::connect(&options.connection)?;
@@ -29,22 +28,14 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
         true => Some(new_secret::store(&api.inbox(&options.inbox)?)?),
         false => None,
     };
+    let mut new = v3::NewEndpoint::new(&options.url).with_events(events);
+    if let Some(entity_id) = &options.entity_id {
+        new = new.with_entity_id(entity_id);
+    }
     let mut endpoint = management::run(async {
-        match version {
-            ApiVersion::V1 => {
-                let mut new = v1::NewEndpoint::new(&options.url).with_events(events);
-                if let Some(entity_id) = &options.entity_id {
-                    new = new.with_entity_id(entity_id);
-                }
-                api.ask(api.client.v1().add_endpoint(&new)).await
-            }
-            ApiVersion::V3 => {
-                let mut new = v3::NewEndpoint::new(&options.url).with_events(events);
-                if let Some(entity_id) = &options.entity_id {
-                    new = new.with_entity_id(entity_id);
-                }
-                api.ask(api.client.v3().create_endpoint(&new)).await
-            }
+        match api.version {
+            ApiVersion::V1 => api.ask(api.client.v1().add_endpoint(&new)).await,
+            ApiVersion::V3 => api.ask(api.client.v3().create_endpoint(&new)).await,
         }
     })?;
     let Some(secret) = endpoint.secret.take() else {
