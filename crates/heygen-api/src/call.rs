@@ -8,7 +8,7 @@ use crate::retry::Repeat;
 use crate::{ApiError, IdempotencyKey};
 
 /// A request and how to read its answer. The operations make it, the transport sends it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) method: Method,
     /// Not yet percent-encoded.

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use heygen_events::text::visible;
 
+use crate::credentials::Credentials;
 use crate::fields::Mismatch;
 use crate::idempotency::IdempotencyKey;
-
-use crate::credentials::Credentials;
 
 pub(crate) mod response;
 
@@ -35,10 +34,12 @@ pub(crate) mod response;
 /// assert!(ApiError::new(ApiErrorKind::Timeout).outcome_unknown());
 /// # Ok::<(), &str>(())
 /// ```
+#[derive(Debug)]
 pub struct ApiError {
     inner: Box<Inner>,
 }
 
+#[derive(Debug)]
 struct Inner {
     kind: ApiErrorKind,
     /// Our own words, more precise than the kind.
@@ -371,24 +372,6 @@ impl fmt::Display for ApiError {
             write!(f, ": {}", on_one_line(message))?;
         }
         Ok(())
-    }
-}
-
-impl fmt::Debug for ApiError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &*self.inner;
-        f.debug_struct("ApiError")
-            .field("kind", &inner.kind)
-            .field("context", &inner.context)
-            .field("status", &inner.status)
-            .field("details", &inner.details)
-            .field("request_id", &inner.request_id)
-            .field("retry_after", &inner.retry_after)
-            .field("attempts", &inner.attempts)
-            .field("idempotency_key", &inner.idempotency_key)
-            .field("reach", &inner.reach)
-            .field("source", &inner.source)
-            .finish()
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use heygen_events::id::EndpointId;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, ReadItem};
 use crate::call::{Call, segment};
 use crate::transport::Transport;
 use crate::{ApiError, Endpoint, IdempotencyKey, Listing, Page, PageRequest};
@@ -92,25 +92,21 @@ impl V3<'_> {
     /// HeyGen's API reference, “List Webhook Endpoints”: documented. It is not documented whether
     /// endpoints created through v1 are listed.
     pub async fn list_endpoints(&self, page: &PageRequest) -> Result<Page<Endpoint>, ApiError> {
-        let call = paged(Call::get(ENDPOINTS), page);
-        let answer = self.transport.send(&call).await?;
-        answer.page(page, Endpoint::read_item)
+        fetch_page(
+            self.transport,
+            Call::get(ENDPOINTS),
+            page,
+            Endpoint::read_item,
+        )
+        .await
     }
 
     /// Lists all endpoints as a stream. It fetches 100 per page.
     #[must_use]
     pub fn endpoints_stream(&self) -> Listing<Endpoint> {
-        let transport = Arc::clone(self.transport);
-        Listing::new(PageRequest::new().with_limit(MAX_PAGE_ITEMS), move |page| {
-            let transport = Arc::clone(&transport);
-            async move {
-                V3 {
-                    transport: &transport,
-                }
-                .list_endpoints(&page)
-                .await
-            }
-        })
+        let (call, first) = (Call::get(ENDPOINTS), PageRequest::new());
+        let first = first.with_limit(MAX_PAGE_ITEMS);
+        listing(self.transport, call, first, Endpoint::read_item)
     }
 
     /// Changes an endpoint and returns it as stored. Fields that the update does not name are
@@ -222,25 +218,15 @@ impl V3<'_> {
         &self,
         page: &PageRequest,
     ) -> Result<Page<EventTypeEntry>, ApiError> {
-        let call = paged(Call::get(&["v3", "webhooks", "event-types"]), page);
-        let answer = self.transport.send(&call).await?;
-        answer.page(page, EventTypeEntry::read_item)
+        let call = Call::get(EVENT_TYPES);
+        fetch_page(self.transport, call, page, EventTypeEntry::read_item).await
     }
 
     /// Lists all event types as a stream.
     #[must_use]
     pub fn event_types_stream(&self) -> Listing<EventTypeEntry> {
-        let transport = Arc::clone(self.transport);
-        Listing::new(PageRequest::new(), move |page| {
-            let transport = Arc::clone(&transport);
-            async move {
-                V3 {
-                    transport: &transport,
-                }
-                .list_event_types(&page)
-                .await
-            }
-        })
+        let (call, first) = (Call::get(EVENT_TYPES), PageRequest::new());
+        listing(self.transport, call, first, EventTypeEntry::read_item)
     }
 
     /// Lists one page of the event log.
@@ -259,30 +245,17 @@ impl V3<'_> {
     /// HeyGen's API reference, “List Webhook Events”: documented. Not documented are the order, the
     /// retention, and whether undeliverable events are listed.
     pub async fn list_events(&self, query: &EventQuery) -> Result<Page<LoggedEvent>, ApiError> {
-        let call = Call::get(&["v3", "webhooks", "events"])
-            .query("event_type", query.event_type.as_ref())
-            .query("entity_id", query.entity_id.as_ref());
-        let answer = self.transport.send(&paged(call, &query.page)).await?;
-        answer.page(&query.page, LoggedEvent::read_item)
+        let (call, page) = (events(query), &query.page);
+        fetch_page(self.transport, call, page, LoggedEvent::read_item).await
     }
 
     /// Lists the event log as a stream, starting at the page of the query. It fetches 100 per page
     /// unless the query has a limit.
     #[must_use]
     pub fn events_stream(&self, query: &EventQuery) -> Listing<LoggedEvent> {
-        let (transport, query) = (Arc::clone(self.transport), query.clone());
         let mut first = query.page.clone();
         first.limit.get_or_insert(MAX_PAGE_ITEMS);
-        Listing::new(first, move |page| {
-            let (transport, query) = (Arc::clone(&transport), query.clone().with_page(page));
-            async move {
-                V3 {
-                    transport: &transport,
-                }
-                .list_events(&query)
-                .await
-            }
-        })
+        listing(self.transport, events(query), first, LoggedEvent::read_item)
     }
 }
 
@@ -290,10 +263,39 @@ fn read_endpoint(answer: &Answer) -> Result<Endpoint, ApiError> {
     Endpoint::read(answer.object()?).map_err(|mismatch| answer.unexpected(&mismatch))
 }
 
-fn paged(call: Call, page: &PageRequest) -> Call {
-    call.query("limit", page.limit)
-        .query("token", page.token.as_ref())
+/// One page of the list that this call gets.
+async fn fetch_page<T>(
+    transport: &Transport,
+    call: Call,
+    page: &PageRequest,
+    read: ReadItem<T>,
+) -> Result<Page<T>, ApiError> {
+    let call = call
+        .query("limit", page.limit)
+        .query("token", page.token.as_ref());
+    transport.send(&call).await?.page(page, read)
+}
+
+/// All pages of the list that this call gets.
+fn listing<T: 'static>(
+    transport: &Arc<Transport>,
+    call: Call,
+    first: PageRequest,
+    read: ReadItem<T>,
+) -> Listing<T> {
+    let transport = Arc::clone(transport);
+    Listing::new(first, move |page| {
+        let (transport, call) = (Arc::clone(&transport), call.clone());
+        async move { fetch_page(&transport, call, &page, read).await }
+    })
+}
+
+fn events(query: &EventQuery) -> Call {
+    Call::get(&["v3", "webhooks", "events"])
+        .query("event_type", query.event_type.as_ref())
+        .query("entity_id", query.entity_id.as_ref())
 }
 
 const ENDPOINTS: &[&str] = &["v3", "webhooks", "endpoints"];
+const EVENT_TYPES: &[&str] = &["v3", "webhooks", "event-types"];
 const MAX_PAGE_ITEMS: u32 = 100;
