@@ -93,6 +93,6 @@ const V1_NO_SUCH_ENDPOINT: &str = "400131";
 /// What was sent and not refused may have been done.
 fn after(error: &ApiError) -> Option<String> {
     error.outcome_unknown().then(|| {
-        "if this was a change, it may have been made anyway: check with `endpoints list`".to_owned()
+        "if this was a change, it may have been made anyway: check with `endpoints list`; repeat a rotation, whose new secret is not known otherwise".to_owned()
     })
 }

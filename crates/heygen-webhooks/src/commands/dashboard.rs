@@ -8,6 +8,7 @@ use heygen_receiver::{Admin, AdminPages};
 use tokio::runtime::Builder;
 
 use crate::cli;
+use crate::commands::management::run_on;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::process::signals::asked_to_stop;
@@ -31,8 +32,7 @@ pub(super) fn run(options: &cli::Dashboard) -> Result<(), Failure> {
         &options.secrets.over(&file)?.files(),
         &SecretStore::beside(&location.beside()),
     )?;
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
+    run_on(&mut Builder::new_multi_thread(), async {
         let asked = asked_to_stop(Vec::new())?;
         // It makes no inbox where there is none, whatever it may do with one.
         let opened = store::open_existing(&location, &nats).await;

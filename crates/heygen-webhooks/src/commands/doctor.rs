@@ -7,10 +7,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::runtime::Handle;
+use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
 use crate::cli::Doctor;
+use crate::commands::management::run_on;
 use crate::commands::{progress, prose};
 use crate::failure::Failure;
 use crate::output::{self, without_query};
@@ -37,15 +38,12 @@ use secrets::Known;
 
 pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
     let mut inputs = Inputs::of(options)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let waiting =
         progress::spinner("checking HeyGen and the public address; this takes a few seconds …")?;
-    let findings = runtime.block_on(examine(&mut inputs));
+    let findings = run_on(&mut Builder::new_multi_thread(), async {
+        Ok(examine(&mut inputs).await)
+    })?;
     waiting.finish_and_clear();
-    // A name server or a disk that hangs must not keep us.
-    runtime.shutdown_background();
     let is_healthy = findings
         .iter()
         .all(|finding| finding.level != Level::Problem);

@@ -7,8 +7,10 @@ use std::path::Path;
 use anyhow::Context as _;
 use heygen_testkit::drill::{Check, CheckResult, Drill as Exercise, Scorecard, Verdict};
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
 use crate::cli::Drill;
+use crate::commands::management::run_on;
 use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::screen::{Screen, of_word};
@@ -24,9 +26,6 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
         check_folder(file)?;
     }
     let exercise = exercise(options, &url)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
     let mut written = Ok(());
     let width = prose::width();
     let tell = |result: &CheckResult| {
@@ -35,9 +34,9 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
             written = output::write_bytes(line(result, Screen::stdout(), width));
         }
     };
-    let scorecard = runtime
-        .block_on(exercise.run(tell))
-        .map_err(Failure::of_sending)?;
+    let scorecard = run_on(&mut Builder::new_multi_thread(), async {
+        exercise.run(tell).await.map_err(Failure::of_sending)
+    })?;
     if let Some(file) = &options.junit {
         write_junit(file, &url, &scorecard)?;
     }

@@ -1,5 +1,6 @@
 //! `event-types`: HeyGen's event types, compared with those this version knows.
 
+use heygen_api::v3::EventTypeEntry;
 use heygen_events::EventType;
 use serde_json::{Map, Value, json};
 
@@ -25,13 +26,7 @@ pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
     let missing: Vec<_> = EventType::KNOWN
         .iter()
         .filter(|known| !rows.iter().any(|row| row.event_type == **known))
-        .cloned()
-        .map(|event_type| Row {
-            event_type,
-            description: None,
-            is_offered: false,
-            extra: Map::new(),
-        })
+        .map(|known| Row::new(known.clone(), false))
         .collect();
     if options.json {
         rows.extend(missing);
@@ -46,29 +41,18 @@ pub(super) fn run(options: &EventTypes) -> Result<(), Failure> {
 }
 
 async fn offered(api: &Api) -> Result<Vec<Row>, Failure> {
-    let rows = match api.version {
-        ApiVersion::V1 => api
-            .ask(api.client.v1().list_event_names())
-            .await?
-            .into_iter()
-            .map(|event_type| (event_type, None, Map::new()))
-            .collect(),
-        ApiVersion::V3 => api
-            .ask(api.client.v3().event_types_stream().try_collect())
-            .await?
-            .into_iter()
-            .map(|entry| (entry.event_type, entry.description, entry.extra))
-            .collect::<Vec<_>>(),
+    if api.version == ApiVersion::V1 {
+        let names = api.ask(api.client.v1().list_event_names()).await?;
+        return Ok(names.into_iter().map(|name| Row::new(name, true)).collect());
+    }
+    let entries = api.client.v3().event_types_stream().try_collect();
+    let entries = api.ask(entries).await?.into_iter();
+    let row = |entry: EventTypeEntry| Row {
+        description: entry.description,
+        extra: entry.extra,
+        ..Row::new(entry.event_type, true)
     };
-    let rows = rows
-        .into_iter()
-        .map(|(event_type, description, extra)| Row {
-            event_type,
-            description,
-            is_offered: true,
-            extra,
-        });
-    Ok(rows.collect())
+    Ok(entries.map(row).collect())
 }
 
 const COLUMNS: [Column; 3] = [
@@ -101,6 +85,15 @@ fn names<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
 }
 
 impl Row {
+    fn new(event_type: EventType, is_offered: bool) -> Self {
+        Self {
+            event_type,
+            description: None,
+            is_offered,
+            extra: Map::new(),
+        }
+    }
+
     /// In HeyGen's words, or in ours where it gives none, as in v1.
     fn description(&self) -> Option<&str> {
         let ours = || {

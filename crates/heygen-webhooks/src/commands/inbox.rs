@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 
 use crate::cli::Inbox;
+use crate::commands::management::run_on;
 use crate::failure::Failure;
 use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_open};
@@ -33,12 +34,9 @@ mod text;
 use change::Change;
 
 pub(super) fn run(options: &Inbox) -> Result<(), Failure> {
+    let mut runtime = Builder::new_multi_thread();
     // What keeps a connection to servers alive goes on while standard output or a question waits.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
+    run_on(runtime.worker_threads(1), async {
         match options {
             Inbox::List(options) => list::run(options).await,
             Inbox::Show(options) => show::show(options).await,

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use heygen_api::{ApiError, Client, Endpoint};
 use heygen_events::id::EndpointId;
 use jiff::Timestamp;
+use tokio::runtime::Builder;
 
 use crate::api;
 use crate::cli::Connection;
@@ -71,10 +72,19 @@ impl Api {
 
 /// Runs one command's questions to their end.
 pub(super) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(work)
+    run_on(&mut Builder::new_current_thread(), work)
+}
+
+/// Runs what a command does on a runtime of its own.
+pub(super) fn run_on<T>(
+    runtime: &mut Builder,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = runtime.enable_all().build()?;
+    let ended = runtime.block_on(work);
+    // A name server or a disk that hangs must not keep us.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Says something beside the output, on standard error, so that what stands on standard output stays what was asked for.
@@ -100,7 +110,21 @@ fn time(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+
+    #[test]
+    fn blocked_thread_keeps_no_command() {
+        let started = Instant::now();
+        let (_open, silent) = std::sync::mpsc::channel::<()>();
+        let ended = run(async {
+            let wait = move || silent.recv_timeout(Duration::from_secs(60));
+            drop(tokio::task::spawn_blocking(wait));
+            Ok(())
+        });
+        assert!(ended.is_ok() && started.elapsed() < Duration::from_secs(30));
+    }
 
     #[test]
     fn a_time_without_a_zone_is_not_guessed() {

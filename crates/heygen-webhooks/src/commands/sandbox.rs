@@ -12,8 +12,10 @@ use heygen_receiver::{Admin, AdminPages};
 use heygen_signature::Secret;
 use heygen_testkit::sandbox::{Delivery, Sandbox as Heygen};
 use serde_json::json;
+use tokio::runtime::Builder;
 
 use crate::cli::Sandbox;
+use crate::commands::management::run_on;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::{self, tame, without_query};
@@ -42,10 +44,8 @@ pub(super) fn run(options: &Sandbox) -> Result<(), Failure> {
     let secret = secrets.into_iter().next();
     logging::start(&Log::default())?;
     let lines = LineSink::stdout()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    let ended = runtime.block_on(play(options, address, dashboard, key, secret, &lines));
+    let played = play(options, address, dashboard, key, secret, &lines);
+    let ended = run_on(&mut Builder::new_multi_thread(), played);
     lines.flush();
     lines.report_dropped();
     ended
