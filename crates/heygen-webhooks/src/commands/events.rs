@@ -1,8 +1,9 @@
 //! `events`: the log of what HeyGen says it has delivered.
 
+use heygen_api::PageRequest;
 use heygen_api::v3::{EventQuery, LoggedEvent};
-use heygen_api::{Listing, PageRequest};
 use heygen_events::{Event, Pattern};
+use indicatif::ProgressBar;
 
 use super::management::{self, Api, moment_cell, note};
 use super::progress;
@@ -63,25 +64,29 @@ async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), 
     if let Some(entity_id) = &options.entity_id {
         query = query.with_entity_id(entity_id);
     }
-    if options.all {
-        let mut events = fetch_all(api, &query).await?;
-        events.retain(is_wanted);
-        return Ok((events, false));
-    }
     // One more than wanted tells whether there is more, without asking again.
-    let page = match pattern {
-        Some(_) => LONGEST_PAGE,
-        None => options.limit.saturating_add(1).min(LONGEST_PAGE),
+    let page = match options.all || pattern.is_some() {
+        true => LONGEST_PAGE,
+        false => options.limit.saturating_add(1).min(LONGEST_PAGE),
     };
     let query = query.with_page(PageRequest::new().with_limit(page));
     let mut listing = api.client.v3().events_stream(&query);
     let mut events = Vec::new();
-    while events.len() < options.limit as usize {
-        match next(api, &mut listing).await? {
-            Some(event) if is_wanted(&event) => events.push(event),
-            Some(_) => {}
-            None => return Ok((events, false)),
+    let progress = match options.all {
+        // HeyGen does not say how many there are.
+        true => progress::spinner("{spinner} {human_pos} events, {elapsed}")?,
+        false => ProgressBar::hidden(),
+    };
+    while options.all || events.len() < options.limit as usize {
+        let Some(event) = listing.next().await else {
+            progress.finish_and_clear();
+            return Ok((events, false));
+        };
+        let event = api.ask(async { event }).await?;
+        if is_wanted(&event) {
+            events.push(event);
         }
+        progress.inc(1);
     }
     // Those that were asked for are there, whatever becomes of the next.
     let there_is_more = listing.next().await.is_some();
@@ -90,33 +95,6 @@ async fn fetch(api: &Api, options: &Events) -> Result<(Vec<LoggedEvent>, bool), 
 
 fn fits(record: &LoggedEvent, pattern: &str) -> bool {
     Pattern::text_matches(pattern, record.event().map_or("", Event::event_name))
-}
-
-async fn fetch_all(api: &Api, query: &EventQuery) -> Result<Vec<LoggedEvent>, Failure> {
-    // HeyGen does not say how many there are.
-    let progress = progress::spinner("{spinner} {human_pos} events, {elapsed}")?;
-    let mut listing = api.client.v3().events_stream(query);
-    let mut events = Vec::new();
-    let ended = loop {
-        match next(api, &mut listing).await {
-            Ok(Some(event)) => events.push(event),
-            Ok(None) => break Ok(()),
-            Err(failure) => break Err(failure),
-        }
-        progress.inc(1);
-    };
-    progress.finish_and_clear();
-    ended.map(|()| events)
-}
-
-async fn next(
-    api: &Api,
-    listing: &mut Listing<LoggedEvent>,
-) -> Result<Option<LoggedEvent>, Failure> {
-    match listing.next().await {
-        Some(event) => api.ask(async { event }).await.map(Some),
-        None => Ok(None),
-    }
 }
 
 /// The records as HeyGen spelled them, one a line: reading and writing them could lose what no number or map can hold.

@@ -24,8 +24,8 @@ pub(super) struct LocalReceiver {
 enum Receiver {
     /// Something there answers as a receiver does, or speaks TLS, which is not looked into.
     Listens(String),
-    Other(String),
-    Nothing(String),
+    /// Nothing listens, or something else does.
+    Missing(String),
     /// Where it listens is not known, and why.
     Unknown(&'static str),
 }
@@ -51,10 +51,10 @@ impl LocalReceiver {
         let receiver = match self.receiver {
             Receiver::Listens(what) => Finding::ok(ID, what),
             Receiver::Unknown(why) => Finding::skipped(ID, why),
-            Receiver::Other(what) | Receiver::Nothing(what) if !is_expected => {
+            Receiver::Missing(what) if !is_expected => {
                 Finding::skipped(ID, format!("no receiver found on this machine; {what}"))
             }
-            Receiver::Other(what) | Receiver::Nothing(what) => {
+            Receiver::Missing(what) => {
                 // One that was started with another --listen may be anywhere else.
                 let is_problem = local.is_named && !is_reached;
                 let fix = match local.is_named {
@@ -83,9 +83,9 @@ async fn receiver(local: &Local) -> Receiver {
             return match timeout(TIME, tokio::net::UnixStream::connect(&path)).await {
                 Ok(Ok(_)) => Receiver::Listens(format!("a server listens at {address}")),
                 Ok(Err(error)) => {
-                    Receiver::Nothing(format!("nothing listens at {address}: {error}"))
+                    Receiver::Missing(format!("nothing listens at {address}: {error}"))
                 }
-                Err(_) => Receiver::Nothing(format!("nothing listens at {address}: no answer")),
+                Err(_) => Receiver::Missing(format!("nothing listens at {address}: no answer")),
             };
         }
         _ => {}
@@ -99,17 +99,17 @@ async fn receiver(local: &Local) -> Receiver {
         }
         Ok(Ok(_)) => {}
         Ok(Err(error)) => {
-            return Receiver::Nothing(format!("nothing listens at {address}: {error}"));
+            return Receiver::Missing(format!("nothing listens at {address}: {error}"));
         }
-        Err(_) => return Receiver::Nothing(format!("nothing listens at {address}: no answer")),
+        Err(_) => return Receiver::Missing(format!("nothing listens at {address}: no answer")),
     }
     match Sender::new(&url).probe().await {
         Ok(report) if report.passed() => Receiver::Listens(format!("answers at {url}")),
-        Ok(report) => Receiver::Other(format!(
+        Ok(report) => Receiver::Missing(format!(
             "no receiver answers at {url}: {}",
             describe(report.attempt())
         )),
-        Err(error) => Receiver::Other(format!("no receiver answers at {url}: {error}")),
+        Err(error) => Receiver::Missing(format!("no receiver answers at {url}: {error}")),
     }
 }
 

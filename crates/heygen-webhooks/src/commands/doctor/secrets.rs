@@ -25,18 +25,6 @@ pub(super) struct Known {
     errors: Vec<String>,
 }
 
-enum Standing {
-    /// v1 shows the same one.
-    Proven,
-    /// It was stored when HeyGen showed it.
-    Kept,
-    /// There are secrets, and HeyGen does not say whose.
-    Perhaps,
-    /// v1 shows one that is not among ours.
-    Wrong,
-    Unknown,
-}
-
 impl Known {
     /// A disk that hangs holds up a thread alone.
     pub(super) async fn load(inputs: &mut Inputs) -> Self {
@@ -96,13 +84,25 @@ impl Known {
         self.configured.iter().chain(&self.kept)
     }
 
-    fn standing(&self, inputs: &Inputs, account: &Account, endpoint: &Endpoint) -> Standing {
+    /// Whether the secret of the endpoint is known here, as far as that can be told, and in words.
+    fn standing(
+        &self,
+        inputs: &Inputs,
+        account: &Account,
+        endpoint: &Endpoint,
+    ) -> (bool, &'static str) {
         match account.shown_secret(endpoint) {
-            Some(shown) if self.find(shown).is_some() => Standing::Proven,
-            Some(_) if self.all().next().is_some() => Standing::Wrong,
-            None if knows(inputs, endpoint) => Standing::Kept,
-            None if !self.configured.is_empty() => Standing::Perhaps,
-            Some(_) | None => Standing::Unknown,
+            Some(shown) if self.find(shown).is_some() => {
+                (true, "known, and identical to the one HeyGen shows")
+            }
+            Some(_) if self.all().next().is_some() => {
+                (false, "HeyGen signs with a secret that is not known here")
+            }
+            None if knows(inputs, endpoint) => (true, "known"),
+            None if !self.configured.is_empty() => {
+                (true, "possibly the configured one: HeyGen does not show it")
+            }
+            Some(_) | None => (false, "not known here"),
         }
     }
 }
@@ -132,28 +132,16 @@ fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
             ),
         };
     }
-    let standings: Vec<_> = ours
-        .iter()
-        .map(|endpoint| (endpoint, known.standing(inputs, account, endpoint)))
-        .collect();
-    let items = standings.iter().map(|(endpoint, standing)| {
-        let says = match standing {
-            Standing::Proven => "known, and identical to the one HeyGen shows",
-            Standing::Kept => "known",
-            Standing::Perhaps => "possibly the configured one: HeyGen does not show it",
-            Standing::Wrong => "HeyGen signs with a secret that is not known here",
-            Standing::Unknown => "not known here",
-        };
+    let mut all_known = true;
+    let items = ours.iter().map(|endpoint| {
+        let (is_known, says) = known.standing(inputs, account, endpoint);
+        all_known &= is_known;
         format!("{}: {says}", name(endpoint))
     });
-    let is_bad = |standing: &Standing| matches!(standing, Standing::Wrong | Standing::Unknown);
-    let bad = standings
-        .iter()
-        .filter(|(_, standing)| is_bad(standing))
-        .count();
-    match bad {
-        0 => Finding::ok(ID, "known for each of our endpoints"),
-        _ => Finding::problem(
+    let items: Vec<_> = items.collect();
+    match all_known {
+        true => Finding::ok(ID, "known for each of our endpoints"),
+        false => Finding::problem(
             ID,
             "our endpoints whose secret is not known here: their deliveries are rejected",
             GET_ONE,

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use heygen_connect::SecretStore;
 use heygen_inbox::sqlite::{RejectedFile, rejected_path};
 
+use crate::cli::RejectedId;
 use crate::failure::Failure;
 use crate::secrets::secret;
 use crate::settings::location::InboxFile;
@@ -37,6 +38,14 @@ pub(super) fn secrets(
 ) -> Result<Option<heygen_signature::Secrets>, Failure> {
     let files = options.over(&file.config.read()?)?.files();
     secret::accepted(&files, &SecretStore::beside(&file.location()?.beside()))
+}
+
+/// The number that an id stands for; `None` for the last one where there is none.
+pub(super) fn number(file: &RejectedFile, id: &RejectedId) -> Result<Option<u64>, Failure> {
+    Ok(match id {
+        RejectedId::Number(number) => Some(*number),
+        RejectedId::Last => file.list(Some(1))?.first().map(|last| last.id),
+    })
 }
 
 pub(super) fn missing(id: u64, inbox: &InboxLocation) -> String {

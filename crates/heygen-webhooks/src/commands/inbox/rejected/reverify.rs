@@ -1,11 +1,13 @@
 //! `inbox rejected reverify`: accepts rejected requests that verify with today's secrets.
 
+use std::collections::BTreeSet;
+
 use futures_util::future::try_join_all;
 use heygen_inbox::sqlite::{Rejected, RejectedFile, RingOptions};
 use heygen_inbox::{Appended, BoxInbox, Inbox as _, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
 
-use super::file::{open, secrets};
+use super::file::{number, open, secrets};
 use super::outcome::Outcome;
 use super::show::pairs;
 use crate::cli::{self, RejectedId};
@@ -34,13 +36,13 @@ pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
         )
     })?;
     let Some(file) = open(&inbox)? else {
-        return report(
-            options,
-            &Outcome {
-                missing: numbers(&options.ids),
-                ..Outcome::default()
-            },
-        );
+        let named = options.ids.iter().filter_map(|id| match id {
+            RejectedId::Number(number) => Some(*number),
+            RejectedId::Last => None,
+        });
+        let mut outcome = Outcome::default();
+        outcome.missing.extend(named);
+        return report(options, &outcome);
     };
     if options.ids.is_empty() {
         // What a running `serve` rejected a moment ago is written by then.
@@ -91,25 +93,12 @@ async fn reverify(
     Ok(outcome)
 }
 
-/// Those that are named by one.
-fn numbers(named: &[RejectedId]) -> Vec<u64> {
-    let numbers = named.iter().filter_map(|id| match id {
-        RejectedId::Number(number) => Some(*number),
-        RejectedId::Last => None,
-    });
-    numbers.collect()
-}
-
 /// In the order in which they came.
 fn chosen(file: &RejectedFile, named: &[RejectedId]) -> Result<Vec<u64>, Failure> {
     if !named.is_empty() {
-        let mut ids = numbers(named);
-        if named.iter().any(|id| matches!(id, RejectedId::Last)) {
-            ids.extend(file.list(Some(1))?.first().map(|last| last.id));
-        }
-        ids.sort_unstable();
-        ids.dedup();
-        return Ok(ids);
+        let numbers = named.iter().map(|id| number(file, id));
+        let numbers: BTreeSet<_> = numbers.collect::<Result<_, _>>()?;
+        return Ok(numbers.into_iter().flatten().collect());
     }
     let mut all = file.list(None)?;
     all.sort_by_key(|summary| (summary.first_at, summary.id));

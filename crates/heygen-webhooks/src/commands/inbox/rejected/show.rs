@@ -4,7 +4,7 @@ use heygen_inbox::sqlite::{Rejected, RejectedSummary};
 use heygen_signature::{Diagnosis, Secrets, diagnose};
 use serde_json::Value;
 
-use super::file::{NOTHING, missing, open, secrets};
+use super::file::{NOTHING, missing, number, open, secrets};
 use crate::cli::{RejectedId, ShowRejected};
 use crate::commands::body::diagnosis_json;
 use crate::commands::inbox::text::body_text;
@@ -15,16 +15,12 @@ use crate::settings::when;
 
 pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     let inbox = options.file.location()?;
-    let post = match open(&inbox)? {
-        Some(file) => match options.id {
-            RejectedId::Number(id) => file.get(id)?,
-            RejectedId::Last => match file.list(Some(1))?.first() {
-                Some(last) => file.get(last.id)?,
-                None => None,
-            },
-        },
-        None => None,
-    };
+    let mut post = None;
+    if let Some(file) = open(&inbox)?
+        && let Some(id) = number(&file, &options.id)?
+    {
+        post = file.get(id)?;
+    }
     let post = post.ok_or_else(|| match options.id {
         RejectedId::Number(id) => anyhow::anyhow!(missing(id, &inbox)),
         RejectedId::Last => anyhow::anyhow!(NOTHING.trim_end()),
@@ -41,28 +37,22 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
     }
     // To look at it takes no secret: one that cannot be read is told with the rest.
     let now = now(&post, secrets(&options.file, &options.secrets));
-    match (options.json, &now) {
-        (true, Verification::Checked(diagnosis)) => {
-            output::json(&rejected_json(&post, Some(diagnosis)))?;
-        }
-        (true, Verification::Unknown(_)) => output::json(&rejected_json(&post, None))?,
-        (false, now) => output::write(rejected_text(&post, now))?,
+    match options.json {
+        true => output::json(&rejected_json(&post, now.as_ref().ok()))?,
+        false => output::write(rejected_text(&post, &now))?,
     }
     Ok(())
 }
 
-fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Verification {
+/// What the present secrets make of it, or why it cannot be verified.
+fn now(post: &Rejected, secrets: Result<Option<Secrets>, Failure>) -> Result<Diagnosis, String> {
     let Some(body) = &post.body else {
-        return Verification::Unknown(
-            "cannot be verified: its body was not read or not kept".to_owned(),
-        );
+        return Err("cannot be verified: its body was not read or not kept".to_owned());
     };
     match secrets {
-        Ok(Some(secrets)) => Verification::Checked(diagnose(pairs(post), body, &secrets)),
-        Ok(None) => {
-            Verification::Unknown("not verified: no signing secret is known here".to_owned())
-        }
-        Err(failure) => Verification::Unknown(format!("not verified: {failure}")),
+        Ok(Some(secrets)) => Ok(diagnose(pairs(post), body, &secrets)),
+        Ok(None) => Err("not verified: no signing secret is known here".to_owned()),
+        Err(failure) => Err(format!("not verified: {failure}")),
     }
 }
 
@@ -88,14 +78,7 @@ fn rejected_json(post: &Rejected, now: Option<&Diagnosis>) -> Value {
     value
 }
 
-/// What the present secrets make of a post.
-enum Verification {
-    Checked(Diagnosis),
-    /// Why it cannot be verified.
-    Unknown(String),
-}
-
-fn rejected_text(post: &Rejected, now: &Verification) -> String {
+fn rejected_text(post: &Rejected, now: &Result<Diagnosis, String>) -> String {
     let summary = &post.summary;
     let times = match summary.count {
         1 => when::short(summary.first_at),
@@ -106,11 +89,11 @@ fn rejected_text(post: &Rejected, now: &Verification) -> String {
         ),
     };
     let now = match now {
-        Verification::Checked(diagnosis) if diagnosis.is_verified() => {
+        Ok(diagnosis) if diagnosis.is_verified() => {
             format!("verified, {diagnosis}: `inbox rejected reverify` accepts it")
         }
-        Verification::Checked(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
-        Verification::Unknown(why) => why.clone(),
+        Ok(diagnosis) => format!("{}: {diagnosis}", diagnosis.label()),
+        Err(why) => why.clone(),
     };
     let mut parts = vec![format!(
         "request         {}\nreceived        {times}\nrejected        {}: {}\nsecrets today   {}\nheaders         {}\n",
