@@ -108,13 +108,13 @@ impl SendOnce {
             | Disposition::DeadLetter { reason } => Err(format!("Not acknowledged: {reason}")),
             _ => Err("Not acknowledged.".to_owned()),
         };
-        let told = |text| match self.secrets {
+        let with_note = |text| match self.secrets {
             Some(_) => text,
             None => {
                 format!("{text} (sent without a signature, as nothing is forwarded here)")
             }
         };
-        answer.map(told).map_err(told)
+        answer.map(with_note).map_err(with_note)
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn escaped(json: &str) -> String {
     escaped
 }
 
-/// Cuts the query string off a link, with which anybody can fetch the file, and `user:password@` out of it.
+/// Cuts the query string off a link, with which anyone can fetch the file, and `user:password@` out of it.
 pub(crate) fn without_query(link: &str) -> String {
     let link = without_user(link);
     match link.find(['?', '#']) {

@@ -16,8 +16,8 @@ use crate::store::nats::{Nats, Promise};
 pub(crate) mod location;
 pub(crate) mod nats;
 
-/// Opens the inbox of a process that receives or works, and makes it where there is none. Where what was acknowledged has to be
-/// kept, it says what stands against it.
+/// Opens the inbox of a process that receives or works, and makes it where there is none. It warns of
+/// what may lose acknowledged deliveries.
 pub(crate) async fn open(
     location: &InboxLocation,
     nats: &Nats,

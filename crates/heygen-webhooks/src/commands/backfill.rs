@@ -94,13 +94,13 @@ async fn go(
 }
 
 fn summary(done: &BackfillProgress, options: &Backfill) -> String {
-    let handed_out = match (done.new, options.dry_run) {
+    let what_next = match (done.new, options.dry_run) {
         (0, _) => "",
         (_, true) => "would be stored",
         (_, false) => "a running `serve` dispatches them now, otherwise the next one does",
     };
     let mut lines = vec![
-        ("new", done.new, handed_out),
+        ("new", done.new, what_next),
         ("known", done.known, ""),
         (
             "unreadable",

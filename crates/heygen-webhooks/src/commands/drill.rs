@@ -29,7 +29,7 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
     let mut written = Ok(());
     let width = prose::width();
     let tell = |result: &CheckResult| {
-        // After the first line that nobody took, the rest is not even tried.
+        // After the first line that was not read, the rest is not even tried.
         if !options.json && written.is_ok() && result.verdict != Verdict::Skip {
             written = output::write_bytes(line(result, Screen::stdout(), width));
         }
@@ -48,7 +48,7 @@ pub(super) fn run(options: &Drill) -> Result<(), Failure> {
             summary(&scorecard)
         )),
     });
-    // The verdict is the exit status, whether somebody reads the words or not.
+    // The verdict is the exit status, whether the words are read or not.
     match (scorecard.passed(), written) {
         (false, _) => Err(Failure::Said),
         (true, written) => Ok(written?),

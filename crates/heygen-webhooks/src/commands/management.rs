@@ -38,7 +38,7 @@ impl Api {
         })
     }
 
-    /// Beside what secrets are kept: the inbox, or what stands for it where that is on streams.
+    /// The path beside which secrets are stored: that of the inbox, or what replaces it on streams.
     pub(super) fn inbox(&self, option: &Options<InboxOption>) -> Result<PathBuf, Failure> {
         Ok(option.location(&self.file)?.beside())
     }

@@ -59,7 +59,7 @@ async fn play(
     secret: Option<Secret>,
     lines: &LineSink,
 ) -> Result<(), Failure> {
-    // Before anybody can know the address, and so before there is a reason to stop.
+    // Before anyone can know the address, and so before there is a reason to stop.
     let asked = asked_to_stop(Vec::new())?;
     let abandoned = parent::abandoned(options.until_stdin_closes)?;
     let json = options.json;

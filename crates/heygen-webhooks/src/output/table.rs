@@ -31,7 +31,7 @@ enum Fit {
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
-    /// Says the same, taken for the whole column where there is no room for the other.
+    /// Says the same, used for the whole column where there is no room for the other.
     short: Option<String>,
 }
 
@@ -234,9 +234,9 @@ pub(crate) fn middle(text: &str, width: usize) -> String {
     let letters = width.saturating_sub(1);
     let tail = letters / 2;
     let from_end = text.chars().rev();
-    let tail: Vec<char> = taken(from_end, tail).collect();
+    let tail: Vec<char> = leading(from_end, tail).collect();
     let tail: String = tail.into_iter().rev().collect();
-    let head: String = taken(text.chars(), letters - letters / 2).collect();
+    let head: String = leading(text.chars(), letters - letters / 2).collect();
     format!("{head}…{tail}")
 }
 
@@ -244,11 +244,11 @@ pub(crate) fn end(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
-    let head: String = taken(text.chars(), width.saturating_sub(1)).collect();
+    let head: String = leading(text.chars(), width.saturating_sub(1)).collect();
     format!("{}…", head.trim_end())
 }
 
-fn taken(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
+fn leading(letters: impl Iterator<Item = char>, width: usize) -> impl Iterator<Item = char> {
     letters.scan(width, |room, letter| {
         *room = room.checked_sub(letter.width().unwrap_or(0))?;
         Some(letter)

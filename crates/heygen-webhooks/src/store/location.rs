@@ -112,7 +112,7 @@ impl InboxLocation {
         ))
     }
 
-    /// Whether there may be an inbox: where this user may not look, and on NATS, opening it tells.
+    /// Whether there may be an inbox: where this user may not look, and on NATS, opening it says.
     pub(crate) fn may_exist(&self) -> bool {
         match self {
             Self::File(path) => path.try_exists().unwrap_or(true),
@@ -124,12 +124,12 @@ impl InboxLocation {
 #[cfg(unix)]
 fn is_writable(path: &Path) -> bool {
     use rustix::io::Errno;
-    // Of anything else, such as a file system that is mounted read-only, opening it tells more.
+    // Of anything else, such as a file system that is mounted read-only, opening it says more.
     let access = rustix::fs::access(path, rustix::fs::Access::WRITE_OK);
     !matches!(access, Err(Errno::ACCESS | Errno::PERM))
 }
 
-/// Rights are not told by a mode here: opening it tells.
+/// A mode does not say who may write here: opening the file does.
 #[cfg(not(unix))]
 fn is_writable(_: &Path) -> bool {
     true

@@ -124,7 +124,7 @@ impl Account {
             }
             Err(why) => Finding::new(
                 ID,
-                // Where v3 does not answer either, that is told by the key already.
+                // Where v3 does not answer either, the key says so already.
                 match self.v3 {
                     Ok(_) => Level::Warn,
                     Err(_) => Level::Skipped,

@@ -44,12 +44,12 @@ fn judged(mounts: &str, path: &Path) -> Finding {
         return Finding::skipped(ID, "no file system is mounted there");
     };
     let kind = mount.kind;
-    let told = format!("{kind}, mounted at {}", mount.point.display());
+    let what = format!("{kind}, mounted at {}", mount.point.display());
     if NETWORK.contains(&kind) {
         return Finding::warn(
             ID,
             format!(
-                "{told}: SQLite needs locks and shared memory that a file system over a network may not have"
+                "{what}: SQLite needs locks and shared memory that a file system over a network may not have"
             ),
             "put the inbox on a disk of this machine, or several machines on one inbox with --inbox nats://…",
         );
@@ -57,17 +57,17 @@ fn judged(mounts: &str, path: &Path) -> Finding {
     match kind {
         "tmpfs" | "ramfs" => Finding::warn(
             ID,
-            format!("{told}: it is in memory, and deliveries are lost when this machine restarts"),
+            format!("{what}: it is in memory, and deliveries are lost when this machine restarts"),
             "put the inbox on a disk",
         ),
         "overlay" | "aufs" => Finding::warn(
             ID,
             format!(
-                "{told}: it is the layer of a container, and deliveries are lost with the container"
+                "{what}: it is the layer of a container, and deliveries are lost with the container"
             ),
             "mount a volume at the folder of the inbox",
         ),
-        _ => Finding::ok(ID, told),
+        _ => Finding::ok(ID, what),
     }
 }
 

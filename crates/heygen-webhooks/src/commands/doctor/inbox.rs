@@ -76,8 +76,8 @@ async fn last_failure(
     let tried = waiting.iter().filter(|summary| summary.attempts > 0);
     let mut last: Option<Attempt> = None;
     for summary in tried.take(LOOKED_INTO) {
-        let kept = inbox.get(summary.id).await?;
-        let attempt = kept.and_then(|kept| kept.attempts.into_iter().next_back());
+        let stored = inbox.get(summary.id).await?;
+        let attempt = stored.and_then(|stored| stored.attempts.into_iter().next_back());
         let started_at = |attempt: &Option<Attempt>| attempt.as_ref().map(|it| it.started_at);
         if started_at(&attempt) > started_at(&last) {
             last = attempt;

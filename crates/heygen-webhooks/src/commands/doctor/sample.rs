@@ -114,7 +114,7 @@ pub(super) fn describe(attempt: &Attempt) -> String {
     }
 }
 
-/// Never the same twice: a duplicate would be answered without being kept.
+/// Never the same twice: a duplicate would be answered without being stored.
 fn body() -> Vec<u8> {
     EventBuilder::new(EVENT_TYPE)
         .set("sent_by", "heygen-webhooks doctor")

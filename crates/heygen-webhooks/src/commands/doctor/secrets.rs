@@ -21,7 +21,7 @@ use crate::secrets::secret;
 #[derive(Debug)]
 pub(super) struct Known {
     configured: Vec<Secret>,
-    kept: Vec<Secret>,
+    stored: Vec<Secret>,
     errors: Vec<String>,
 }
 
@@ -36,7 +36,7 @@ impl Known {
                 inputs.store = None;
                 Self {
                     configured: Vec::new(),
-                    kept: Vec::new(),
+                    stored: Vec::new(),
                     errors: vec![LATE.to_owned()],
                 }
             }
@@ -56,12 +56,12 @@ impl Known {
         });
         Self {
             configured,
-            kept: stored.unwrap_or_default().accepted,
+            stored: stored.unwrap_or_default().accepted,
             errors,
         }
     }
 
-    /// What HeyGen would sign a delivery to our address with, as far as that can be told.
+    /// What HeyGen would sign a delivery to our address with, as far as HeyGen says.
     pub(super) fn for_sample(&self, inputs: &Inputs, account: Option<&Account>) -> Option<&Secret> {
         let ours = account.map_or_else(Vec::new, |account| ours(inputs, &account.endpoints()));
         let shown = account.and_then(|account| {
@@ -70,8 +70,8 @@ impl Known {
         });
         let is_kept = ours.iter().any(|endpoint| knows(inputs, endpoint));
         let (first, second) = match is_kept {
-            true => (&self.kept, &self.configured),
-            false => (&self.configured, &self.kept),
+            true => (&self.stored, &self.configured),
+            false => (&self.configured, &self.stored),
         };
         shown.or_else(|| first.first()).or_else(|| second.first())
     }
@@ -81,10 +81,10 @@ impl Known {
     }
 
     fn all(&self) -> impl Iterator<Item = &Secret> {
-        self.configured.iter().chain(&self.kept)
+        self.configured.iter().chain(&self.stored)
     }
 
-    /// Whether the secret of the endpoint is known here, as far as that can be told, and in words.
+    /// Whether the secret of the endpoint is known here, as far as HeyGen says, and in words.
     fn standing(
         &self,
         inputs: &Inputs,

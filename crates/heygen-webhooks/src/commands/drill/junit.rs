@@ -3,7 +3,7 @@
 use heygen_testkit::drill::{CheckResult, Scorecard, Verdict};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-/// The whole file. A check is a test case; what could not be told is skipped, everything but a failure has passed.
+/// The whole file. A check is a test case; what could not be checked is skipped, everything but a failure has passed.
 pub(super) fn document(url: &str, scorecard: &Scorecard) -> Result<String, SerializeError> {
     let name = format!("heygen-webhooks drill {url}");
     let results = scorecard.results();

@@ -77,7 +77,7 @@ pub(super) fn create(options: &CreateEndpoint) -> Result<(), Failure> {
     printed(&secret, store.is_some(), output::write(text))
 }
 
-/// What is kept is not lost when no one reads it here.
+/// A stored secret is not lost if no one reads it here.
 fn printed(secret: &NewSecret, is_kept: bool, written: io::Result<()>) -> Result<(), Failure> {
     match is_kept {
         true => Ok(written?),
@@ -201,7 +201,7 @@ pub(super) fn delete(options: &DeleteEndpoint) -> Result<(), Failure> {
     ))?)
 }
 
-/// Whether a secret of the endpoint was kept beside the inbox and is no more. The endpoint is gone in any case.
+/// Whether a secret of the endpoint was stored beside the inbox, and is removed. The endpoint is gone in any case.
 fn forget(inbox: &Path, id: &EndpointId) -> bool {
     let forgotten = SecretStore::beside(inbox).remove(id.as_str());
     forgotten.unwrap_or_else(|error| {

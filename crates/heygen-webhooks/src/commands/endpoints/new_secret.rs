@@ -19,15 +19,15 @@ pub(super) struct NewSecret {
 }
 
 impl NewSecret {
-    /// Keeps it. Where that fails the secret is printed after all: HeyGen will not tell it again.
+    /// Stores it. If that fails the secret is printed after all: HeyGen will not tell it again.
     pub(super) fn keep(&self, store: &SecretStore, overlap: Duration) -> Result<(), Failure> {
-        let kept = store.insert(
+        let stored = store.insert(
             self.endpoint_id.as_str(),
             &self.url,
             self.secret.expose(),
             overlap,
         );
-        let Err(error) = kept else {
+        let Err(error) = stored else {
             return Ok(());
         };
         self.printed(output::write(self.text()))?;
@@ -58,7 +58,7 @@ impl NewSecret {
     }
 }
 
-/// What to do with a secret that is not kept for `serve`.
+/// What to do with a secret that is not stored for `serve`.
 pub(super) const WHAT_TO_DO: &str = "
 Keep it like a password, and give it to the receiver: `serve` reads HEYGEN_WEBHOOK_SECRET and the files of
 --secret-file, which SIGHUP reloads.

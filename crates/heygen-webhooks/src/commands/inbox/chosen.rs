@@ -69,7 +69,7 @@ impl Chosen {
         found.dedup();
         for id in found {
             match inbox.get(id).await? {
-                Some(kept) => chosen.add(&kept.summary),
+                Some(stored) => chosen.add(&stored.summary),
                 None => chosen.missing.push(id),
             }
         }

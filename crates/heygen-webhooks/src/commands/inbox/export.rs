@@ -108,15 +108,15 @@ async fn write(
         for summary in chunk {
             progress.inc(1);
             match inbox.get(summary.id).await {
-                Ok(Some(kept)) => {
-                    to.write_all(line(options.format, &kept).as_bytes())?;
+                Ok(Some(stored)) => {
+                    to.write_all(line(options.format, &stored).as_bytes())?;
                     written.deliveries += 1;
                 }
                 // Pruned meanwhile.
                 Ok(None) => {}
                 Err(error) if is_damaged(&error) => {
-                    let told = format!("{}: {}", summary.id, error_chain(&error));
-                    progress.suspend(|| note(&told));
+                    let damage = format!("{}: {}", summary.id, error_chain(&error));
+                    progress.suspend(|| note(&damage));
                     written.damaged += 1;
                 }
                 Err(error) => return Err(error.into()),
@@ -127,10 +127,10 @@ async fn write(
     Ok(written)
 }
 
-fn line(format: Format, kept: &StoredDelivery) -> String {
+fn line(format: Format, stored: &StoredDelivery) -> String {
     match format {
-        Format::Jsonl => output::json_line(&to_json(to_record(kept))),
-        Format::Csv => csv::line(kept),
+        Format::Jsonl => output::json_line(&to_json(to_record(stored))),
+        Format::Csv => csv::line(stored),
     }
 }
 

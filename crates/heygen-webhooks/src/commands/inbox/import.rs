@@ -40,13 +40,13 @@ pub(super) async fn run(options: &Import) -> Result<(), Failure> {
     };
     let inbox = open_beside(&options.file).await?;
     let mut tally = Tally::default();
-    let taken_in = tally.take_in(options, &inbox, from, &progress).await;
+    let imported = tally.import_all(options, &inbox, from, &progress).await;
     // What is written only now and then must not end with this process.
     let closed = inbox.close().await;
     progress.finish_and_clear();
     // What was imported before a failure stays, so report it.
-    tally.tell(options)?;
-    taken_in?;
+    tally.report(options)?;
+    imported?;
     closed?;
     match tally.bad {
         0 => Ok(()),
@@ -55,7 +55,7 @@ pub(super) async fn run(options: &Import) -> Result<(), Failure> {
 }
 
 impl Tally {
-    async fn take_in(
+    async fn import_all(
         &mut self,
         options: &Import,
         inbox: &BoxInbox,
@@ -126,7 +126,7 @@ impl Tally {
         Ok(())
     }
 
-    fn tell(&self, options: &Import) -> Result<(), Failure> {
+    fn report(&self, options: &Import) -> Result<(), Failure> {
         let Self {
             new,
             duplicate,

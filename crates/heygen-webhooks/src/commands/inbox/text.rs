@@ -11,38 +11,38 @@ use crate::output::{joined_lines, tame, tame_lines};
 use crate::settings::when;
 
 /// Everything of others is tame in it.
-pub(super) fn delivery_text(kept: &StoredDelivery, full: bool, screen: Screen) -> String {
-    let summary = &kept.summary;
+pub(super) fn delivery_text(stored: &StoredDelivery, full: bool, screen: Screen) -> String {
+    let summary = &stored.summary;
     let mut parts = vec![format!(
         "id              {}\nreceived        {}\nsource          {}\nstate           {}{}\n",
         summary.id,
         when::short(summary.received_at),
         summary.source,
         summary.state,
-        match (kept.due_at, summary.dead_lettered_at) {
+        match (stored.due_at, summary.dead_lettered_at) {
             (Some(due), _) => format!(", due {}", when::short(due)),
             (None, Some(dead_lettered_at)) => format!(" {}", when::short(dead_lettered_at)),
             (None, None) => String::new(),
         },
     )];
-    match Event::from_slice(&kept.body) {
+    match Event::from_slice(&stored.body) {
         Ok(event) => parts.push(view::text(&event, full)),
         Err(error) => parts.push(format!("unreadable      {}\n", view::explain(&error))),
     }
-    if let Some(event_id) = &kept.event_id {
+    if let Some(event_id) = &stored.event_id {
         parts.push(format!("event id        {}\n", tame(event_id)));
     }
-    parts.push(repeats_text(kept));
+    parts.push(repeats_text(stored));
     let before = tame_lines(&parts.concat());
-    let mut parts = vec![before, attempts_text(&kept.attempts, screen)];
+    let mut parts = vec![before, attempts_text(&stored.attempts, screen)];
     let attempts = parts.len();
-    parts.push(headers_text(&kept.headers));
+    parts.push(headers_text(&stored.headers));
     parts.push(format!(
         "\nBody, {} bytes\n{}\n",
-        kept.body.len(),
-        body_text(&kept.body, full)
+        stored.body.len(),
+        body_text(&stored.body, full)
     ));
-    if let Some(post) = &kept.signed {
+    if let Some(post) = &stored.signed {
         parts.push(format!(
             "\nSigned POST, received {}, {} bytes\n{}{}\n",
             when::short(post.received_at),
@@ -57,22 +57,25 @@ pub(super) fn delivery_text(kept: &StoredDelivery, full: bool, screen: Screen) -
     parts.concat()
 }
 
-fn repeats_text(kept: &StoredDelivery) -> String {
-    let Some(last_at) = kept.redeliveries.last_at else {
+fn repeats_text(stored: &StoredDelivery) -> String {
+    let Some(last_at) = stored.redeliveries.last_at else {
         return String::new();
     };
     let mut text = format!(
         "repeated        {} times, last at {}\n",
-        kept.redeliveries.count,
+        stored.redeliveries.count,
         when::short(last_at)
     );
-    let differing = kept
+    let differing = stored
         .redeliveries
         .last_headers
         .iter()
-        .filter(|header| !kept.headers.contains(header));
+        .filter(|header| !stored.headers.contains(header));
     for header in differing {
-        let first = kept.headers.iter().find(|kept| kept.name == header.name);
+        let first = stored
+            .headers
+            .iter()
+            .find(|first| first.name == header.name);
         let first = first.map_or("none", |first| &first.value);
         text.push_str(&tame(&format!(
             "  {}: {} at first, then {}",

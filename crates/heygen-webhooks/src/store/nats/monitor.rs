@@ -63,7 +63,7 @@ fn warning(server: &str, variables: &Variables) -> Option<String> {
     }
 }
 
-/// Whether it knows `sync_interval: always`. What is no version is taken for a new one.
+/// Whether it knows `sync_interval: always`. Anything else counts as a new version.
 fn can_sync_first(version: &str) -> bool {
     let mut numbers = version.split(['.', '-']).map(str::parse::<u64>);
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {

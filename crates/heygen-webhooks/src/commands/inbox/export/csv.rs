@@ -19,8 +19,8 @@ pub(in crate::commands::inbox) fn is_head(line: &[u8]) -> bool {
     line.trim_ascii() == head().trim_end().as_bytes()
 }
 
-pub(super) fn line(kept: &StoredDelivery) -> String {
-    let summary = &kept.summary;
+pub(super) fn line(stored: &StoredDelivery) -> String {
+    let summary = &stored.summary;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     row(&[
         summary.id.to_string(),
@@ -35,7 +35,7 @@ pub(super) fn line(kept: &StoredDelivery) -> String {
         summary.state.to_string(),
         summary.attempts.to_string(),
         summary.source.to_string(),
-        String::from_utf8_lossy(&kept.body).into_owned(),
+        String::from_utf8_lossy(&stored.body).into_owned(),
     ])
 }
 

@@ -43,7 +43,7 @@ pub(super) fn run(options: &ListRejected) -> Result<(), Failure> {
     ))?)
 }
 
-/// A running server diagnoses only some of those that come in a flood: the others are told apart here.
+/// A running server diagnoses only some of those that come in a flood: the others are diagnosed here.
 fn diagnose_all(
     file: &RejectedFile,
     secrets: Option<Secrets>,

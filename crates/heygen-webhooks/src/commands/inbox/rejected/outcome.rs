@@ -16,7 +16,7 @@ pub(super) struct Outcome {
     pub(super) appended: Vec<(u64, Appended)>,
     /// How many do not verify, by the label of the diagnosis.
     pub(super) not_verified: BTreeMap<&'static str, u64>,
-    /// Posts that were named and are not there.
+    /// Requests that were named and are not there.
     pub(super) missing: Vec<u64>,
 }
 
@@ -50,13 +50,13 @@ impl Outcome {
                 "{} would be accepted, unless already in the inbox; nothing was changed (dry run)\n",
                 size::requests(self.verified)
             )),
-            (_, false) => parts.push(self.taken()),
+            (_, false) => parts.push(self.accepted()),
         }
         parts.push(self.left());
         parts.concat()
     }
 
-    fn taken(&self) -> String {
+    fn accepted(&self) -> String {
         let new = self.new_ones();
         let there = self.appended.len() as u64 - new;
         let mut text = format!("{} accepted", size::requests(new));

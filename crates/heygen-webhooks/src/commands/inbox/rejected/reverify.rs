@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::output;
 use crate::settings::location::InboxFile;
 
-/// Verified posts on their way into the inbox. Only [`Reverifier::take`] puts one there.
+/// Verified requests on their way into the inbox. Only [`Reverifier::add`] puts one there.
 struct Reverifier<'a> {
     options: &'a InboxFile,
     file: &'a RejectedFile,
@@ -60,16 +60,16 @@ async fn reverify(
     let ids = chosen(file, &options.ids)?;
     let progress = progress::posts(ids.len() as u64)?;
     let mut outcome = Outcome::default();
-    let mut taker = Reverifier::new(&options.file, file);
+    let mut reverifier = Reverifier::new(&options.file, file);
     for id in ids {
         match file.get(id)? {
             None => outcome.missing.push(id),
-            Some(post) => match check(&post, secrets) {
+            Some(request) => match check(&request, secrets) {
                 Ok(delivery) => {
                     outcome.checked += 1;
                     outcome.verified += 1;
                     if !options.dry_run {
-                        taker.take(id, delivery, &mut outcome.appended).await?;
+                        reverifier.add(id, delivery, &mut outcome.appended).await?;
                     }
                 }
                 Err(label) => {
@@ -80,14 +80,14 @@ async fn reverify(
         }
         progress.inc(1);
     }
-    taker.flush(&mut outcome.appended).await?;
-    if let Some(inbox) = &taker.inbox {
+    reverifier.flush(&mut outcome.appended).await?;
+    if let Some(inbox) = &reverifier.inbox {
         // What is written only now and then must not end with this process.
         inbox.close().await?;
     }
     progress.finish_and_clear();
     if options.ids.is_empty() {
-        // Nobody named them: they made room for others while this went on.
+        // None was named: they made room for others while this went on.
         outcome.missing.clear();
     }
     Ok(outcome)
@@ -106,17 +106,17 @@ fn chosen(file: &RejectedFile, named: &[RejectedId]) -> Result<Vec<u64>, Failure
 }
 
 /// The delivery that it is, if one of the secrets signed it; else why not, in a word.
-fn check(post: &Rejected, secrets: &Secrets) -> Result<NewDelivery, &'static str> {
-    let Some(body) = &post.body else {
+fn check(request: &Rejected, secrets: &Secrets) -> Result<NewDelivery, &'static str> {
+    let Some(body) = &request.body else {
         return Err(NO_BODY);
     };
-    if verify(pairs(post), body, secrets).is_err() {
-        return Err(diagnose(pairs(post), body, secrets).label());
+    if verify(pairs(request), body, secrets).is_err() {
+        return Err(diagnose(pairs(request), body, secrets).label());
     }
     Ok(NewDelivery::new(
-        post.summary.first_at,
+        request.summary.first_at,
         Source::Webhook,
-        post.signatures.clone(),
+        request.signatures.clone(),
         body.clone(),
     ))
 }
@@ -133,7 +133,7 @@ impl<'a> Reverifier<'a> {
         }
     }
 
-    async fn take(
+    async fn add(
         &mut self,
         id: u64,
         delivery: NewDelivery,

@@ -35,7 +35,7 @@ pub(super) fn run(options: &ShowRejected) -> Result<(), Failure> {
         })?;
         return Ok(output::write_bytes(body)?);
     }
-    // To look at it takes no secret: one that cannot be read is told with the rest.
+    // To look at it takes no secret: that one cannot be read is part of the answer.
     let now = now(&post, secrets(&options.file, &options.secrets));
     match options.json {
         true => output::json(&rejected_json(&post, now.as_ref().ok()))?,
