@@ -45,7 +45,7 @@ impl Known {
 
     fn read(files: &[PathBuf], store: Option<&SecretStore>) -> Self {
         let mut errors = Vec::new();
-        let configured = secret::configured(files).unwrap_or_else(|failure| {
+        let mut configured = secret::configured(files).unwrap_or_else(|failure| {
             errors.push(failure.to_string());
             Vec::new()
         });
@@ -54,9 +54,16 @@ impl Known {
             errors.push(error_chain(&error));
             None
         });
+        let stored = stored.unwrap_or_default();
+        // Wherever it is configured, a receiver no longer accepts it.
+        let is_retired = |secret: &Secret| {
+            let mut retired = stored.retired.iter();
+            retired.any(|it| it.expose() == secret.expose())
+        };
+        configured.retain(|secret| !is_retired(secret));
         Self {
             configured,
-            stored: stored.unwrap_or_default().accepted,
+            stored: stored.accepted,
             errors,
         }
     }

@@ -1,6 +1,8 @@
 //! The secrets: whether they are known, and who else can read them.
 
-use super::HeyGen;
+use serde_json::json;
+
+use super::{HeyGen, examine};
 use crate::support::{SECRET, Workdir};
 
 #[test]
@@ -49,6 +51,23 @@ fn a_file_that_others_can_read() {
             .problems(&[])
             .is("secrets.files", level, "");
     }
+}
+
+#[test]
+fn secret_that_was_replaced_is_not_known() {
+    let workdir = Workdir::new();
+    let entry = json!({
+        "endpoint_id": "e",
+        "url": "https://hooks.example/heygen",
+        "secret": SECRET,
+        "kept_at": "2026-01-01T00:00:00Z",
+        "accepted_until": "2026-01-02T00:00:00Z",
+    });
+    let stored = json!({ "secrets": [entry] }).to_string();
+    workdir.file("heygen-inbox.db.secrets.json", stored);
+    let environment = [("HEYGEN_WEBHOOK_SECRET", SECRET)];
+    let seen = examine(&workdir, &["--local"], &environment);
+    seen.is("secrets", "warn", "no secret is known here");
 }
 
 /// A pipe that no one writes to stands for a disk that hangs.
