@@ -172,6 +172,12 @@ pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
     }
 }
 
+/// Writes what an inbox on streams writes only now and then (counts of unknown names and fields): a
+/// command may end before. Servers that are away do not keep it.
+pub(crate) async fn flush(inbox: &BoxInbox) {
+    let _late = tokio::time::timeout(FLUSH_TIME, inbox.close()).await;
+}
+
 /// Files that hold deliveries or secrets and that others on this machine can read or change: the
 /// inbox, and what stands beside it.
 pub(crate) fn open_to_others(location: &InboxLocation) -> Vec<PathBuf> {
@@ -230,6 +236,8 @@ const PRIVATE: [&str; 8] = [
 
 /// Applications read the secret of what is forwarded.
 const OTHERS: [&str; 3] = ["-journal", ".rejected-shm", ".forward-secret"];
+
+const FLUSH_TIME: Duration = Duration::from_secs(5);
 
 const CLOSE_TIME: Duration = Duration::from_secs(60);
 

@@ -195,6 +195,11 @@ impl<I: InboxAdmin> Pass<'_, I> {
                 Err(error) => return Err(error.into()),
             };
             is_of_earlier_process = false;
+            tokio::select! {
+                biased;
+                () = self.target.wait_until_synced() => {}
+                () = self.stop.as_mut() => return Ok(ScanEnd::Ended(BackfillOutcome::Stopped)),
+            }
             let summary = self.store_page(&page, scan.lower, &mut order).await?;
             (self.on_progress)(&self.progress);
             let known_before = scan.previous.filter(|before| summary.was_known_to(before));

@@ -43,17 +43,17 @@ impl<I: InboxAdmin> Target<I> {
         self.dry_run.is_some()
     }
 
+    /// Returns once duplicates of old events are recognized. While servers are away that takes as
+    /// long.
+    pub(super) async fn wait_until_synced(&self) {
+        if let Some(inbox) = &self.inbox {
+            inbox.wait_until_synced().await;
+        }
+    }
+
     /// Appends deliveries in order. Returns how many were new.
     pub(super) async fn append(&mut self, deliveries: Vec<NewDelivery>) -> Result<u64, InboxError> {
-        let inbox = match &self.inbox {
-            // Duplicates of old events must be recognized.
-            Some(inbox) => {
-                inbox.wait_until_synced().await;
-                Some(inbox)
-            }
-            None => None,
-        };
-        match (&mut self.dry_run, inbox) {
+        match (&mut self.dry_run, &self.inbox) {
             (None, Some(inbox)) => append_all(inbox, deliveries).await,
             (None, None) => Ok(0),
             (Some(dry_run), inbox) => {

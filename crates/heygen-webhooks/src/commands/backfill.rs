@@ -19,12 +19,10 @@ pub(super) fn run(options: &Backfill) -> Result<(), Failure> {
     let ended = management::run(async {
         let (mut work, inbox) = work(options).await?;
         let ended = go(&mut work, &mut done).await;
-        // What is written only now and then must not end with this process.
-        let closed = match &inbox {
-            Some(inbox) => store::close(inbox).await,
-            None => Ok(()),
-        };
-        Ok(ended.and_then(|ended| closed.map(|()| ended).map_err(Failure::from)))
+        if let Some(inbox) = &inbox {
+            store::flush(inbox).await;
+        }
+        Ok(ended)
     })?;
     let is_complete = matches!(ended, Ok(Ok(BackfillOutcome::Complete)));
     let printed = match options.json {

@@ -1,5 +1,8 @@
 //! `backfill` into streams.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use heygen_testkit::EventBuilder;
@@ -60,4 +63,41 @@ async fn backfill_on_nats_stores_a_missed_event_once_after_the_duplicate_window(
     handed.sort();
     let expected: Vec<_> = (0..15).map(|number| format!("v{number:02}")).collect();
     assert_eq!(handed, expected);
+}
+
+#[test]
+fn backfill_on_nats_stops_while_the_servers_are_away() {
+    let mut world = World::new();
+    let heygen = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", heygen.local_addr().expect("its address"));
+    let command = world.workdir.command(&["backfill"]);
+    let environment = [
+        ("HEYGEN_API_KEY", "key"),
+        ("HEYGEN_WEBHOOKS_BASE_URL", &url),
+    ];
+    let backfill = world.workdir.begin(command, &environment);
+    let (stream, _) = heygen.accept().expect("a request");
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        stream.read_line(&mut line).expect("a line");
+    }
+    // The inbox is open, and has not read yet which events there are.
+    world.server.kill().expect("it is killed");
+    let page = r#"{"data":[{"event_type":"order.new","event_data":{"id":"1"}}],"has_more":false}"#;
+    let length = page.len();
+    let answer =
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{page}");
+    let client = stream.get_mut();
+    client.write_all(answer.as_bytes()).expect("it reads");
+    // It has read the page when it closes.
+    client.read_to_end(&mut Vec::new()).expect("its end");
+    backfill.signal("TERM");
+    let (ended, end) = channel();
+    std::thread::spawn(move || ended.send(backfill.wait()));
+    let (status, _, log) = end
+        .recv_timeout(Duration::from_secs(60))
+        .expect("it ends although the servers are away");
+    assert_eq!(status, 1, "{log:?}");
 }

@@ -16,6 +16,7 @@ use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
 use crate::settings::location::InboxFile;
+use crate::store;
 
 /// Verified requests on their way into the inbox. Only [`Reverifier::add`] puts one there.
 struct Reverifier<'a> {
@@ -82,8 +83,7 @@ async fn reverify(
     }
     reverifier.flush(&mut outcome.appended).await?;
     if let Some(inbox) = &reverifier.inbox {
-        // What is written only now and then must not end with this process.
-        inbox.close().await?;
+        store::flush(inbox).await;
     }
     progress.finish_and_clear();
     if options.ids.is_empty() {
