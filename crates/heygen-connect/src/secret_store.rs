@@ -3,6 +3,7 @@
 //! HeyGen shows a secret only once, when an endpoint is created or its secret is rotated. The file
 //! has mode 0600 and is replaced atomically, so readers never see half of it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,9 @@ struct Entry {
     /// Until when the replaced secret is accepted, wherever it is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous_until: Option<Timestamp>,
+    /// Whether it expires only because HeyGen did not list the endpoint.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_unlisted: bool,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -237,11 +241,12 @@ impl SecretStore {
         endpoint_id: &str,
         overlap: Duration,
     ) -> Result<bool, ConnectError> {
-        self.expire(overlap, |entry| entry.endpoint_id == endpoint_id)
+        self.expire(overlap, false, |entry| entry.endpoint_id == endpoint_id)
     }
 
     /// Records which endpoints HeyGen lists. Secrets of unlisted endpoints with this URL are
-    /// accepted for `overlap` longer. Whether there were any.
+    /// accepted for `overlap` longer. Whether there were any. An endpoint that is listed again has
+    /// its secret back: the list was incomplete, or that of another account.
     ///
     /// # Errors
     ///
@@ -252,8 +257,13 @@ impl SecretStore {
         listed: &[&str],
         overlap: Duration,
     ) -> Result<bool, ConnectError> {
-        self.expire(overlap, |entry| {
-            same_address(&entry.url, url) && !listed.contains(&entry.endpoint_id.as_str())
+        let is_listed = |entry: &Entry| listed.contains(&entry.endpoint_id.as_str());
+        let is_back = |entry: &Entry| entry.is_unlisted && is_listed(entry);
+        if self.content()?.secrets.iter().any(is_back) {
+            self.change(|content| content.restore(is_back))?;
+        }
+        self.expire(overlap, true, |entry| {
+            same_address(&entry.url, url) && !is_listed(entry)
         })
     }
 
@@ -299,9 +309,13 @@ impl SecretStore {
     fn expire(
         &self,
         overlap: Duration,
+        is_unlisted: bool,
         is_match: impl Fn(&Entry) -> bool,
     ) -> Result<bool, ConnectError> {
-        let is_match = |entry: &Entry| entry.accepted_until.is_none() && is_match(entry);
+        // One that was unlisted may be replaced as well.
+        let is_changed =
+            |entry: &Entry| entry.accepted_until.is_none() || entry.is_unlisted && !is_unlisted;
+        let is_match = |entry: &Entry| is_changed(entry) && is_match(entry);
         if !self.content()?.secrets.iter().any(is_match) {
             return Ok(false);
         }
@@ -310,6 +324,7 @@ impl SecretStore {
             for entry in &mut content.secrets {
                 if is_match(entry) {
                     entry.accepted_until = Some(until);
+                    entry.is_unlisted = is_unlisted;
                 }
             }
         })?;
@@ -338,6 +353,22 @@ impl Content {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }
 
+    /// Makes the newest matching secret of each endpoint the current one, unless it has one.
+    fn restore(&mut self, is_match: impl Fn(&Entry) -> bool) {
+        let current = self.secrets.iter();
+        let current = current.filter(|entry| entry.accepted_until.is_none());
+        let mut current: BTreeSet<_> = current.map(|entry| entry.endpoint_id.clone()).collect();
+        // The newest are last.
+        for entry in self.secrets.iter_mut().rev() {
+            if is_match(entry) {
+                entry.is_unlisted = false;
+                if current.insert(entry.endpoint_id.clone()) {
+                    entry.accepted_until = None;
+                }
+            }
+        }
+    }
+
     /// Limits the number of retired secrets, so that daily rotation does not fill the file.
     fn remove_old(&mut self, now: Timestamp) {
         let mut retired = self.secrets.iter().filter(|entry| !entry.is_accepted(now));
@@ -361,6 +392,7 @@ impl Entry {
             kept_at: Timestamp::now(),
             accepted_until: None,
             previous_until: None,
+            is_unlisted: false,
         }
     }
 

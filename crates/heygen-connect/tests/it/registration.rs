@@ -275,3 +275,31 @@ async fn secret_of_an_unlisted_endpoint_is_accepted_for_a_day() {
     assert_eq!((accepted(23), accepted(25)), (2, 1));
     assert_eq!(setup.take_events(), ["UnlistedExpire", "stored", "created"]);
 }
+
+/// A start with the key of another account does not list it.
+#[tokio::test]
+async fn endpoint_that_is_listed_again_has_its_secret_back() {
+    let setup = Setup::new().await;
+    setup.registration(URL).register().await.expect("created");
+    let id = setup.heygen.endpoints().remove(0).endpoint_id;
+    let store = setup.store();
+    let expired = store.expire_unlisted(URL, &["other"], Duration::ZERO);
+    assert!(expired.expect("written") && setup.secrets().is_empty());
+    setup.registration(URL).register().await.expect("found");
+    assert_eq!(setup.secrets(), [setup.secret()]);
+
+    // It has a newer one by now.
+    let expire = |listed: &[&str]| store.expire_unlisted(URL, listed, Duration::ZERO);
+    expire(&["other"]).expect("written");
+    let inserted = store.insert(&id, URL, "whsec_new", Duration::ZERO);
+    inserted.expect("stored");
+    expire(&[&id]).expect("written");
+    assert_eq!(setup.secrets(), ["whsec_new"]);
+
+    // One that was replaced meanwhile does not come back.
+    expire(&["other"]).expect("written");
+    let replaced = store.mark_replaced(&id, Duration::ZERO);
+    assert!(replaced.expect("written"));
+    expire(&[&id]).expect("written");
+    assert!(setup.secrets().is_empty());
+}
