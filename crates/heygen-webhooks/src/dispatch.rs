@@ -68,7 +68,7 @@ pub(crate) struct BuiltHandler {
 /// Sends one delivery at a time to addresses that someone names on the dashboard.
 pub(crate) struct SendOnce {
     forwarding: Forwarding,
-    /// `None` where nothing is forwarded, and so nothing signed.
+    /// `None` if nothing is forwarded, and so nothing signed.
     secrets: Option<ActiveSecrets>,
     receivers: ActiveSecrets,
 }
@@ -178,12 +178,21 @@ impl DispatchConfig {
         Ok(parts.collect::<Result<Vec<_>, Failure>>()?.join("; "))
     }
 
+    /// Every action, with the option that asks for it.
+    fn actions(&self) -> impl Iterator<Item = (&Action, &'static str)> {
+        let rules = self.rules.iter().map(|rule| (&rule.action, "on"));
+        let otherwise = match &self.otherwise {
+            Action::Exec(_) => "exec",
+            _ => "forward",
+        };
+        let hook = self.on_dead_letter.iter();
+        let hook = hook.map(|action| (action, "on-dead-letter"));
+        rules.chain([(&self.otherwise, otherwise)]).chain(hook)
+    }
+
     fn forwards(&self) -> bool {
-        let mut actions = self.rules.iter().map(|rule| &rule.action);
-        let forwards = |action: &Action| matches!(action, Action::Forward(_));
-        actions.any(forwards)
-            || forwards(&self.otherwise)
-            || self.on_dead_letter.as_ref().is_some_and(forwards)
+        let mut actions = self.actions();
+        actions.any(|(action, _)| matches!(action, Action::Forward(_)))
     }
 
     /// What forwarded deliveries of this inbox are signed with; `None` where none are forwarded.
@@ -269,17 +278,10 @@ impl DispatchConfig {
     /// Rejects programs that cannot be started and wrong addresses before anything is started. A host that
     /// is not known now may be later.
     pub(crate) fn check(&self) -> Result<(), Failure> {
-        let rules = self.rules.iter().map(|rule| (&rule.action, "on"));
-        let otherwise = match &self.otherwise {
-            Action::Exec(_) => (&self.otherwise, "exec"),
-            _ => (&self.otherwise, "forward"),
-        };
         for rule in &self.rules {
             event_name::warn_if_mistyped(rule.pattern.as_str());
         }
-        let hook = self.on_dead_letter.iter();
-        let hook = hook.map(|action| (action, "on-dead-letter"));
-        for (action, option) in rules.chain([otherwise]).chain(hook) {
+        for (action, option) in self.actions() {
             match action {
                 Action::Forward(url) => {
                     let url = destination(option, url)?;

@@ -62,43 +62,34 @@ pub(super) fn run(options: &Trigger) -> Result<(), Failure> {
     Err(Failure::Said)
 }
 
-/// Why a delivery was not accepted, as far as that says what to do.
+/// Why a delivery was not accepted: the status, if there was an answer, and whether there was a connection.
 #[derive(Clone, Copy)]
-enum Refusal {
-    Unreachable,
-    Unauthorized,
-    NotFound,
-    Other,
+struct Refusal {
+    status: Option<u16>,
+    is_unreachable: bool,
 }
 
 impl Refusal {
     fn of(attempt: &Attempt) -> Option<Self> {
-        if attempt.accepted() {
-            return None;
-        }
-        Some(match &attempt.result {
-            Err(error) if error.kind() == AttemptErrorKind::Connect => Self::Unreachable,
-            Err(_) => Self::Other,
-            Ok(answer) => match answer.status.as_u16() {
-                401 | 403 => Self::Unauthorized,
-                404 => Self::NotFound,
-                _ => Self::Other,
-            },
+        let error = attempt.result.as_ref().err();
+        (!attempt.accepted()).then(|| Self {
+            status: attempt.status().map(|status| status.as_u16()),
+            is_unreachable: error.is_some_and(|it| it.kind() == AttemptErrorKind::Connect),
         })
     }
 
     fn advice(self, options: &Trigger, to: &str) -> Option<String> {
-        match self {
-            Self::Unreachable => Some(format!(
+        match self.status {
+            None if self.is_unreachable => Some(format!(
                 "{to} cannot be reached: start `serve`, or give another address with --to"
             )),
-            Self::Unauthorized if !options.unsigned && !options.tamper => Some(
+            Some(401 | 403) if !options.unsigned && !options.tamper => Some(
                 "the receiver does not know this secret: give both the same HEYGEN_WEBHOOK_SECRET or --secret-file".to_owned(),
             ),
-            Self::NotFound => Some(format!(
+            Some(404) => Some(format!(
                 "nothing is served at the path of {to}: give another with --to; that of `serve` is /webhooks/heygen unless --path changes it"
             )),
-            Self::Unauthorized | Self::Other => None,
+            _ => None,
         }
     }
 }
