@@ -85,54 +85,47 @@ fn count(inputs: &Inputs, account: &Account, all: &[&Endpoint]) -> Finding {
 /// Whether the address is registered, and whether it can be reached as HeyGen has it, which need not be as it is given here.
 async fn registered(inputs: &Inputs, all: &[&Endpoint], ours: &[&Endpoint]) -> Finding {
     const ID: &str = "endpoints.registered";
-    let Some(address) = &inputs.address else {
-        let tried = try_all(ours).await;
-        return match tried.iter().find(|tried| !tried.passed) {
-            _ if tried.is_empty() => Finding::skipped(ID, "give your address with --public-url"),
-            None => Finding::ok(
-                ID,
-                "the registered addresses whose secrets are stored here answer",
-            ),
-            Some(failed) => Finding::warn(
-                ID,
-                "an address that HeyGen sends to does not answer probes correctly",
-                failed.fix,
-            ),
-        }
-        .items(tried.into_iter().map(|tried| tried.text));
+    let address = inputs.address.as_ref();
+    // One that is written as it was given is tried by itself, more thoroughly.
+    let is_given = |endpoint: &&Endpoint| {
+        let url = Url::parse(&endpoint.url).ok();
+        url.is_some_and(|url| address == Some(&url))
     };
-    if ours.is_empty() {
-        let here: Vec<_> = all
-            .iter()
-            .copied()
-            .filter(|endpoint| is_same_origin(&endpoint.url, address))
-            .collect();
-        let tried = try_all(&here).await;
-        return Finding::problem(
+    let (given, mut others): (Vec<&Endpoint>, Vec<&Endpoint>) =
+        ours.iter().copied().partition(is_given);
+    if let Some(address) = address
+        && ours.is_empty()
+    {
+        let is_here = |endpoint: &&Endpoint| is_same_origin(&endpoint.url, address);
+        others.extend(all.iter().copied().filter(is_here));
+    }
+    let tried = try_all(&others).await;
+    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.fix);
+    let given = given.into_iter();
+    let given =
+        given.map(|endpoint| format!("HeyGen sends to {}: the address given", name(endpoint)));
+    let items = given.chain(tried.into_iter().map(|tried| tried.text));
+    match (address, ours.is_empty(), failed) {
+        (None, true, _) => Finding::skipped(ID, "give your address with --public-url"),
+        (None, false, None) => Finding::ok(
+            ID,
+            "the registered addresses whose secrets are stored here answer",
+        ),
+        (None, false, Some(fix)) => Finding::warn(
+            ID,
+            "an address that HeyGen sends to does not answer probes correctly",
+            fix,
+        ),
+        (Some(address), true, _) => Finding::problem(
             ID,
             format!(
                 "no endpoint at HeyGen has the address {}",
                 without_query(address.as_str())
             ),
             "register it with `serve --public-url URL` or `endpoints create URL`, or correct --public-url",
-        )
-        .items(tried.into_iter().map(|tried| tried.text));
-    }
-    // One that is written as it was given is tried below, more thoroughly.
-    let is_given =
-        |endpoint: &&Endpoint| Url::parse(&endpoint.url).is_ok_and(|url| url == *address);
-    let (given, others): (Vec<&Endpoint>, Vec<&Endpoint>) =
-        ours.iter().copied().partition(is_given);
-    let tried = try_all(&others).await;
-    let failed = tried.iter().find(|tried| !tried.passed).map(|it| it.fix);
-    let items: Vec<_> = given
-        .into_iter()
-        .map(|endpoint| format!("HeyGen sends to {}: the address given", name(endpoint)))
-        .chain(tried.into_iter().map(|tried| tried.text))
-        .collect();
-    match failed {
-        None => Finding::ok(ID, "the public address is registered"),
-        Some(fix) => Finding::problem(
+        ),
+        (Some(_), false, None) => Finding::ok(ID, "the public address is registered"),
+        (Some(_), false, Some(fix)) => Finding::problem(
             ID,
             "the public address is registered, but as registered it does not answer probes correctly",
             fix,
