@@ -75,8 +75,8 @@ impl Known {
             ours.iter()
                 .find_map(|endpoint| self.find(account.shown_secret(endpoint)?))
         });
-        let is_kept = ours.iter().any(|endpoint| knows(inputs, endpoint));
-        let (first, second) = match is_kept {
+        let is_stored = ours.iter().any(|endpoint| knows(inputs, endpoint));
+        let (first, second) = match is_stored {
             true => (&self.stored, &self.configured),
             false => (&self.configured, &self.stored),
         };

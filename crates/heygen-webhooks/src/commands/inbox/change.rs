@@ -226,8 +226,7 @@ impl Outcome {
         match (self.left, self.is_failed) {
             (0, _) => {}
             (_, false) => first = format!("{first}\nstopped: {left} left unchanged"),
-            // Of those that were in hand some may be changed.
-            (_, true) => first = format!("{first}\nfailed: {left} not known to be"),
+            (_, true) => first = format!("{first}\nfailed: {left} may be unchanged"),
         }
         let claimed = match request.change {
             Change::Replay => "claimed by a handler, and left unchanged",
