@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use tokio::runtime::{Builder, Handle};
-use tokio::time::timeout;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::Doctor;
 use crate::commands::management::run_on;
@@ -59,12 +60,18 @@ pub(super) fn run(options: &Doctor) -> Result<(), Failure> {
 }
 
 async fn examine(inputs: &mut Inputs) -> Vec<Finding> {
+    let sample_at = Instant::now() + SAMPLE_WAITS;
+    // HeyGen is asked while the secrets are read.
+    let asking = match inputs.client.clone() {
+        Ok(client) => tokio::spawn(Account::ask(client, API_TIME)),
+        Err(why) => tokio::spawn(async move { Account::without(&why) }),
+    };
     let known = Known::load(inputs).await;
     let inputs = &*inputs;
     let (location, nats) = (inputs.inbox.clone(), inputs.nats.clone());
     let beside = location.beside();
     let (account_and_sample, address, local, inbox, rejected) = tokio::join!(
-        Box::pin(account_and_sample(inputs, &known)),
+        Box::pin(account_and_sample(inputs, &known, asking, sample_at)),
         Box::pin(address::findings(inputs)),
         Box::pin(local::probe(inputs)),
         look_into(&inbox::IDS, "the inbox", move || {
@@ -95,12 +102,14 @@ async fn examine(inputs: &mut Inputs) -> Vec<Finding> {
     findings
 }
 
-/// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not for long.
+/// What HeyGen says may tell which secret to sign the sample with, so the sample waits for it, but not beyond `sample_at`.
 ///
 /// The sample goes where HeyGen sends to, which may be the public address in another spelling.
 async fn account_and_sample(
     inputs: &Inputs,
     known: &Known,
+    asking: JoinHandle<Account>,
+    sample_at: Instant,
 ) -> (Account, Vec<Finding>, Vec<Finding>) {
     let sample = |account: Option<&Account>| {
         let secret = known.for_sample(inputs, account).cloned();
@@ -115,17 +124,11 @@ async fn account_and_sample(
             sample::findings(url, inputs.sample, secret).await
         }
     };
-    let asking = async {
-        match &inputs.client {
-            Ok(client) => {
-                let asked = tokio::spawn(Account::ask(client.clone(), API_TIME)).await;
-                asked.unwrap_or_else(|_| Account::without(&Why::Late))
-            }
-            Err(why) => Account::without(why),
-        }
-    };
-    let mut asking = pin!(asking);
-    match timeout(SAMPLE_WAITS, &mut asking).await {
+    let mut asking = pin!(async {
+        let asked = asking.await;
+        asked.unwrap_or_else(|_| Account::without(&Why::Late))
+    });
+    match timeout_at(sample_at, &mut asking).await {
         Ok(account) => {
             let (endpoints, sample) = tokio::join!(
                 endpoints::findings(inputs, &account),
@@ -177,8 +180,8 @@ fn text(findings: &[Finding]) -> String {
     format!("{lines}\n{verdict} (problems: {problems}, warnings: {warnings}, skipped: {skipped})\n")
 }
 
-/// Together with `secrets::TIME` and the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does each of the others,
+/// Together with the 10 s that a sample may take, `SAMPLE_WAITS` stays below 15 s; so does `secrets::TIME` with each of the others,
 /// and `API_TIME` with the second that a probe may take.
-const SAMPLE_WAITS: Duration = Duration::from_millis(2500);
-const API_TIME: Duration = Duration::from_secs(11);
+const SAMPLE_WAITS: Duration = Duration::from_secs(3);
+const API_TIME: Duration = Duration::from_secs(12);
 const DISK_TIME: Duration = Duration::from_secs(10);
