@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use heygen_api::{
     ApiError, ApiErrorKind, Client, Endpoint, EndpointId, EndpointStatus, IdempotencyKey,
@@ -68,7 +68,8 @@ type OnEvent = Box<dyn Fn(RegistrationEvent<'_>) + Send + Sync>;
 /// Finds or creates the endpoint of a URL at HeyGen, and stores its secret.
 ///
 /// Idempotent: it finds its endpoint again by URL and stored secret. A creation whose answer was
-/// lost is repeated with its idempotency key, and HeyGen returns the secret again.
+/// lost, also by an earlier process, is repeated with its idempotency key, and HeyGen returns the
+/// secret again.
 pub struct Registration {
     client: Client,
     store: SecretStore,
@@ -88,6 +89,8 @@ pub struct Registration {
 struct Creation {
     /// HeyGen repeats the first answer for it, with the secret.
     key: IdempotencyKey,
+    /// When HeyGen was first asked.
+    begun_at: SystemTime,
     /// Whether HeyGen did not answer, so it may still be working on it.
     is_open: bool,
 }
@@ -198,7 +201,11 @@ impl Registration {
                 known = Some(index);
             }
         }
-        let pending = lock(&self.creation).clone();
+        let mut pending = lock(&self.creation).clone();
+        if pending.is_none() && known.is_none() && !ours.is_empty() {
+            pending = self.stored_creation().await?;
+        }
+        let pending = pending.filter(Creation::is_remembered);
         match (known, pending) {
             (Some(index), _) => self.adopt(ours.swap_remove(index), true).await,
             // Most likely the endpoint whose answer was lost.
@@ -206,8 +213,12 @@ impl Registration {
                 self.create(creation).await
             }
             (None, _) if ours.is_empty() => {
-                let (key, is_open) = (IdempotencyKey::generate()?, false);
-                self.create(Creation { key, is_open }).await
+                let new = Creation {
+                    key: IdempotencyKey::generate()?,
+                    begun_at: SystemTime::now(),
+                    is_open: false,
+                };
+                self.create(new).await
             }
             (None, _) => self.adopt(ours.swap_remove(0), false).await,
         }
@@ -284,17 +295,33 @@ impl Registration {
     }
 
     async fn create(&self, creation: Creation) -> Result<(), ConnectError> {
-        self.in_store(|store| store.check_writable()).await?;
+        let (url, key, begun_at) = (self.url.clone(), creation.key.clone(), creation.begun_at);
+        let begun = self.in_store(move |store| {
+            store.check_writable()?;
+            store.begin_creation(&url, key.as_str(), begun_at)
+        });
+        begun.await?;
         let events = self.events.clone().unwrap_or(Subscription::All);
         let new = v3::NewEndpoint::new(&self.url).with_events(events);
         let client = self.client.v3();
         let creating = async {
-            let key = creation.key.clone();
             // HeyGen may carry it out even if this future is dropped.
-            *lock(&self.creation) = Some(Creation { key, is_open: true });
+            *lock(&self.creation) = Some(Creation {
+                is_open: true,
+                ..creation.clone()
+            });
             let created = client.create_endpoint_with_key(&new, &creation.key).await;
             let failed = created.as_ref().err();
+            let has_no_secret = match &created {
+                Ok(endpoint) => endpoint.secret.is_none(),
+                Err(error) => is_answer(error),
+            };
             *lock(&self.creation) = failed.map(|error| creation.after(error));
+            if has_no_secret {
+                let url = self.url.clone();
+                // Otherwise a later process asks for it in vain.
+                let _ = self.in_store(move |store| store.end_creation(&url)).await;
+            }
             let endpoint = created?;
             let id = endpoint.endpoint_id;
             *lock(&self.endpoint_id) = Some(id.clone());
@@ -309,6 +336,20 @@ impl Registration {
         let (id, url) = self.awaiting_secret(creating).await?;
         (self.on_event)(RegistrationEvent::Created(&id, &url));
         Ok(())
+    }
+
+    /// The creation of an earlier process, which ended before it stored the secret.
+    async fn stored_creation(&self) -> Result<Option<Creation>, ConnectError> {
+        let url = self.url.clone();
+        let stored = self.in_store(move |store| store.creation(&url));
+        Ok(stored.await?.and_then(|(key, begun_at)| {
+            let (key, is_open) = (IdempotencyKey::new(key).ok()?, false);
+            Some(Creation {
+                key,
+                begun_at,
+                is_open,
+            })
+        }))
     }
 
     async fn find_secret(&self, id: &EndpointId) -> Result<(), ConnectError> {
@@ -387,19 +428,27 @@ impl fmt::Debug for Registration {
 }
 
 impl Creation {
-    /// The creation after this error, which need not be HeyGen's answer to it.
+    /// The creation after this error.
     fn after(self, error: &ApiError) -> Self {
-        let is_open = match error.kind() {
-            // HeyGen may repeat it for this key for a day.
-            ApiErrorKind::Server => false,
-            _ => {
-                error.outcome_unknown()
-                    || error.has_code("request_in_progress")
-                    || self.is_open && is_temporary(error)
-            }
-        };
-        Self { is_open, ..self }
+        let may_be_done = error.outcome_unknown() || error.has_code("request_in_progress");
+        Self {
+            is_open: !is_answer(error) && (self.is_open || may_be_done),
+            ..self
+        }
     }
+
+    /// Whether HeyGen still knows the key. Later it would create another endpoint.
+    fn is_remembered(&self) -> bool {
+        // A clock that was set back a little makes it no older.
+        let age = (SystemTime::now() + CLOCKS).duration_since(self.begun_at);
+        age.is_ok_and(|age| age < KEY_LIFETIME + CLOCKS)
+    }
+}
+
+/// Whether an error is HeyGen's answer to a creation.
+fn is_answer(error: &ApiError) -> bool {
+    // HeyGen may repeat a 5xx for the same key for a day.
+    error.kind() == ApiErrorKind::Server || !error.outcome_unknown() && !is_temporary(error)
 }
 
 fn wait(backoff: &mut Backoff, retry_after: Option<Duration>) -> Duration {
@@ -410,6 +459,10 @@ fn wait(backoff: &mut Backoff, retry_after: Option<Duration>) -> Duration {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Less than the 24 h for which HeyGen remembers a key.
+const KEY_LIFETIME: Duration = Duration::from_secs(23 * 3600);
+const CLOCKS: Duration = Duration::from_secs(3600);
 
 const INITIAL_DELAY: Duration = Duration::from_secs(5);
 const MAX_DELAY: Duration = Duration::from_secs(5 * 60);
@@ -446,12 +499,31 @@ mod tests {
             (true, refused(400, "invalid_parameter"), false),
             (true, refused(409, "conflict"), false),
         ] {
-            let key = IdempotencyKey::from_random([1; 16]);
             let creation = Creation {
-                key,
                 is_open: was_open,
+                ..creation(Duration::ZERO)
             };
             assert_eq!(creation.after(&error).is_open, expected, "{error}");
         }
+    }
+
+    fn creation(age: Duration) -> Creation {
+        Creation {
+            key: IdempotencyKey::from_random([1; 16]),
+            begun_at: SystemTime::now() - age,
+            is_open: false,
+        }
+    }
+
+    #[test]
+    fn key_is_used_for_less_than_a_day() {
+        let hour = Duration::from_secs(3600);
+        assert!(creation(Duration::ZERO).is_remembered() && creation(22 * hour).is_remembered());
+        assert!(!creation(24 * hour).is_remembered());
+        let ahead = |time: Duration| Creation {
+            begun_at: SystemTime::now() + time,
+            ..creation(Duration::ZERO)
+        };
+        assert!(ahead(hour / 2).is_remembered() && !ahead(2 * hour).is_remembered());
     }
 }

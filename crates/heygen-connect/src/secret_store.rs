@@ -67,9 +67,19 @@ struct Entry {
     is_unlisted: bool,
 }
 
+/// An endpoint whose secret is not stored yet: HeyGen was asked to create it.
+#[derive(Deserialize, Serialize)]
+struct Creation {
+    url: String,
+    idempotency_key: String,
+    begun_at: Timestamp,
+}
+
 #[derive(Default, Deserialize, Serialize)]
 struct Content {
     secrets: Vec<Entry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    creation: Option<Creation>,
 }
 
 /// A stamp of the file of a [`SecretStore`]. It changes with the file.
@@ -155,6 +165,35 @@ impl SecretStore {
         tried.map_err(|error| self.failed("write", error))
     }
 
+    /// Records that HeyGen is asked to create the endpoint of this URL, until its secret is stored.
+    pub(crate) fn begin_creation(
+        &self,
+        url: &str,
+        idempotency_key: &str,
+        begun_at: SystemTime,
+    ) -> Result<(), ConnectError> {
+        self.change(|content| {
+            content.creation = Some(Creation {
+                url: url.to_owned(),
+                idempotency_key: idempotency_key.to_owned(),
+                begun_at: timestamp(begun_at),
+            });
+        })
+    }
+
+    /// Records that HeyGen has no secret for that request.
+    pub(crate) fn end_creation(&self, url: &str) -> Result<(), ConnectError> {
+        self.change(|content| content.end_creation(url))
+    }
+
+    /// The idempotency key under which HeyGen was asked to create the endpoint of this URL, and
+    /// when.
+    pub(crate) fn creation(&self, url: &str) -> Result<Option<(String, SystemTime)>, ConnectError> {
+        let creation = self.content()?.creation;
+        let creation = creation.filter(|creation| same_address(&creation.url, url));
+        Ok(creation.and_then(|it| Some((it.idempotency_key, it.begun_at.try_into().ok()?))))
+    }
+
     /// Stores the secret of an endpoint. The one before is accepted for `overlap` longer, because
     /// HeyGen may retry deliveries signed with it.
     ///
@@ -180,6 +219,7 @@ impl SecretStore {
                 previous_until: Some(until),
                 ..Entry::new(endpoint_id, url, secret)
             });
+            content.end_creation(url);
             content.remove_old(Timestamp::now());
         })
     }
@@ -351,6 +391,11 @@ impl SecretStore {
 impl Content {
     fn text(&self) -> io::Result<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    fn end_creation(&mut self, url: &str) {
+        self.creation
+            .take_if(|creation| same_address(&creation.url, url));
     }
 
     /// Makes the newest matching secret of each endpoint the current one, unless it has one.

@@ -124,6 +124,38 @@ async fn lost_answer_makes_one_endpoint_and_stores_its_secret() {
     assert_eq!(setup.secrets(), [setup.secret()]);
 }
 
+/// HeyGen shows the secret of the first answer once more.
+#[tokio::test]
+async fn later_process_gets_the_secret_of_a_lost_answer() {
+    let setup = Setup::new().await;
+    let cut_off = Fault::cut_off().on(operation("POST", "/v3/webhooks/endpoints"));
+    setup
+        .heygen
+        .misbehave(Misbehaviour::default().fault(cut_off));
+    let killed = setup.registration(URL);
+    killed.try_register().await.expect_err("cut off");
+    assert!(setup.secrets().is_empty() && setup.heygen.endpoints().len() == 1);
+    setup.registration(URL).register().await.expect("created");
+    assert_eq!(setup.secrets(), [setup.secret()]);
+    let secrets = std::fs::read_to_string(setup.store().path()).expect("a file");
+    assert!(!secrets.contains("idempotency_key"), "{secrets}");
+}
+
+#[tokio::test]
+async fn refused_creation_is_not_repeated_by_a_later_process() {
+    let setup = Setup::new().await;
+    let refused = Fault::refuse(400).on(operation("POST", "/v3/webhooks/endpoints"));
+    setup
+        .heygen
+        .misbehave(Misbehaviour::default().fault(refused));
+    let refused = setup.registration(URL).register().await;
+    assert_eq!(kind(refused), ConnectErrorKind::Api);
+    setup.heygen.register(URL).await.expect("by hand");
+    let unknown = setup.registration(URL).register().await;
+    assert_eq!(kind(unknown), ConnectErrorKind::UnknownSecret);
+    assert_eq!(setup.heygen.endpoints().len(), 1);
+}
+
 /// A HeyGen that lists no endpoint and answers creations one after the other. `None`: it does not
 /// answer. What it gets are the idempotency keys of the creations.
 fn scripted(answers: Vec<Option<(u16, &'static str)>>) -> (String, UnboundedReceiver<String>) {
