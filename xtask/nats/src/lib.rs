@@ -23,6 +23,7 @@
 )]
 
 mod cluster;
+mod folder;
 mod gate;
 mod monitor;
 mod options;
@@ -32,6 +33,7 @@ mod server;
 mod wait;
 
 pub use cluster::Cluster;
+pub use folder::folder;
 pub use options::Options;
 pub use program::{Program, version_of};
 pub use server::Server;

@@ -5,7 +5,7 @@ pub(crate) use heygen_inbox::conformance::support::*;
 /// A file to be made, in a folder of its own.
 #[cfg(feature = "sqlite")]
 pub(crate) fn file() -> (tempfile::TempDir, std::path::PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = xtask_nats::folder().unwrap();
     let path = folder.path().join("inbox.db");
     (folder, path)
 }

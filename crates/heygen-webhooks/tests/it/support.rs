@@ -37,7 +37,7 @@ pub(crate) struct Ended {
 impl Workdir {
     pub(crate) fn new() -> Self {
         Self {
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            folder: xtask_nats::folder().expect("a temporary folder"),
         }
     }
 
