@@ -1,7 +1,5 @@
 //! `inbox backup`: one file that holds everything, also while `serve` writes.
 
-use std::path::Path;
-
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{InboxAdmin as _, Query, private_file};
 use serde_json::json;
