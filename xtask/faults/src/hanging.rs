@@ -10,7 +10,7 @@ use xtask_harness::listener::Answer;
 
 use crate::sink::Sink;
 use crate::trial::wait;
-use crate::{Testbed, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "events for an application that accepts them and never answers, far more than may be in its hands, and \
 then events for another: each of these is delivered within a second, and when the first application answers, it gets all of its own";

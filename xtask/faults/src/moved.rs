@@ -11,7 +11,7 @@ use xtask_harness::client::Client;
 use xtask_harness::testbed::Home;
 
 use crate::trial::wait;
-use crate::{Testbed, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "the inbox and its log are removed, or renamed and back, again and again while 16 connections deliver: 503 \
 while no inbox is there, everything answered before is in the copy beside it, and once that is imported nothing is lost or doubled";

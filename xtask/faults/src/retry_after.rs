@@ -8,7 +8,7 @@ use xtask_harness::audit::count;
 use xtask_harness::listener::Answer;
 
 use crate::sink::{Sink, lock};
-use crate::{Testbed, Row, Trial};
+use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "1,500 events for an application that answers 429 with `Retry-After: 1` beyond 20 requests in a second: \
 with the default options every event is acknowledged, none is dead-lettered, and few requests are refused";
