@@ -17,7 +17,7 @@ use crate::fact::Fact;
 use crate::filter::Filter;
 use crate::page::{self, View, page};
 use crate::problem::Problem;
-use crate::site::{Answer, Shared, Site};
+use crate::site::{Answer, FACTS_TIME, Shared, Site};
 use crate::words::{self, ago, number};
 
 pub(crate) async fn show(State(site): Shared, Params(view): Params<View>) -> Answer {
@@ -212,8 +212,9 @@ async fn charted(site: &Site, span: Span, now: SystemTime) -> Result<Chart, Prob
     if site.rejected.is_some() {
         let since = chart.since();
         let rejected = site.read_rejected(move |rejected| rejected.traffic(since, unit));
-        // The rest is worth seeing without them; their own page tells why they cannot be read.
-        for (at, count) in rejected.await.unwrap_or_default() {
+        // The rest is worth seeing without them; their own page says why they cannot be read.
+        let rejected = tokio::time::timeout(FACTS_TIME, rejected).await;
+        for (at, count) in rejected.ok().and_then(Result::ok).unwrap_or_default() {
             chart.add(at, Series::Rejected, None, count);
         }
     }

@@ -168,4 +168,4 @@ const MAX_STREAMS: usize = 32;
 const MAX_THREADS: usize = 8;
 
 /// The rest of the overview is worth seeing without them, and the admin listener has ten seconds for a request.
-const FACTS_TIME: Duration = Duration::from_secs(3);
+pub(crate) const FACTS_TIME: Duration = Duration::from_secs(3);

@@ -490,7 +490,10 @@ async fn facts_that_hang_hold_up_no_page_and_take_few_threads() {
         let _ = held.lock().unwrap().recv();
         Vec::new()
     };
-    let router = dashboard().facts(facts).router();
+    let rejected = Requests::default();
+    let dashboard = dashboard().rejected(rejected.file.clone());
+    let router = dashboard.facts(facts).router();
+    // Of more, each waits for a thread to read the rejected requests, too.
     let views = (0..20).map(|_| {
         let mut router = router.clone();
         async move { text(call(&mut router, get("/"), "").await).await }
