@@ -89,8 +89,9 @@ fn phases(root: &Path, members: &[Member]) -> Result<[Phase; 4]> {
         Phase {
             steps: last,
             beside: vec![
-                ours("applications --binary target/debug/heygen-webhooks"),
+                // First, as it puts the program there as a user builds it.
                 ours("dist --dev"),
+                ours("applications --binary target/debug/heygen-webhooks"),
             ],
         },
     ])

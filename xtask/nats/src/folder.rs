@@ -7,7 +7,7 @@ use tempfile::TempDir;
 /// `TMPDIR` names another place.
 pub fn folder() -> Result<TempDir> {
     #[cfg(target_os = "linux")]
-    if std::env::var_os("TMPDIR").is_none() && has_room() {
+    if std::env::var_os("TMPDIR").is_none() && has_room() && has_memory() {
         return tempfile::tempdir_in(MEMORY).context(MEMORY);
     }
     tempfile::tempdir().context("a temporary folder")
@@ -21,6 +21,17 @@ fn has_room() -> bool {
         let free = found.f_bavail.saturating_mul(found.f_frsize);
         free >= ROOM && !found.f_flag.contains(StatVfsMountFlags::NOEXEC)
     })
+}
+
+/// What is free there may be more than what is free in the machine.
+#[cfg(target_os = "linux")]
+fn has_memory() -> bool {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kibibytes.is_some_and(|kibibytes| kibibytes >= ROOM / 1024)
 }
 
 #[cfg(target_os = "linux")]

@@ -31,6 +31,6 @@ fn a_node_is_cut_off_and_comes_back() -> Result<()> {
 #[test]
 fn with_direct_routes_no_node_can_be_cut_off() {
     let options = Options::new().direct_routes();
-    let mut cluster = Cluster::start(Program::Current, 1, &options).unwrap();
+    let mut cluster = Cluster::start(Program::Current, 2, &options).unwrap();
     assert!(cluster.cut(0).is_err());
 }
