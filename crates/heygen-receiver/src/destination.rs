@@ -86,9 +86,9 @@ impl Destinations {
         pauses.min()
     }
 
-    /// Whether a slot waits for long until its result is recorded.
-    pub(crate) fn has_unrecorded(&self) -> bool {
-        self.unrecorded.load(Ordering::Relaxed) > 0
+    /// How many slots wait for long until their result is recorded.
+    pub(crate) fn unrecorded(&self) -> usize {
+        self.unrecorded.load(Ordering::Relaxed)
     }
 
     pub(crate) fn enter(self: &Arc<Self>, destination: usize, is_live: bool) -> Slot {

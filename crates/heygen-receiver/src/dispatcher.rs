@@ -125,7 +125,9 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
                 }
             };
             self.options.observers.polled();
-            let is_full = !has_room && destinations.has_unrecorded();
+            // All of them: the others go on, and handlers end within their time.
+            let unrecorded = destinations.unrecorded();
+            let is_full = !has_room && unrecorded > 0 && unrecorded == running.len();
             self.options.observers.stalled(log.is_stalled() || is_full);
             let more_may_be_due = !claim.deliveries.is_empty();
             let is_waiting = has_room && !claim.is_paused;
@@ -163,13 +165,14 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
             log.failing_since = None;
             return Claim::default();
         }
+        let begun_at = tokio::time::Instant::now();
         match catch_panic(async { self.inbox.claim(request).await }).await {
             Ok(claim) => {
                 log.claimed(claim.is_paused);
                 claim
             }
             Err(error) => {
-                log.failed(&error);
+                log.failed(&error, begun_at);
                 Claim::default()
             }
         }
@@ -248,7 +251,7 @@ impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
 /// Logs claims that fail, which are tried every second, and when dispatch is paused.
 #[derive(Debug, Default)]
 struct ClaimLog {
-    /// Since when no claim has succeeded.
+    /// When the first claim began of those that failed since one succeeded.
     failing_since: Option<tokio::time::Instant>,
     logged: Option<(String, Instant)>,
     is_paused: bool,
@@ -261,9 +264,9 @@ impl ClaimLog {
     }
 
     /// Logs the same failure once a minute.
-    fn failed(&mut self, error: &InboxError) {
-        self.failing_since
-            .get_or_insert_with(tokio::time::Instant::now);
+    fn failed(&mut self, error: &InboxError, begun_at: tokio::time::Instant) {
+        // Not when it failed: it may have hung for long, and that was a stall already.
+        self.failing_since.get_or_insert(begun_at);
         let text = error.to_string();
         let is_known = self
             .logged

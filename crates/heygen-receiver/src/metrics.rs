@@ -43,7 +43,7 @@ use crate::rejection::Rejection;
 /// | `drift_total` | `kind`, `event_type`, `name` | names and fields this version does not know, and malformed data; beyond 200 names the rest is `other` |
 /// | `pending`, `claimed`, `dead_lettered` | | deliveries in the inbox |
 /// | `dispatch_paused` | | 1 while an operator paused dispatch, else 0 |
-/// | `dispatch_stalled` | | 1 while claims, or records of results, have failed or hung for 30 s or longer, so that nothing is dispatched, else 0; absent without a dispatcher |
+/// | `dispatch_stalled` | | 1 while claims, or the records of all results, have failed or hung for 30 s or longer, so that nothing is dispatched, else 0; absent without a dispatcher |
 /// | `oldest_pending_age_seconds` | | age of the oldest pending delivery; 0 without one |
 /// | `inbox_bytes`, `append_queue_length` | | storage in use, including a write-ahead log above 24 MiB; requests waiting to be stored |
 /// | `inbox_log_bytes` | | size of the write-ahead log of a SQLite inbox, which grows while another program reads |

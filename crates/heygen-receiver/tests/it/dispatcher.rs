@@ -1,7 +1,7 @@
 //! What a handler returns, and the state of the delivery after it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{
@@ -490,6 +490,25 @@ async fn claim_that_hangs_is_a_stall() {
     assert!(begun_at.elapsed() >= Duration::from_secs(30));
 }
 
+/// It is a stall while it hangs, and stays one when it fails at last, until a claim succeeds.
+#[tokio::test(start_paused = true)]
+async fn claim_that_hangs_and_then_fails_is_a_stall() {
+    for (seconds, expected) in [(20, [false, true]), (40, [true, true])] {
+        let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+        let inbox = Tampered::new(Fault::ClaimFailsAfter(Duration::from_secs(seconds)));
+        let _dispatching = Dispatching::start(
+            &inbox,
+            async |_: Delivery| {},
+            |options| {
+                options.observers.add(Reports(reports));
+            },
+        );
+        for is_stalled in expected {
+            assert_eq!(reported.recv().await, Some(is_stalled), "{seconds}");
+        }
+    }
+}
+
 /// On a full disk, for instance: all slots wait, so no claim is tried that could fail.
 #[tokio::test(start_paused = true)]
 async fn results_that_cannot_be_recorded_are_a_stall() {
@@ -512,6 +531,32 @@ async fn results_that_cannot_be_recorded_are_a_stall() {
         }
     }
     let stored = after_attempts(&inbox, id, 1).await;
+    assert_eq!(stored.summary.state, State::Acknowledged);
+}
+
+/// While another slot goes on, something is dispatched. It is busy for most of the time, so that
+/// there is no room.
+#[tokio::test(start_paused = true)]
+async fn one_result_that_cannot_be_recorded_is_no_stall() {
+    let (reports, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let stuck = Arc::new(OnceLock::new());
+    let inbox = Tampered::new(Fault::FinishFailsOf(Arc::clone(&stuck)));
+    stuck.set(append(&inbox, "stuck").await).unwrap();
+    let mut last = None;
+    for number in 0..60 {
+        last = Some(append(&inbox, &number.to_string()).await);
+    }
+    let handler = async |_: Delivery| tokio::time::sleep(Duration::from_secs(2)).await;
+    let _dispatching = Dispatching::start(&inbox, handler, |options| {
+        options.concurrency = 2;
+        options.observers.add(Reports(reports));
+    });
+    let begun_at = tokio::time::Instant::now();
+    while begun_at.elapsed() < Duration::from_secs(100) {
+        let after = begun_at.elapsed();
+        assert!(!reported.recv().await.unwrap(), "after {after:?}");
+    }
+    let stored = after_attempts(&inbox, last.unwrap(), 1).await;
     assert_eq!(stored.summary.state, State::Acknowledged);
 }
 

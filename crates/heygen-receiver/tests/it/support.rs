@@ -1,7 +1,7 @@
 //! A server that runs, inboxes that misbehave, and patience that ends.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
@@ -143,11 +143,15 @@ pub(crate) enum Fault {
     Waits(Arc<Semaphore>),
     /// Claims never end.
     ClaimHangs,
+    /// Claims fail after so long.
+    ClaimFailsAfter(Duration),
     /// Nothing can be written while this is true.
     #[cfg(feature = "admin")]
     FailsWhile(Arc<std::sync::atomic::AtomicBool>),
     /// So many ends are refused before one is recorded.
     FinishFails(Arc<Semaphore>),
+    /// No end of this delivery is recorded.
+    FinishFailsOf(Arc<OnceLock<DeliveryId>>),
     /// It says that it keeps no order.
     KeepsNoOrder,
     /// It says that no longer body fits.
@@ -203,7 +207,9 @@ impl Inbox for Tampered {
             #[cfg(feature = "admin")]
             Fault::FailsWhile(_) => self.ready().await?,
             Fault::ClaimHangs
+            | Fault::ClaimFailsAfter(_)
             | Fault::FinishFails(_)
+            | Fault::FinishFailsOf(_)
             | Fault::KeepsNoOrder
             | Fault::TakesUpTo(_)
             | Fault::Panics(..) => {}
@@ -216,6 +222,13 @@ impl Inbox for Tampered {
         if let Fault::ClaimHangs = self.fault {
             std::future::pending::<()>().await;
         }
+        if let Fault::ClaimFailsAfter(time) = self.fault {
+            tokio::time::sleep(time).await;
+            return Err(InboxError::new(
+                InboxErrorKind::Storage,
+                "as the test wants",
+            ));
+        }
         self.inbox.claim(request).await
     }
 
@@ -225,6 +238,14 @@ impl Inbox for Tampered {
             && let Ok(permit) = times.try_acquire()
         {
             permit.forget();
+            return Err(InboxError::new(
+                InboxErrorKind::Storage,
+                "as the test wants",
+            ));
+        }
+        if let Fault::FinishFailsOf(id) = &self.fault
+            && id.get() == Some(&completion.id)
+        {
             return Err(InboxError::new(
                 InboxErrorKind::Storage,
                 "as the test wants",
@@ -250,7 +271,9 @@ impl Inbox for Tampered {
             Fault::FailsWhile(_) => Ok(()),
             Fault::Waits(_)
             | Fault::ClaimHangs
+            | Fault::ClaimFailsAfter(_)
             | Fault::FinishFails(_)
+            | Fault::FinishFailsOf(_)
             | Fault::KeepsNoOrder
             | Fault::TakesUpTo(_)
             | Fault::Panics(..) => Ok(()),
