@@ -132,8 +132,8 @@ impl<I: InboxAdmin> Backfill<I> {
     /// Reads the log immediately and then at every `interval` (±10 %), until `stop`.
     ///
     /// Errors are reported and retried: soon at first, then after growing delays, and never before
-    /// the `Retry-After` of HeyGen, up to one hour. If `on_event` breaks after [`Failed`](BackfillEvent::Failed),
-    /// it ends.
+    /// the `Retry-After` of HeyGen, up to one hour. If `on_event` breaks after
+    /// [`Failed`](BackfillEvent::Failed), it ends.
     ///
     /// # Errors
     ///

@@ -91,8 +91,18 @@ struct Creation {
     key: IdempotencyKey,
     /// When HeyGen was first asked.
     begun_at: SystemTime,
-    /// Whether HeyGen did not answer, so it may still be working on it.
-    is_open: bool,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Progress {
+    /// HeyGen was not asked.
+    New,
+    /// HeyGen did not answer, so it may still be working on it.
+    Open,
+    /// HeyGen answered 5xx, which it may repeat for the same key for a day. The key is used once
+    /// more if the endpoint is listed nevertheless.
+    Failed,
 }
 
 /// While it lives, [`secret_received`](Registration::secret_received) waits.
@@ -187,41 +197,30 @@ impl Registration {
     pub async fn try_register(&self) -> Result<(), ConnectError> {
         let endpoints = self.client.v3().endpoints_stream().try_collect().await?;
         self.expire_unlisted(&endpoints).await;
-        let mut ours: Vec<Endpoint> = endpoints
-            .into_iter()
-            .filter(|endpoint| same_address(&endpoint.url, &self.url))
-            .collect();
+        let mut ours = self.ours(endpoints);
         if ours.len() > 1 {
             (self.on_event)(RegistrationEvent::Ambiguous(ours.len()));
         }
-        let mut known = None;
-        for (index, endpoint) in ours.iter().enumerate() {
-            let id = endpoint.endpoint_id.clone();
-            if known.is_none() && self.in_store(move |store| store.knows(id.as_str())).await? {
-                known = Some(index);
+        for index in 0..ours.len() {
+            let id = ours[index].endpoint_id.clone();
+            if self.in_store(move |store| store.knows(id.as_str())).await? {
+                return self.adopt(ours.swap_remove(index), true).await;
             }
         }
-        let mut pending = lock(&self.creation).clone();
-        if pending.is_none() && known.is_none() && !ours.is_empty() {
-            pending = self.stored_creation().await?;
+        if let Some(creation) = self.unfinished_creation(&ours).await?
+            && self.create(creation, &mut ours).await?
+        {
+            return Ok(());
         }
-        let pending = pending.filter(Creation::is_remembered);
-        match (known, pending) {
-            (Some(index), _) => self.adopt(ours.swap_remove(index), true).await,
-            // Most likely the endpoint whose answer was lost.
-            (None, Some(creation)) if creation.is_open || !ours.is_empty() => {
-                self.create(creation).await
-            }
-            (None, _) if ours.is_empty() => {
-                let new = Creation {
-                    key: IdempotencyKey::generate()?,
-                    begun_at: SystemTime::now(),
-                    is_open: false,
-                };
-                self.create(new).await
-            }
-            (None, _) => self.adopt(ours.swap_remove(0), false).await,
+        if !ours.is_empty() {
+            return self.adopt(ours.swap_remove(0), false).await;
         }
+        let new = Creation {
+            key: IdempotencyKey::generate()?,
+            begun_at: SystemTime::now(),
+            progress: Progress::New,
+        };
+        self.create(new, &mut ours).await.map(|_created| ())
     }
 
     /// Waits until a secret that HeyGen is making is stored, or the future that waits for it is
@@ -248,11 +247,20 @@ impl Registration {
         let Some(endpoint_id) = self.endpoint_id() else {
             return Ok(());
         };
-        self.client.v3().delete_endpoint(&endpoint_id).await?;
+        match self.client.v3().delete_endpoint(&endpoint_id).await {
+            // It was deleted elsewhere.
+            Err(error) if error.kind() == ApiErrorKind::NotFound => {}
+            deleted => deleted?,
+        }
         *lock(&self.endpoint_id) = None;
         self.in_store(move |store| store.remove(endpoint_id.as_str()))
             .await?;
         Ok(())
+    }
+
+    fn ours(&self, mut endpoints: Vec<Endpoint>) -> Vec<Endpoint> {
+        endpoints.retain(|endpoint| same_address(&endpoint.url, &self.url));
+        endpoints
     }
 
     /// An endpoint that HeyGen no longer lists sends nothing new: its secret is useless after the
@@ -294,7 +302,13 @@ impl Registration {
         Ok(())
     }
 
-    async fn create(&self, creation: Creation) -> Result<(), ConnectError> {
+    /// Creates the endpoint. False if HeyGen repeats the creation of an endpoint that is gone: then
+    /// `ours` is listed anew.
+    async fn create(
+        &self,
+        creation: Creation,
+        ours: &mut Vec<Endpoint>,
+    ) -> Result<bool, ConnectError> {
         let (url, key, begun_at) = (self.url.clone(), creation.key.clone(), creation.begun_at);
         let begun = self.in_store(move |store| {
             store.check_writable()?;
@@ -307,23 +321,25 @@ impl Registration {
         let creating = async {
             // HeyGen may carry it out even if this future is dropped.
             *lock(&self.creation) = Some(Creation {
-                is_open: true,
+                progress: Progress::Open,
                 ..creation.clone()
             });
-            let created = client.create_endpoint_with_key(&new, &creation.key).await;
-            let failed = created.as_ref().err();
-            let has_no_secret = match &created {
-                Ok(endpoint) => endpoint.secret.is_none(),
-                Err(error) => is_answer(error),
+            let endpoint = match client.create_endpoint_with_key(&new, &creation.key).await {
+                Ok(endpoint) => endpoint,
+                Err(error) => {
+                    self.continue_creation(creation.after(&error)).await;
+                    return Err(error.into());
+                }
             };
-            *lock(&self.creation) = failed.map(|error| creation.after(error));
-            if has_no_secret {
-                let url = self.url.clone();
-                // Otherwise a later process asks for it in vain.
-                let _ = self.in_store(move |store| store.end_creation(&url)).await;
-            }
-            let endpoint = created?;
             let id = endpoint.endpoint_id;
+            let is_gone = creation.progress != Progress::New && !self.is_listed(&id, ours).await?;
+            if is_gone || endpoint.secret.is_none() {
+                self.continue_creation(None).await;
+            }
+            if is_gone {
+                return Ok(None);
+            }
+            *lock(&self.creation) = None;
             *lock(&self.endpoint_id) = Some(id.clone());
             let Some(secret) = endpoint.secret else {
                 let message = format!("HeyGen created endpoint {id} without giving its secret");
@@ -331,23 +347,80 @@ impl Registration {
                 return Err(error.with_endpoint(id));
             };
             self.store_secret(&id, &secret, Duration::ZERO).await;
-            Ok((id, endpoint.url))
+            Ok(Some((id, endpoint.url)))
         };
-        let (id, url) = self.awaiting_secret(creating).await?;
-        (self.on_event)(RegistrationEvent::Created(&id, &url));
-        Ok(())
+        let created = self.awaiting_secret(creating).await?;
+        if let Some((id, url)) = &created {
+            (self.on_event)(RegistrationEvent::Created(id, url));
+        }
+        Ok(created.is_some())
+    }
+
+    /// Whether the endpoint still exists. `ours` is listed anew if it does not have it.
+    async fn is_listed(
+        &self,
+        id: &EndpointId,
+        ours: &mut Vec<Endpoint>,
+    ) -> Result<bool, ConnectError> {
+        let is_it = |endpoint: &Endpoint| endpoint.endpoint_id == *id;
+        if ours.iter().any(is_it) {
+            return Ok(true);
+        }
+        let endpoints = self.client.v3().endpoints_stream().try_collect().await?;
+        let is_listed = endpoints.iter().any(is_it);
+        let listed_before = std::mem::replace(ours, self.ours(endpoints)).len();
+        if ours.len() > listed_before.max(1) {
+            (self.on_event)(RegistrationEvent::Ambiguous(ours.len()));
+        }
+        Ok(is_listed)
+    }
+
+    /// Records, here and for a later process, what a creation without a secret has come to.
+    async fn continue_creation(&self, creation: Option<Creation>) {
+        let progress = creation.as_ref().map(|creation| creation.progress);
+        *lock(&self.creation) = creation;
+        let url = self.url.clone();
+        let recorded = self.in_store(move |store| match progress {
+            // As it was begun.
+            Some(Progress::New | Progress::Open) => Ok(()),
+            Some(Progress::Failed) => store.fail_creation(&url),
+            None => store.end_creation(&url),
+        });
+        if let Err(error) = recorded.await {
+            // At worst a later process asks HeyGen in vain.
+            tracing::debug!(%error, "the end of a creation was not stored");
+        }
+    }
+
+    /// A creation whose secret may still be obtained, also one of an earlier process.
+    async fn unfinished_creation(
+        &self,
+        ours: &[Endpoint],
+    ) -> Result<Option<Creation>, ConnectError> {
+        let mut creation = lock(&self.creation).clone();
+        // With `Assume`, who made the endpoint is known to have its secret. A process that was
+        // killed before it asked HeyGen left a key that would make a second one.
+        if creation.is_none() && (ours.is_empty() || self.unknown_secret != UnknownSecret::Assume) {
+            creation = self.stored_creation().await?;
+        }
+        Ok(creation
+            .filter(Creation::is_remembered)
+            .filter(|creation| creation.progress != Progress::Failed || !ours.is_empty()))
     }
 
     /// The creation of an earlier process, which ended before it stored the secret.
     async fn stored_creation(&self) -> Result<Option<Creation>, ConnectError> {
         let url = self.url.clone();
-        let stored = self.in_store(move |store| store.creation(&url));
-        Ok(stored.await?.and_then(|(key, begun_at)| {
-            let (key, is_open) = (IdempotencyKey::new(key).ok()?, false);
+        let stored = self.in_store(move |store| store.creation(&url)).await?;
+        Ok(stored.and_then(|stored| {
             Some(Creation {
-                key,
-                begun_at,
-                is_open,
+                key: IdempotencyKey::new(stored.idempotency_key).ok()?,
+                begun_at: stored.begun_at.try_into().ok()?,
+                progress: if stored.is_failed {
+                    Progress::Failed
+                } else {
+                    Progress::Open
+                },
             })
         }))
     }
@@ -428,13 +501,20 @@ impl fmt::Debug for Registration {
 }
 
 impl Creation {
-    /// The creation after this error.
-    fn after(self, error: &ApiError) -> Self {
+    /// What remains of the creation after this error: nothing if HeyGen has no secret for it.
+    fn after(self, error: &ApiError) -> Option<Self> {
         let may_be_done = error.outcome_unknown() || error.has_code("request_in_progress");
-        Self {
-            is_open: !is_answer(error) && (self.is_open || may_be_done),
-            ..self
-        }
+        let progress = match self.progress {
+            // Otherwise an error that HeyGen repeats for a day would hide that the endpoint exists.
+            Progress::Failed if error.kind() == ApiErrorKind::Server => return None,
+            _ if error.kind() == ApiErrorKind::Server => Progress::Failed,
+            _ if may_be_done => Progress::Open,
+            Progress::New => return None,
+            // As after 429: it was not looked at.
+            progress if is_temporary(error) => progress,
+            _ => return None,
+        };
+        Some(Self { progress, ..self })
     }
 
     /// Whether HeyGen still knows the key. Later it would create another endpoint.
@@ -443,12 +523,6 @@ impl Creation {
         let age = (SystemTime::now() + CLOCKS).duration_since(self.begun_at);
         age.is_ok_and(|age| age < KEY_LIFETIME + CLOCKS)
     }
-}
-
-/// Whether an error is HeyGen's answer to a creation.
-fn is_answer(error: &ApiError) -> bool {
-    // HeyGen may repeat a 5xx for the same key for a day.
-    error.kind() == ApiErrorKind::Server || !error.outcome_unknown() && !is_temporary(error)
 }
 
 fn wait(backoff: &mut Backoff, retry_after: Option<Duration>) -> Duration {
@@ -490,20 +564,28 @@ mod tests {
             ApiError::from_response(status, body.as_bytes()).expect("an error")
         };
         let lost = || ApiError::new(ApiErrorKind::Timeout);
-        for (was_open, error, expected) in [
-            (false, lost(), true),
-            (false, refused(409, "request_in_progress"), true),
-            (true, refused(429, "rate_limit_exceeded"), true),
-            (false, refused(429, "rate_limit_exceeded"), false),
-            (true, refused(503, "internal_error"), false),
-            (true, refused(400, "invalid_parameter"), false),
-            (true, refused(409, "conflict"), false),
+        let (new, open, failed) = (Progress::New, Progress::Open, Progress::Failed);
+        for (before, error, expected) in [
+            (new, lost(), Some(open)),
+            (new, refused(409, "request_in_progress"), Some(open)),
+            (new, refused(429, "rate_limit_exceeded"), None),
+            (new, refused(429, "quota_exceeded"), None),
+            (new, refused(503, "internal_error"), Some(failed)),
+            (new, refused(400, "invalid_parameter"), None),
+            (open, refused(429, "rate_limit_exceeded"), Some(open)),
+            (open, refused(503, "internal_error"), Some(failed)),
+            (open, refused(400, "invalid_parameter"), None),
+            (open, refused(409, "conflict"), None),
+            (failed, refused(429, "rate_limit_exceeded"), Some(failed)),
+            (failed, lost(), Some(open)),
+            (failed, refused(503, "internal_error"), None),
         ] {
             let creation = Creation {
-                is_open: was_open,
+                progress: before,
                 ..creation(Duration::ZERO)
             };
-            assert_eq!(creation.after(&error).is_open, expected, "{error}");
+            let after = creation.after(&error).map(|creation| creation.progress);
+            assert_eq!(after, expected, "{before:?}: {error}");
         }
     }
 
@@ -511,7 +593,7 @@ mod tests {
         Creation {
             key: IdempotencyKey::from_random([1; 16]),
             begun_at: SystemTime::now() - age,
-            is_open: false,
+            progress: Progress::New,
         }
     }
 

@@ -69,17 +69,21 @@ struct Entry {
 
 /// An endpoint whose secret is not stored yet: HeyGen was asked to create it.
 #[derive(Deserialize, Serialize)]
-struct Creation {
+pub(crate) struct Creation {
     url: String,
-    idempotency_key: String,
-    begun_at: Timestamp,
+    pub(crate) idempotency_key: String,
+    pub(crate) begun_at: Timestamp,
+    /// Whether HeyGen answered 5xx.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_failed: bool,
 }
 
 #[derive(Default, Deserialize, Serialize)]
 struct Content {
     secrets: Vec<Entry>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    creation: Option<Creation>,
+    /// At most one for every URL, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    creations: Vec<Creation>,
 }
 
 /// A stamp of the file of a [`SecretStore`]. It changes with the file.
@@ -173,11 +177,24 @@ impl SecretStore {
         begun_at: SystemTime,
     ) -> Result<(), ConnectError> {
         self.change(|content| {
-            content.creation = Some(Creation {
+            content.end_creation(url);
+            let excess = (content.creations.len() + 1).saturating_sub(MAX_CREATIONS);
+            content.creations.drain(..excess);
+            content.creations.push(Creation {
                 url: url.to_owned(),
                 idempotency_key: idempotency_key.to_owned(),
                 begun_at: timestamp(begun_at),
+                is_failed: false,
             });
+        })
+    }
+
+    /// Records that HeyGen answered 5xx to that request.
+    pub(crate) fn fail_creation(&self, url: &str) -> Result<(), ConnectError> {
+        self.change(|content| {
+            for creation in &mut content.creations {
+                creation.is_failed |= same_address(&creation.url, url);
+            }
         })
     }
 
@@ -186,12 +203,10 @@ impl SecretStore {
         self.change(|content| content.end_creation(url))
     }
 
-    /// The idempotency key under which HeyGen was asked to create the endpoint of this URL, and
-    /// when.
-    pub(crate) fn creation(&self, url: &str) -> Result<Option<(String, SystemTime)>, ConnectError> {
-        let creation = self.content()?.creation;
-        let creation = creation.filter(|creation| same_address(&creation.url, url));
-        Ok(creation.and_then(|it| Some((it.idempotency_key, it.begun_at.try_into().ok()?))))
+    /// The request to create the endpoint of this URL, if its secret is not stored.
+    pub(crate) fn creation(&self, url: &str) -> Result<Option<Creation>, ConnectError> {
+        let mut creations = self.content()?.creations.into_iter();
+        Ok(creations.find(|creation| same_address(&creation.url, url)))
     }
 
     /// Stores the secret of an endpoint. The one before is accepted for `overlap` longer, because
@@ -394,8 +409,8 @@ impl Content {
     }
 
     fn end_creation(&mut self, url: &str) {
-        self.creation
-            .take_if(|creation| same_address(&creation.url, url));
+        self.creations
+            .retain(|creation| !same_address(&creation.url, url));
     }
 
     /// Makes the newest matching secret of each endpoint the current one, unless it has one.
@@ -461,3 +476,6 @@ fn after(overlap: Duration) -> Timestamp {
 }
 
 const MAX_RETIRED: usize = 100;
+
+/// Tunnels have a new URL at every start.
+const MAX_CREATIONS: usize = 16;

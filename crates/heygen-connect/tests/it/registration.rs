@@ -69,6 +69,15 @@ impl Setup {
         accepted.map(|secret| secret.expose().to_owned()).collect()
     }
 
+    /// As another program would.
+    async fn delete_endpoint(&self) {
+        let builder = Client::builder(Credentials::api_key("key")).base_url(self.heygen.url());
+        let client = builder.build().expect("a client");
+        let id = self.heygen.endpoints().remove(0).endpoint_id;
+        let id = id.parse().expect("an id");
+        client.v3().delete_endpoint(&id).await.expect("deleted");
+    }
+
     /// The secret of the only endpoint.
     fn secret(&self) -> String {
         let endpoints = self.heygen.endpoints();
@@ -109,6 +118,16 @@ async fn endpoint_is_created_once_and_found_in_any_spelling() {
 }
 
 #[tokio::test]
+async fn endpoint_that_was_deleted_elsewhere_is_deregistered() {
+    let setup = Setup::new().await;
+    let registration = setup.registration(URL);
+    registration.register().await.expect("created");
+    setup.delete_endpoint().await;
+    registration.deregister().await.expect("not found is done");
+    assert!(setup.secrets().is_empty() && registration.endpoint_id().is_none());
+}
+
+#[tokio::test]
 async fn lost_answer_makes_one_endpoint_and_stores_its_secret() {
     let setup = Setup::new().await;
     let create = operation("POST", "/v3/webhooks/endpoints");
@@ -142,28 +161,72 @@ async fn later_process_gets_the_secret_of_a_lost_answer() {
 }
 
 #[tokio::test]
-async fn refused_creation_is_not_repeated_by_a_later_process() {
+async fn secret_of_an_endpoint_that_is_gone_is_not_taken() {
     let setup = Setup::new().await;
-    let refused = Fault::refuse(400).on(operation("POST", "/v3/webhooks/endpoints"));
-    setup
-        .heygen
-        .misbehave(Misbehaviour::default().fault(refused));
-    let refused = setup.registration(URL).register().await;
-    assert_eq!(kind(refused), ConnectErrorKind::Api);
-    setup.heygen.register(URL).await.expect("by hand");
-    let unknown = setup.registration(URL).register().await;
-    assert_eq!(kind(unknown), ConnectErrorKind::UnknownSecret);
+    let cut_off = Fault::cut_off().on(operation("POST", "/v3/webhooks/endpoints"));
+    for is_made_by_hand in [false, true] {
+        let cut_off = Misbehaviour::default().fault(cut_off.clone().times(1));
+        setup.heygen.misbehave(cut_off);
+        let killed = setup.registration("https://hooks.example/other");
+        killed.try_register().await.expect_err("cut off");
+        setup.delete_endpoint().await;
+        let next = setup.registration("https://hooks.example/other");
+        if is_made_by_hand {
+            let made = setup.heygen.register("https://hooks.example/other").await;
+            made.expect("by hand");
+            assert_eq!(kind(next.register().await), ConnectErrorKind::UnknownSecret);
+        } else {
+            next.register().await.expect("created");
+            assert_eq!(setup.secrets(), [setup.secret()]);
+            next.deregister().await.expect("deleted");
+        }
+    }
     assert_eq!(setup.heygen.endpoints().len(), 1);
 }
 
-/// A HeyGen that lists no endpoint and answers creations one after the other. `None`: it does not
-/// answer. What it gets are the idempotency keys of the creations.
+#[tokio::test]
+async fn refused_creation_is_not_repeated_by_a_later_process() {
+    for status in [400, 429] {
+        let setup = Setup::new().await;
+        let refused = Fault::refuse(status).on(operation("POST", "/v3/webhooks/endpoints"));
+        let refused = Misbehaviour::default().fault(refused.times(1));
+        setup.heygen.misbehave(refused);
+        let refused = setup.registration(URL).try_register().await;
+        assert_eq!(kind(refused), ConnectErrorKind::Api);
+        setup.heygen.register(URL).await.expect("by hand");
+        let unknown = setup.registration(URL).register().await;
+        assert_eq!(kind(unknown), ConnectErrorKind::UnknownSecret);
+        assert_eq!(setup.heygen.endpoints().len(), 1);
+    }
+}
+
+/// The key of a process that was killed before it asked HeyGen makes no second endpoint.
+#[tokio::test]
+async fn assumed_secret_goes_before_a_stored_key() {
+    let setup = Setup::new().await;
+    let (silent, mut keys) = scripted(vec![None]);
+    let killed = setup.registration_at(&silent, URL);
+    tokio::select! {
+        ended = killed.register() => panic!("{ended:?}"),
+        _asked = keys.recv() => {}
+    }
+    setup.heygen.register(URL).await.expect("by hand");
+    let next = setup.registration(URL);
+    let next = next.unknown_secret(UnknownSecret::Assume);
+    next.register().await.expect("assumed");
+    assert_eq!(setup.take_events(), ["assumed", "found"]);
+    assert_eq!(setup.heygen.endpoints().len(), 1);
+}
+
+/// A HeyGen that answers creations one after the other. `None`: it does not answer. What it gets
+/// are the idempotency keys of the creations. It lists an endpoint after 200, and after 500.
 fn scripted(answers: Vec<Option<(u16, &'static str)>>) -> (String, UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("its address"));
     let (keys, received) = unbounded_channel();
     std::thread::spawn(move || {
         let mut answers = answers.into_iter();
+        let mut list = r#"{"data":[],"has_more":false}"#;
         while let Ok((stream, _)) = listener.accept() {
             let mut stream = BufReader::new(stream);
             let (mut line, mut length, mut key) = (String::new(), 0, None);
@@ -181,10 +244,14 @@ fn scripted(answers: Vec<Option<(u16, &'static str)>>) -> (String, UnboundedRece
             }
             stream.read_exact(&mut vec![0; length]).expect("a body");
             let answer = match key {
-                None => Some((200, r#"{"data":[],"has_more":false}"#)),
+                None => Some((200, list)),
                 Some(key) => {
                     let _ended = keys.send(key);
-                    answers.next().expect("an answer")
+                    let answer = answers.next().expect("an answer");
+                    if let Some(CREATED | FAILED_BUT_CREATED) = answer {
+                        list = LISTED;
+                    }
+                    answer
                 }
             };
             match answer {
@@ -204,6 +271,8 @@ fn scripted(answers: Vec<Option<(u16, &'static str)>>) -> (String, UnboundedRece
 }
 
 const IN_PROGRESS: (u16, &str) = (409, r#"{"error":{"code":"request_in_progress"}}"#);
+const FAILED_BUT_CREATED: (u16, &str) = (500, "");
+const LISTED: &str = r#"{"data":[{"endpoint_id":"e","url":"https://hooks.example/webhooks/heygen","events":null,"status":"enabled"}],"has_more":false}"#;
 const CREATED: (u16, &str) = (
     200,
     r#"{"data":{"endpoint_id":"e","url":"https://hooks.example/","secret":"whsec_1"}}"#,
@@ -243,6 +312,49 @@ async fn dropped_creation_keeps_its_key_and_is_not_waited_for() {
         .expect("no one makes a secret");
     registration.try_register().await.expect("created");
     assert_eq!(keys.recv().await, first);
+}
+
+/// A process was killed while HeyGen was creating the endpoint, and nothing is listed yet.
+#[tokio::test]
+async fn later_process_keeps_the_key_while_nothing_is_listed() {
+    let setup = Setup::new().await;
+    let (url, mut keys) = scripted(vec![None, None, Some(CREATED)]);
+    let mut first = None;
+    for address in [URL, "https://hooks.example/other"] {
+        let killed = setup.registration_at(&url, address);
+        let key = tokio::select! {
+            ended = killed.register() => panic!("{ended:?}"),
+            key = keys.recv() => key,
+        };
+        first = first.or(key);
+    }
+    let next = setup.registration_at(&url, URL);
+    next.try_register().await.expect("created");
+    assert_eq!(keys.recv().await, first);
+    assert_eq!(setup.secrets(), ["whsec_1"]);
+}
+
+/// HeyGen may repeat the failure for the same key for a day.
+#[tokio::test]
+async fn key_of_a_failed_creation_is_used_only_if_the_endpoint_is_listed() {
+    for is_later_process in [false, true] {
+        for (failed, is_same) in [((503, ""), false), (FAILED_BUT_CREATED, true)] {
+            let setup = Setup::new().await;
+            let (url, mut keys) = scripted(vec![Some(failed), Some(CREATED)]);
+            let mut registration = setup.registration_at(&url, URL);
+            registration.try_register().await.expect_err("failed");
+            if is_later_process {
+                registration = setup.registration_at(&url, URL);
+            }
+            registration.try_register().await.expect("created");
+            assert_eq!(
+                keys.recv().await == keys.recv().await,
+                is_same,
+                "{failed:?}"
+            );
+            assert_eq!(setup.secrets(), ["whsec_1"]);
+        }
+    }
 }
 
 #[tokio::test]
