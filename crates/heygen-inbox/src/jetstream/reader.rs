@@ -65,7 +65,8 @@ impl Reader<'_> {
     }
 
     /// Reads as many of them as the server that reads has; `next` is then the sequence after the
-    /// last.
+    /// last. An error where messages were lost on the way, as when the connection breaks: nothing
+    /// would ask for those before `next` again.
     async fn read_available(
         &self,
         next: &mut u64,
@@ -76,6 +77,7 @@ impl Reader<'_> {
         let consumer = self.consumer(*next).await;
         let consumer = consumer.map_err(|error| cannot(error.into()))?;
         let mut is_over = false;
+        let mut delivered = 0;
         while !is_over {
             let wanted = stop.saturating_sub(*next).saturating_add(1);
             let wanted = wanted.min(BATCH) as usize;
@@ -90,7 +92,12 @@ impl Reader<'_> {
                 .map_err(|error| cannot(error.into()))?
             {
                 let message = message.map_err(cannot)?;
-                let pending = message.info().map_err(cannot)?.pending;
+                let info = message.info().map_err(cannot)?;
+                let (pending, number) = (info.pending, info.consumer_sequence);
+                if number != delivered + 1 {
+                    return Err(cannot(LOST_ON_THE_WAY.into()));
+                }
+                delivered = number;
                 let message = of_stream(message).map_err(cannot)?;
                 let sequence = message.sequence;
                 *next = sequence + 1;
@@ -183,4 +190,87 @@ const BATCH: u64 = 1024;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 const BEHIND: &str = "the server that reads stays behind the one that leads the stream";
+const LOST_ON_THE_WAY: &str = "the server has sent messages that did not arrive";
 const BEHIND_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use xtask_nats::{Program, Server};
+
+    use super::*;
+    use crate::jetstream::options::JetStreamOptions;
+    use crate::jetstream::setup::{IfMissing, Setup};
+
+    /// Takes a few messages from the consumer that is being read, as a connection that breaks does.
+    async fn take(url: &str, stream: &str) {
+        let client = async_nats::connect(url).await.expect("a connection");
+        let context = async_nats::jetstream::new(client);
+        let stream = context.get_stream(stream).await.expect("the stream");
+        let mut names = stream.consumer_names();
+        let mut taken = 0;
+        while let Some(name) = names.next().await {
+            let name = name.expect("a name");
+            if name == "workers" {
+                continue;
+            }
+            let consumer: PullConsumer = stream.get_consumer(&name).await.expect("the consumer");
+            let fetch = consumer.fetch().max_messages(5).messages().await;
+            taken += fetch.expect("messages").count().await;
+        }
+        assert_eq!(taken, 5);
+    }
+
+    #[tokio::test]
+    async fn messages_that_do_not_arrive_are_read_again() {
+        let fast = xtask_nats::Options::new().sync_interval("2m");
+        let server = Server::start(Program::Current, &fast);
+        let server = server.expect("a server");
+        let address = format!("{}/HEYGEN", server.url()).parse();
+        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
+        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
+        let streams = opened.expect("an inbox");
+        let context = &streams.connection.context;
+        let numbers: Vec<_> = (0..BATCH + 500).collect();
+        for numbers in numbers.chunks(100) {
+            let mut acknowledgements = Vec::new();
+            for number in numbers {
+                let published = context.publish("heygen.events.a.b", number.to_string().into());
+                acknowledgements.push(published.await.expect("published"));
+            }
+            for acknowledgement in acknowledgements {
+                acknowledgement.await.expect("stored");
+            }
+        }
+        let state = streams.events.stream.state().await.expect("the state");
+        let reader = Reader {
+            stream: &streams.events.stream,
+            filter: &streams.names.all_of("events"),
+            is_without_bodies: false,
+        };
+        let mut read = Vec::new();
+        let reading = reader.read(1, state.last_sequence, u64::MAX, |message| {
+            if read.is_empty() {
+                let url = server.url();
+                let name = streams.names.events();
+                let taking = std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .expect("a runtime");
+                    runtime.block_on(take(&url, &name));
+                });
+                taking.join().expect("taken");
+            }
+            read.push(message.sequence);
+        });
+        reading.await.expect("read");
+        assert!(
+            read.iter()
+                .copied()
+                .eq(state.first_sequence..=state.last_sequence),
+            "{} of {}",
+            read.len(),
+            state.messages
+        );
+    }
+}

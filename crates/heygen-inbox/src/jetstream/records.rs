@@ -126,25 +126,30 @@ impl Records {
         Ok(found)
     }
 
-    /// Calls `each` with every readable record and the sequence of its event. One that is written
-    /// meanwhile may come twice.
+    /// Calls `each` with every readable record and the sequence of its event, and gives how many
+    /// are unreadable. One that is written meanwhile may come twice.
     pub(super) async fn for_each(
         &self,
         mut each: impl FnMut(u64, Record),
-    ) -> Result<(), InboxError> {
+    ) -> Result<u64, InboxError> {
         let last = self.stream.state().await?.last_sequence;
         let reader = Reader {
             stream: &self.stream,
             filter: &self.stream.names.record_filter(),
             is_without_bodies: false,
         };
+        let mut unreadable = 0;
         let reading = reader.read(1, last, u64::MAX, |message| {
-            let sequence = number_of(&message.subject);
-            if let Some((sequence, record)) = sequence.zip(read(&message.payload).ok()) {
-                each(sequence, record);
+            let Some(sequence) = number_of(&message.subject) else {
+                return;
+            };
+            match read(&message.payload) {
+                Ok(record) => each(sequence, record),
+                Err(_) => unreadable += 1,
             }
         });
-        reading.await
+        reading.await?;
+        Ok(unreadable)
     }
 
     pub(super) async fn bookmark(&self, name: &str) -> Result<Option<String>, InboxError> {

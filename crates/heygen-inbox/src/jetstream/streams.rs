@@ -97,7 +97,10 @@ impl Streams {
         if made_for.as_ref() == Some(&created) {
             return Ok(());
         }
-        self.make_missing_references().await?;
+        if self.make_missing_references().await? > 0 {
+            // Those that wait may be of a newer version, whose start can read them.
+            return Ok(());
+        }
         // Another process may have done the same meanwhile.
         let set = self.records.put_bookmark(REFERENCES_OF, &created, revision);
         if let Err(error) = set.await {
@@ -106,7 +109,8 @@ impl Streams {
         Ok(())
     }
 
-    async fn make_missing_references(&self) -> Result<(), InboxError> {
+    /// Gives how many records are unreadable.
+    async fn make_missing_references(&self) -> Result<u64, InboxError> {
         let mut waiting = Vec::new();
         let reading = self.records.for_each(|sequence, record| {
             let is_finished = matches!(record.state(), State::Acknowledged | State::DeadLettered);
@@ -117,7 +121,7 @@ impl Streams {
                 waiting.push((sequence, asking));
             }
         });
-        reading.await?;
+        let unreadable = reading.await?;
         let mut count = 0;
         for (sequence, record) in waiting {
             let adding = self.references.add_if_missing(sequence, &record);
@@ -131,7 +135,14 @@ impl Streams {
             );
             self.references.expect(true);
         }
-        Ok(())
+        if unreadable > 0 {
+            tracing::warn!(
+                stream = self.names.records(),
+                records = unreadable,
+                "another version or program wrote records that cannot be read; what waits by them is looked for again at the next start"
+            );
+        }
+        Ok(unreadable)
     }
 
     /// After how long without an acknowledgement the servers deliver something again.

@@ -629,6 +629,33 @@ async fn references_are_made_by_the_start_after_one_that_failed() {
     }
 }
 
+/// A later start, of the version that can read it, makes its reference.
+#[tokio::test]
+async fn references_are_looked_for_again_after_a_start_that_could_not_read_a_record() {
+    let server = fast_server();
+    let streams = Streams::on(&server.url()).await;
+    let before = open(&server.url(), options()).await;
+    let id = append_retried(&before).await;
+    drop(before);
+    let subject = format!("heygen.records.event.{}", id.key());
+    let records = streams.context.get_stream("HEYGEN_RECORDS").await.unwrap();
+    let record = records.get_last_raw_message_by_subject(&subject).await;
+    let record = record.unwrap().payload;
+    let write = async |record: bytes::Bytes| {
+        let written = streams.context.publish(subject.clone(), record).await;
+        written.unwrap().await.unwrap();
+    };
+    write("of a newer version".into()).await;
+    streams.context.delete_stream("HEYGEN_AGAIN").await.unwrap();
+    drop(open(&server.url(), options()).await);
+    assert_eq!(streams.len("HEYGEN_AGAIN").await, 0);
+
+    write(record).await;
+    let after = open(&server.url(), options()).await;
+    let claimed = claim_soon(&after, 20).await;
+    assert_eq!((claimed.id, claimed.attempt), (id, 2));
+}
+
 /// Two processes go on, without a start, after a stream beside the events was deleted.
 async fn check_restored(stream: &str, program: Program) {
     let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
