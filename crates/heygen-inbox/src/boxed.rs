@@ -46,7 +46,11 @@ impl BoxInbox {
     /// may take longer than HeyGen waits for the answer to a probe.
     ///
     /// Until it is open, appends, claims and completions wait for that, and everything else fails as
-    /// [`Opening`](InboxErrorKind::Opening). Closing it does nothing until then.
+    /// [`Opening`](InboxErrorKind::Opening). Closing it does nothing until then. An append whose
+    /// caller has gone away before it is open, as when a request times out, is not stored.
+    ///
+    /// Until then it says that it [orders by subject](Inbox::orders_by_subject): a store that does
+    /// not refuses each such claim.
     ///
     /// # Examples
     ///
@@ -73,6 +77,7 @@ impl BoxInbox {
 /// Opens the inbox that [`BoxInbox::unopened`] made with it. Dropped before, it closes that inbox
 /// for good.
 #[derive(Debug)]
+#[must_use = "dropped, it closes the inbox for good"]
 pub struct InboxOpener(watch::Sender<Option<BoxInbox>>);
 
 impl InboxOpener {
@@ -116,9 +121,10 @@ impl Inbox for Unopened {
         self.get().map_or(0, |inbox| Inbox::queue_len(&inbox))
     }
 
+    /// True until it is open: a dispatcher asks once, and a store that cannot refuses the claims.
     fn orders_by_subject(&self) -> bool {
         self.get()
-            .is_some_and(|inbox| Inbox::orders_by_subject(&inbox))
+            .is_none_or(|inbox| Inbox::orders_by_subject(&inbox))
     }
 
     fn max_body_bytes(&self) -> Option<usize> {
@@ -329,7 +335,10 @@ mod tests {
             kind(InboxAdmin::counts(&inbox).await),
             Some(InboxErrorKind::Opening)
         );
-        assert!(!Inbox::orders_by_subject(&inbox));
+        assert!(
+            Inbox::orders_by_subject(&inbox),
+            "it may, and a dispatcher asks once"
+        );
 
         opener.open(BoxInbox::new(MemoryInbox::new()));
         let appended = append.await.expect("it ends").expect("stored");
