@@ -34,6 +34,8 @@ struct Maps {
     older: Index<u64>,
     followed_since: Option<Instant>,
     known: Known,
+    /// When the stream was created that they are of.
+    created_at: Option<i128>,
 }
 
 /// Which sequences of the stream are cached.
@@ -89,6 +91,24 @@ impl FingerprintCache {
     /// Up to which sequence all events are cached.
     pub(super) fn known_to(&self) -> u64 {
         self.maps().known.to
+    }
+
+    /// The greatest sequence that is cached.
+    pub(super) fn newest_known(&self) -> u64 {
+        let known = &self.maps().known;
+        known.beyond.last().copied().unwrap_or(known.to)
+    }
+
+    /// Whether the stream was created at another time than the one that was read before.
+    pub(super) fn is_another_stream(&self, created_at: i128) -> bool {
+        let before = self.maps().created_at.replace(created_at);
+        before.is_some_and(|before| before != created_at)
+    }
+
+    /// The sequences of the stream are those of other events now. A fingerprint may stay,
+    /// since it only finds a candidate.
+    pub(super) fn forget_known(&self) {
+        self.maps().known = Known::default();
     }
 
     /// The stream was read up to this sequence.

@@ -60,8 +60,16 @@ impl Follower {
         stored_before: u64,
     ) -> Result<u64, InboxError> {
         let stream = &self.streams.events.stream;
-        let state = stream.state().await?;
+        // Before the stream is asked: what is appended meanwhile may be greater than its answer.
+        let newest = cache.newest_known();
+        let info = stream.info_now().await?;
+        let state = info.state;
         let last = state.last_sequence;
+        let is_another = cache.is_another_stream(info.created.unix_timestamp_nanos());
+        // Fewer than are known has the same stream if it was restored from an older backup.
+        if is_another || newest > last {
+            cache.forget_known();
+        }
         // Those before the newest are not cached, or deleted.
         let oldest = last.saturating_sub(self.events as u64);
         cache.read_to(oldest.max(state.first_sequence.saturating_sub(1)));

@@ -127,13 +127,12 @@ impl Publisher {
     }
 
     /// Returns once the fingerprints of the newest events are cached, also of those that others have
-    /// just appended.
-    pub(super) async fn wait_until_synced(&self) {
+    /// just appended. Where those cannot be read, a duplicate of one would count as new.
+    pub(super) async fn sync(&self) -> Result<(), InboxError> {
         self.follow();
         self.cache.wait_until_synced().await;
-        if let Err(error) = self.follower.catch_up(&self.cache, u64::MAX).await {
-            tracing::debug!(%error, "the newest events of others could not be read");
-        }
+        self.follower.catch_up(&self.cache, u64::MAX).await?;
+        Ok(())
     }
 
     /// For each delivery the id of the same event, if it is stored.
@@ -141,7 +140,7 @@ impl Publisher {
         &self,
         deliveries: &[NewDelivery],
     ) -> Result<Vec<Option<DeliveryId>>, InboxError> {
-        self.wait_until_synced().await;
+        self.sync().await?;
         let mut found = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
             let one = self.find(delivery, &[]).await?;
@@ -489,5 +488,39 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn events_are_followed_after_the_stream_began_again() {
+        let server = Server::start(Program::Current, &xtask_nats::Options::new());
+        let server = server.expect("a server");
+        let address = format!("{}/HEYGEN", server.url());
+        let address = address.parse().expect("an address");
+        let options = JetStreamOptions::default();
+        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
+        let streams = Arc::new(opened.expect("an inbox"));
+        let wake = Arc::new(Wake::new(Arc::clone(&streams)));
+        let ours = Publisher::new(Arc::clone(&streams), wake, &options);
+        let delivery = |name: &str| {
+            let body = format!(r#"{{"event_type":"a.b","event_data":{{"video_id":"{name}"}}}}"#);
+            let now = std::time::SystemTime::now();
+            NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
+        };
+        ours.append(&delivery("before")).await.expect("stored");
+        ours.sync().await.expect("synced");
+
+        let mut config = streams.events.stream.info().config.clone();
+        let context = &streams.connection.context;
+        let deleted = context.delete_stream(&config.name).await;
+        deleted.expect("deleted");
+        config.first_sequence = None;
+        context.create_stream(config).await.expect("created");
+        let theirs = delivery("theirs");
+        let message = publication(&theirs, &message_id(&theirs), None);
+        let subject = streams.names.event(theirs.event_type());
+        let published = streams.events.stream.publish(subject, message).await;
+        assert_eq!(published.expect("stored").sequence, 1);
+        ours.sync().await.expect("synced");
+        assert_eq!(ours.cache.candidates(&theirs), [1]);
     }
 }

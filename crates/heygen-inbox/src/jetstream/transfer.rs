@@ -195,7 +195,7 @@ impl Transfer<'_> {
         &self,
         deliveries: &[Imported],
     ) -> Result<Vec<Appended>, InboxError> {
-        self.publisher.wait_until_synced().await;
+        self.publisher.sync().await?;
         let mut appended = Vec::with_capacity(deliveries.len());
         for imported in deliveries {
             appended.push(self.import_one(imported).await?);

@@ -36,6 +36,8 @@ async fn goes_on_after_a_kill(program: Program) {
     let claimed = claim_one(&inbox, 0).await;
     let waiting = append_new(&inbox, 1, &body("waiting")).await;
     inbox.ready().await.unwrap();
+    let stored = inbox.find(vec![delivery(1, body("waiting"))]).await;
+    assert_eq!(stored.unwrap(), [Some(waiting)]);
 
     server.kill().unwrap();
     // The first may be on its way when the connection breaks.
@@ -52,6 +54,8 @@ async fn goes_on_after_a_kill(program: Program) {
     check_storage(in_time(inbox.get(in_progress)).await);
     check_storage(in_time(inbox.list(Query::default())).await);
     check_storage(in_time(inbox.counts()).await);
+    // Another receiver may have stored it.
+    check_storage(in_time(inbox.find(vec![delivery(2, body("other"))])).await);
     check_storage(in_time(inbox.prune(PruneStep::before(at(9)))).await);
     assert_eq!(inbox.queue_len(), 0);
 
