@@ -55,7 +55,13 @@ impl OwnerLock {
     }
 
     fn acquire_file(path: &Path) -> Result<Self, InboxError> {
-        let lock_path = lock_path(path)?;
+        // The inbox file may not be there yet.
+        let lock_path = lock_path(path).or_else(|error| {
+            let name = path.file_name().ok_or(error)?;
+            let folder = folder_of(path).canonicalize();
+            let folder = folder.map_err(|error| cannot_open(path, error))?;
+            Ok(with_suffix(&folder.join(name), ".lock"))
+        })?;
         let existed = lock_path.exists();
         let file = crate::private_file::open(&lock_path)
             .map_err(|error| cannot_open(&lock_path, error))?;
@@ -114,12 +120,9 @@ fn in_use(path: &Path) -> InboxError {
     )
 }
 
-/// By the canonical path, also that of a file that is not there yet.
+/// By the canonical path.
 fn lock_path(path: &Path) -> Result<PathBuf, InboxError> {
-    let real = path.canonicalize().or_else(|error| {
-        let name = path.file_name().ok_or(error)?;
-        Ok(folder_of(path).canonicalize()?.join(name))
-    });
+    let real = path.canonicalize();
     let real = real.map_err(|error| cannot_open(path, error))?;
     Ok(with_suffix(&real, ".lock"))
 }
@@ -158,6 +161,19 @@ mod tests {
             .expect("the lock")
             .remove_created();
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn inbox_whose_file_was_moved_away_counts_as_served() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [path, link, moved] =
+            ["inbox.db", "link.db", "moved.db"].map(|name| folder.path().join(name));
+        let _lock = OwnerLock::acquire(&path).expect("the lock");
+        std::os::unix::fs::symlink(&path, &link).expect("a link");
+        assert!(is_served(&link));
+        fs::rename(&path, moved).expect("moved");
+        assert!(is_served(&link), "where its lock is cannot be seen");
     }
 
     #[test]
