@@ -9,7 +9,7 @@ use heygen_inbox::sqlite::{SqliteInbox, rescued_copies};
 use heygen_inbox::{BoxInbox, Inbox as _, InboxError, InboxErrorKind, private_file};
 use tokio::task;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, error_chain};
 use crate::store::location::InboxLocation;
 use crate::store::nats::{Nats, Promise};
 
@@ -175,7 +175,16 @@ pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
 /// Writes what an inbox on streams writes only now and then (counts of unknown names and fields): a
 /// command may end before. Servers that are away do not keep it.
 pub(crate) async fn flush(inbox: &BoxInbox) {
-    let _late = tokio::time::timeout(FLUSH_TIME, inbox.close()).await;
+    match tokio::time::timeout(FLUSH_TIME, inbox.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(
+            error = error_chain(&error),
+            "the inbox was not closed: its counts may be too low"
+        ),
+        Err(_late) => tracing::warn!(
+            "the inbox was not closed within {FLUSH_TIME:?}: its counts may be too low"
+        ),
+    }
 }
 
 /// Files that hold deliveries or secrets and that others on this machine can read or change: the

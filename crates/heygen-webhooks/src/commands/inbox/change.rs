@@ -93,7 +93,8 @@ impl Request<'_> {
             }
             ended = self.change_all(&chosen.ids, &mut outcome).await;
             outcome.is_failed = ended.is_err();
-            if outcome.is_failed && outcome.left == chosen.ids.len() {
+            // Nothing was begun.
+            if outcome.is_failed && outcome.left == 0 {
                 return ended;
             }
         }
@@ -123,10 +124,11 @@ impl Request<'_> {
 
     /// In small steps, so that what waits at a server gets its turn.
     async fn change_all(&self, ids: &[DeliveryId], outcome: &mut Outcome) -> Result<(), Failure> {
-        outcome.left = ids.len();
         let inbox = open_beside(self.file).await?;
         let progress = progress::deliveries(ids.len() as u64)?;
         let mut stop = pin!(asked_to_stop(Vec::new())?);
+        // From here on even a failure of the first step may have changed some.
+        outcome.left = ids.len();
         let begun_at = Instant::now();
         let due_after = |number: usize| {
             let due_after = |rate: Rate| rate.due_after(number as u64);

@@ -150,6 +150,34 @@ fn it_can_be_stopped() {
     assert_eq!(of_state(&workdir, "acknowledged").len(), 2);
 }
 
+/// On streams some of the first step may be done.
+#[cfg(target_os = "linux")]
+#[test]
+fn failure_of_the_first_step_is_reported() {
+    let workdir = Workdir::new();
+    let many: Vec<_> = (0..200)
+        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
+        .collect();
+    import(&workdir, &many);
+    let plain = workdir.command(&["inbox", "replay", "--all", "--yes", "--json"]);
+    let mut command = std::process::Command::new("sh");
+    // Room for the index of the log, but not for the log.
+    let limit = r#"trap '' XFSZ; exec prlimit --fsize=32768 "$@""#;
+    command.args(["-c", limit, "sh"]);
+    command.arg(plain.get_program()).args(plain.get_args());
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
+    }
+    let (status, lines, log) = workdir.begin(command, &[]).wait();
+    assert_eq!(status, 1);
+    let json: Value = serde_json::from_str(&lines.concat()).expect("JSON");
+    assert_eq!(
+        (&json["replayed"], &json["not_reached"]),
+        (&json!(0), &json!(200)),
+        "{log:?}"
+    );
+}
+
 // Elsewhere a file that is open cannot be moved.
 #[cfg(unix)]
 #[test]
