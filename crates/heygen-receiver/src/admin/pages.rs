@@ -156,6 +156,7 @@ async fn ready<I: InboxAdmin>(State(pages): State<AdminPages<I>>) -> Response {
     };
     let inbox = verdict.as_str();
     let dispatch = match verdict {
+        // Also where results cannot be recorded: the text stays, since monitors look for it.
         _ if is_stalled => r#""dispatch":"cannot claim deliveries","#,
         Verdict::Paused => r#""dispatch":"paused","#,
         _ => "",
