@@ -94,8 +94,14 @@ impl Consumer {
         let mut lookahead = 1;
         loop {
             let due = self.in_flight().demand(request, now).due;
-            // Deliveries that are due do not wait until all others are fetched.
-            let is_enough = due > 0 && begun_at.elapsed() > LOOK_TIMEOUT;
+            // Deliveries that are due do not wait until all others are fetched. Where none is, as
+            // while very many events are skipped that were finished before the consumer was
+            // created again, the caller still has to learn that the servers answer.
+            let longest = match due > 0 {
+                true => LOOK_TIMEOUT,
+                false => FRUITLESS_TIMEOUT,
+            };
+            let is_enough = begun_at.elapsed() > longest;
             if due >= limit && !request.turns().contains(&Turn::Live) || is_enough {
                 break;
             }
@@ -489,6 +495,9 @@ const MAX_HELD: usize = 1000;
 /// How long to fetch more once something is due.
 const LOOK_TIMEOUT: Duration = Duration::from_millis(100);
 
+/// How long to fetch while nothing is due. Far below the 30 s after which a claim counts as hanging.
+const FRUITLESS_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A delivery that is due later is given back until then.
 const LONGEST_HELD: Duration = Duration::from_secs(60);
 
@@ -508,3 +517,51 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often to fetch references when none are expected.
 const REFERENCES_INTERVAL: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use async_nats::HeaderMap;
+    use xtask_nats::{Program, Server};
+
+    use super::*;
+    use crate::jetstream::options::JetStreamOptions;
+    use crate::jetstream::setup::{IfMissing, Setup};
+
+    /// As after the consumer was created again: they take longer than one claim may.
+    #[tokio::test]
+    async fn claim_ends_in_time_while_finished_events_are_skipped() {
+        // It acknowledges before it writes, which is faster.
+        let fast = xtask_nats::Options::new().sync_interval("2m");
+        let server = Server::start(Program::Current, &fast).expect("a server");
+        let address = format!("{}/HEYGEN", server.url()).parse();
+        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
+        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
+        let streams = Arc::new(opened.expect("an inbox"));
+        let context = &streams.connection.context;
+        for _ in 0..BATCHES {
+            let mut acknowledgements = Vec::new();
+            for number in 0..500 {
+                let mut headers = HeaderMap::new();
+                headers.insert("Heygen-Inbox-Past", "acknowledged");
+                let (subject, body) = ("heygen.events.a.b", number.to_string().into());
+                let published = context.publish_with_headers(subject, headers, body);
+                acknowledgements.push(published.await.expect("published"));
+            }
+            for acknowledgement in acknowledgements {
+                acknowledgement.await.expect("stored");
+            }
+        }
+        let consumer = Arc::new(Consumer::new(Arc::clone(&streams)));
+        let begun_at = Instant::now();
+        let request = ClaimRequest::due(1, SystemTime::now());
+        let claim = consumer.claim(&request).await.expect("a claim");
+        assert_eq!(claim.len(), 0);
+        let elapsed = begun_at.elapsed();
+        assert!(elapsed < 2 * FRUITLESS_TIMEOUT, "{elapsed:?}");
+    }
+
+    /// Of 500: one after another they take 20 s.
+    const BATCHES: usize = 60;
+}
