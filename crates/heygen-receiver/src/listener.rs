@@ -179,7 +179,8 @@ impl Acceptor {
                     self.paused_until = Some(now + ACCEPT_AGAIN);
                     // Not every time: clients decide how often this happens.
                     if let Some(suppressed) = self.throttle.pass(now.into_std()) {
-                        tracing::error!(%error, suppressed, "cannot accept connections; retrying");
+                        let address = listener.address().ok().map(tracing::field::display);
+                        tracing::error!(%error, address, suppressed, "cannot accept connections; retrying");
                     }
                     return None;
                 }
@@ -248,3 +249,63 @@ const BACKLOG: u32 = 4096;
 
 /// Short: the server has closed a connection to make room, and probes wait.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::fd::OwnedFd;
+    use std::sync::{Arc, Mutex};
+
+    use tracing::field::{Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing::{Event, Metadata, Subscriber};
+
+    use super::*;
+
+    #[derive(Clone, Debug, Default)]
+    struct Fields(Arc<Mutex<Vec<String>>>);
+
+    impl Visit for Fields {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            let mut fields = self.0.lock().expect("no panic");
+            fields.push(format!("{field}={value:?}"));
+        }
+    }
+
+    impl Subscriber for Fields {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == module_path!().trim_end_matches("::tests")
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            event.record(&mut self.clone());
+        }
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
+    }
+
+    /// A program has two: the line says which one it is of.
+    #[tokio::test]
+    async fn line_about_a_failed_accept_has_the_address() {
+        // It accepts nothing, and is readable.
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let address = socket.local_addr().expect("an address");
+        socket.send_to(b"x", address).expect("sent");
+        let socket = std::net::TcpListener::from(OwnedFd::from(socket));
+        let listener = Listener::try_from(socket).expect("a runtime");
+        let fields = Fields::default();
+        let _logging = tracing::subscriber::set_default(fields.clone());
+        assert!(Acceptor::default().next(&listener).await.is_none());
+        let fields = fields.0.lock().expect("no panic");
+        assert!(fields.contains(&format!("address={address}")), "{fields:?}");
+    }
+}
