@@ -67,7 +67,6 @@ impl BoxInbox {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn unopened() -> (Self, InboxOpener) {
         let (opener, inbox) = watch::channel(None);
         (Self::new(Unopened(inbox)), InboxOpener(opener))
