@@ -139,7 +139,15 @@ impl Server {
 
     /// Stops it in the middle of what it does, with SIGSTOP: connections stay open, and nothing is answered.
     pub fn pause(&mut self) -> Result<()> {
-        self.signal("STOP")
+        self.signal("STOP")?;
+        // Until its last thread has stopped it may still answer.
+        #[cfg(target_os = "linux")]
+        if let Some(child) = &self.child {
+            use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(Pid::from_child(child)), stopped).context("wait for SIGSTOP")?;
+        }
+        Ok(())
     }
 
     /// Lets a paused server go on.
