@@ -303,7 +303,7 @@ impl Registration {
     }
 
     /// Creates the endpoint. False if HeyGen repeats the creation of an endpoint that is gone: then
-    /// `ours` is listed anew.
+    /// `ours` is listed again.
     async fn create(
         &self,
         creation: Creation,
@@ -356,7 +356,7 @@ impl Registration {
         Ok(created.is_some())
     }
 
-    /// Whether the endpoint still exists. `ours` is listed anew if it does not have it.
+    /// Whether the endpoint still exists. `ours` is listed again if it does not have it.
     async fn is_listed(
         &self,
         id: &EndpointId,
