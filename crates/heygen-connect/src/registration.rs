@@ -332,7 +332,8 @@ impl Registration {
                 }
             };
             let id = endpoint.endpoint_id;
-            let is_gone = creation.progress != Progress::New && !self.is_listed(&id, ours).await?;
+            let may_be_gone = creation.progress != Progress::New && creation.is_listed_by_now();
+            let is_gone = may_be_gone && !self.is_listed(&id, ours).await?;
             if is_gone || endpoint.secret.is_none() {
                 self.continue_creation(None).await;
             }
@@ -517,6 +518,13 @@ impl Creation {
         Some(Self { progress, ..self })
     }
 
+    /// Whether the list has what it made. That takes no time as far as is known, but a second
+    /// endpoint would double every event.
+    fn is_listed_by_now(&self) -> bool {
+        let age = SystemTime::now().duration_since(self.begun_at);
+        age.is_ok_and(|age| age > LIST_LAG)
+    }
+
     /// Whether HeyGen still knows the key. Later it would create another endpoint.
     fn is_remembered(&self) -> bool {
         // A clock that was set back a little makes it no older.
@@ -537,6 +545,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Less than the 24 h for which HeyGen remembers a key.
 const KEY_LIFETIME: Duration = Duration::from_secs(23 * 3600);
 const CLOCKS: Duration = Duration::from_secs(3600);
+const LIST_LAG: Duration = Duration::from_secs(60);
 
 const INITIAL_DELAY: Duration = Duration::from_secs(5);
 const MAX_DELAY: Duration = Duration::from_secs(5 * 60);

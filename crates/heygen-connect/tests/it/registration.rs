@@ -69,6 +69,18 @@ impl Setup {
         accepted.map(|secret| secret.expose().to_owned()).collect()
     }
 
+    /// As if what was begun had been begun an hour ago.
+    fn age_creations(&self) {
+        let path = self.folder.path().join("inbox.db.secrets.json");
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let mut stored: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let begun_at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(1);
+        for creation in stored["creations"].as_array_mut().expect("creations") {
+            creation["begun_at"] = begun_at.to_string().into();
+        }
+        std::fs::write(&path, stored.to_string()).expect("writable");
+    }
+
     /// As another program would.
     async fn delete_endpoint(&self) {
         let builder = Client::builder(Credentials::api_key("key")).base_url(self.heygen.url());
@@ -170,6 +182,7 @@ async fn secret_of_an_endpoint_that_is_gone_is_not_taken() {
         let killed = setup.registration("https://hooks.example/other");
         killed.try_register().await.expect_err("cut off");
         setup.delete_endpoint().await;
+        setup.age_creations();
         let next = setup.registration("https://hooks.example/other");
         if is_made_by_hand {
             let made = setup.heygen.register("https://hooks.example/other").await;
@@ -182,6 +195,22 @@ async fn secret_of_an_endpoint_that_is_gone_is_not_taken() {
         }
     }
     assert_eq!(setup.heygen.endpoints().len(), 1);
+}
+
+/// A second one would double every event.
+#[tokio::test]
+async fn endpoint_that_was_just_made_may_be_missing_in_the_list() {
+    let setup = Setup::new().await;
+    let cut_off = Fault::cut_off().on(operation("POST", "/v3/webhooks/endpoints"));
+    let cut_off = Misbehaviour::default().fault(cut_off.times(1));
+    setup.heygen.misbehave(cut_off);
+    let registration = setup.registration(URL);
+    registration.try_register().await.expect_err("cut off");
+    let secret = setup.secret();
+    setup.delete_endpoint().await;
+    registration.register().await.expect("it has the secret");
+    assert_eq!(setup.secrets(), [secret]);
+    assert_eq!(setup.heygen.endpoints().len(), 0);
 }
 
 #[tokio::test]
