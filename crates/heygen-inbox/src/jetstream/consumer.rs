@@ -526,8 +526,6 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::options::JetStreamOptions;
-    use crate::jetstream::setup::{IfMissing, Setup};
 
     /// As after the consumer was created again: they take longer than one claim may.
     #[tokio::test]
@@ -535,10 +533,7 @@ mod tests {
         // It acknowledges before it writes, which is faster.
         let fast = xtask_nats::Options::new().sync_interval("2m");
         let server = Server::start(Program::Current, &fast).expect("a server");
-        let address = format!("{}/HEYGEN", server.url()).parse();
-        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
-        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
-        let streams = Arc::new(opened.expect("an inbox"));
+        let streams = Arc::new(Streams::at(&server).await);
         let context = &streams.connection.context;
         for _ in 0..BATCHES {
             let mut acknowledgements = Vec::new();

@@ -123,18 +123,14 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::options::JetStreamOptions;
-    use crate::jetstream::setup::{IfMissing, Setup};
+    use crate::jetstream::streams::Streams;
 
     /// Two operators announce at once, and each has read the bookmark before the other writes it.
     #[tokio::test]
     async fn announcements_of_two_processes_add_up_and_each_waits() {
         let server = Server::start(Program::Current, &xtask_nats::Options::new());
         let server = server.expect("a server");
-        let address = format!("{}/HEYGEN", server.url()).parse();
-        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
-        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
-        let records = opened.expect("an inbox").records;
+        let records = Streams::at(&server).await.records;
         for (greater, is_first) in [(9, true), (19, false)] {
             let (one, other) = (Control::default(), Control::default());
             let began_at = Instant::now();

@@ -438,7 +438,6 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::setup::{IfMissing, Setup};
 
     #[test]
     fn failures_that_alternate_with_successes_are_logged_once_a_minute() {
@@ -456,34 +455,30 @@ mod tests {
         assert_eq!(logged, [0, 60, 120]);
     }
 
+    async fn open(server: &Server) -> Publisher {
+        let streams = Arc::new(Streams::at(server).await);
+        let wake = Arc::new(Wake::new(Arc::clone(&streams)));
+        Publisher::new(streams, wake, &JetStreamOptions::default())
+    }
+
+    fn delivery(name: &str) -> NewDelivery {
+        let body = format!(r#"{{"event_type":"a.b","event_data":{{"video_id":"{name}"}}}}"#);
+        let now = std::time::SystemTime::now();
+        NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
+    }
+
     #[tokio::test]
     async fn events_of_others_are_followed() {
         let server = Server::start(Program::Current, &xtask_nats::Options::new());
         let server = server.expect("a server");
-        let address = format!("{}/HEYGEN", server.url());
-        let address = address.parse().expect("an address");
-        let options = JetStreamOptions::default();
-        let open = async || {
-            let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
-            let streams = Arc::new(opened.expect("an inbox"));
-            let wake = Arc::new(Wake::new(Arc::clone(&streams)));
-            Publisher::new(streams, wake, &options)
-        };
-        let (ours, theirs) = (open().await, open().await);
+        let (ours, theirs) = (open(&server).await, open(&server).await);
         for number in 0..3 {
-            let body = |whose: &str| {
-                let data = format!(r#"{{"video_id":"{whose}{number}"}}"#);
-                format!(r#"{{"event_type":"a.b","event_data":{data}}}"#)
-            };
-            let delivery = |whose: &str| {
-                let now = std::time::SystemTime::now();
-                NewDelivery::new(now, Source::Webhook, Vec::new(), body(whose).into())
-            };
-            ours.append(&delivery("ours")).await.expect("stored");
-            theirs.append(&delivery("theirs")).await.expect("stored");
-            let theirs = delivery("theirs");
+            let other = delivery(&format!("theirs{number}"));
+            let own = delivery(&format!("ours{number}"));
+            ours.append(&own).await.expect("stored");
+            theirs.append(&other).await.expect("stored");
             let deadline = Instant::now() + Duration::from_secs(60);
-            while ours.cache.candidates(&theirs).is_empty() {
+            while ours.cache.candidates(&other).is_empty() {
                 assert!(Instant::now() < deadline, "not known in a minute");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -494,18 +489,8 @@ mod tests {
     async fn events_are_followed_after_the_stream_began_again() {
         let server = Server::start(Program::Current, &xtask_nats::Options::new());
         let server = server.expect("a server");
-        let address = format!("{}/HEYGEN", server.url());
-        let address = address.parse().expect("an address");
-        let options = JetStreamOptions::default();
-        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
-        let streams = Arc::new(opened.expect("an inbox"));
-        let wake = Arc::new(Wake::new(Arc::clone(&streams)));
-        let ours = Publisher::new(Arc::clone(&streams), wake, &options);
-        let delivery = |name: &str| {
-            let body = format!(r#"{{"event_type":"a.b","event_data":{{"video_id":"{name}"}}}}"#);
-            let now = std::time::SystemTime::now();
-            NewDelivery::new(now, Source::Webhook, Vec::new(), body.into())
-        };
+        let ours = open(&server).await;
+        let streams = &ours.streams;
         ours.append(&delivery("before")).await.expect("stored");
         ours.sync().await.expect("synced");
 

@@ -198,8 +198,7 @@ mod tests {
     use xtask_nats::{Program, Server};
 
     use super::*;
-    use crate::jetstream::options::JetStreamOptions;
-    use crate::jetstream::setup::{IfMissing, Setup};
+    use crate::jetstream::streams::Streams;
 
     /// Takes a few messages from the consumer that is being read, as a connection that breaks does.
     async fn take(url: &str, stream: &str) {
@@ -225,10 +224,7 @@ mod tests {
         let fast = xtask_nats::Options::new().sync_interval("2m");
         let server = Server::start(Program::Current, &fast);
         let server = server.expect("a server");
-        let address = format!("{}/HEYGEN", server.url()).parse();
-        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
-        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create)).await;
-        let streams = opened.expect("an inbox");
+        let streams = Streams::at(&server).await;
         let context = &streams.connection.context;
         let numbers: Vec<_> = (0..BATCH + 500).collect();
         for numbers in numbers.chunks(100) {

@@ -54,6 +54,17 @@ struct Failure {
     is_transient: bool,
 }
 
+#[cfg(test)]
+impl Streams {
+    /// Those of an inbox at this server, with the default options.
+    pub(super) async fn at(server: &xtask_nats::Server) -> Self {
+        let address = format!("{}/HEYGEN", server.url()).parse();
+        let (address, options) = (address.expect("an address"), JetStreamOptions::default());
+        let opened = Box::pin(Setup::open(&address, &options, IfMissing::Create));
+        opened.await.expect("an inbox")
+    }
+}
+
 impl Setup<'_> {
     /// Connects, and opens all of them. Retries until the connect timeout.
     pub(super) async fn open(
