@@ -65,10 +65,10 @@ pub trait Observer: Send + Sync + 'static {
     /// the inbox work, so that silence means that one of them hangs.
     fn polled(&self) {}
 
-    /// Whether the dispatcher stalls: its claims have failed for 30 s or longer, without one
-    /// success, one has not returned for that long, or there is no room for more because no result
-    /// of what runs could be recorded for that long. Reported at least once a second while the inbox answers,
-    /// so mostly `false`.
+    /// Whether the dispatcher stalls: its claims have failed for 30 s or longer without one success,
+    /// one has not returned for that long, or there is no room for more because no result of what
+    /// runs could be recorded for that long. Reported at least once a second while the inbox
+    /// answers, so mostly `false`.
     fn stalled(&self, is_stalled: bool) {
         let _ = is_stalled;
     }
