@@ -8,7 +8,7 @@ use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handler};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::support::{Fault, Tampered, delivery, within_patience};
+use crate::support::{Fault, Tampered, delivery, results, within_patience};
 
 /// A dispatcher at work, and the word that ends it.
 fn start<I: InboxAdmin + Clone>(
@@ -87,12 +87,7 @@ async fn delivery_of_a_handler_that_does_not_end_is_redelivered() {
     within_patience(called.recv()).await.unwrap();
     stop.send(()).unwrap();
     within_patience(task).await.unwrap();
-    let stored = inbox.get(id).await.unwrap().unwrap();
-    let results: Vec<_> = stored
-        .attempts
-        .iter()
-        .map(|attempt| attempt.result)
-        .collect();
+    let results = results(&inbox, id).await;
     assert_eq!(
         results,
         [AttemptOutcome::Interrupted, AttemptOutcome::Acknowledged]

@@ -11,7 +11,7 @@ use heygen_inbox::{
 use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Disposition};
 use tokio::sync::oneshot;
 
-use crate::support::{Fault, Tampered, until};
+use crate::support::{Fault, Tampered, results, until};
 
 /// The `number`th event about a subject.
 fn about(subject: &str, number: u64) -> NewDelivery {
@@ -144,12 +144,6 @@ async fn replay_is_noticed_and_starts_the_schedule_again() {
     assert_eq!(replayed.unwrap().pending, 1);
     until(async || state().await == State::Acknowledged).await;
     dispatching.abort();
-    let stored = inbox.get(id).await.unwrap().unwrap();
-    let results: Vec<_> = stored
-        .attempts
-        .iter()
-        .map(|attempt| attempt.result)
-        .collect();
     let expected = [
         AttemptOutcome::Retry,
         AttemptOutcome::Retry,
@@ -157,5 +151,5 @@ async fn replay_is_noticed_and_starts_the_schedule_again() {
         AttemptOutcome::Retry,
         AttemptOutcome::Acknowledged,
     ];
-    assert_eq!(results, expected);
+    assert_eq!(results(&inbox, id).await, expected);
 }

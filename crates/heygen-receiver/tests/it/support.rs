@@ -5,9 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use heygen_inbox::{
-    Appended, Claim, ClaimRequest, Completion, Counts, DeadLetterReport, DeleteReport, DeliveryId,
-    DeliverySummary, Imported, Inbox, InboxAdmin, InboxError, InboxErrorKind, MemoryInbox,
-    NewDelivery, PruneReport, PruneStep, Query, ReplayReport, Stats, StoredDelivery,
+    Appended, AttemptOutcome, Claim, ClaimRequest, Completion, Counts, DeadLetterReport,
+    DeleteReport, DeliveryId, DeliverySummary, Imported, Inbox, InboxAdmin, InboxError,
+    InboxErrorKind, MemoryInbox, NewDelivery, PruneReport, PruneStep, Query, ReplayReport, Stats,
+    StoredDelivery,
 };
 use heygen_receiver::{
     ActiveSecrets, DispatchOptions, Dispatcher, Handler, Limits, Receiver, ReceiverOptions, Secret,
@@ -362,6 +363,16 @@ impl InboxAdmin for Tampered {
         self.fault.maybe_panic("prune");
         self.inbox.prune(step).await
     }
+}
+
+/// The results of a delivery's attempts, in their order.
+pub(crate) async fn results(inbox: &impl InboxAdmin, id: DeliveryId) -> Vec<AttemptOutcome> {
+    let stored = inbox.get(id).await.unwrap().unwrap();
+    stored
+        .attempts
+        .iter()
+        .map(|attempt| attempt.result)
+        .collect()
 }
 
 /// How many deliveries are stored.
