@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use xtask_checks::workspace;
 
 use crate::Places;
 use crate::process::run;
@@ -25,21 +26,7 @@ impl std::error::Error for Missing {}
 
 /// Builds the binary that checks the receivers.
 pub(crate) fn build_binary(root: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut cargo = Command::new(cargo);
-    for (name, _) in std::env::vars_os() {
-        // What cargo told of this program is no setting of another build.
-        let text = name.to_string_lossy();
-        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
-            .iter()
-            .any(|start| text.starts_with(start))
-        {
-            cargo.env_remove(&name);
-        }
-    }
-    run(cargo
-        .current_dir(root)
-        .args(["build", "--quiet", "--package", "heygen-webhooks"]))?;
+    run(workspace::cargo(root).args(["build", "--quiet", "--package", "heygen-webhooks"]))?;
     Ok(root.join("target/debug/heygen-webhooks"))
 }
 

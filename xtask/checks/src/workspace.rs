@@ -1,5 +1,7 @@
 //! Where things are: the root, the members with their manifests, the files below a folder.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -128,11 +130,17 @@ pub fn files_below(root: &Path, folder: &str) -> Result<Vec<String>> {
 }
 
 /// The cargo that runs us, started in the root.
-///
-/// What it told of this program is no setting of another build: build scripts that look at it would run again every time.
 pub fn cargo(root: &Path) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in std::env::vars_os() {
+    let mut command = without_package(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+/// Cargo, or a program that starts it, without the variables that describe the package of this program: build scripts that read
+/// them would run again every time.
+pub fn without_package(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
             .iter()
@@ -141,6 +149,5 @@ pub fn cargo(root: &Path) -> Command {
             command.env_remove(&name);
         }
     }
-    command.current_dir(root);
     command
 }

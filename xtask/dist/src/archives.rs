@@ -9,9 +9,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use xtask_checks::workspace::{cargo, without_package};
 
 use crate::stage::{LICENSES, Stage};
-use crate::system::{self, cargo, copy, has, output, run, without_package, write};
+use crate::system::{self, copy, has, output, run, write};
 
 pub(crate) struct Archives {
     pub(crate) tarball: PathBuf,
@@ -123,7 +124,7 @@ fn cargo_deb(root: &Path) -> Result<PathBuf> {
     let tools = root.join("target/dist-tools/cargo");
     let program = tools.join("bin/cargo-deb");
     if !program.exists() {
-        run(cargo()
+        run(cargo(root)
             .args([
                 "install",
                 "--quiet",

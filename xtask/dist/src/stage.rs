@@ -6,8 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use xtask_checks::workspace::cargo;
 
-use crate::system::{cargo, copy, folder, output, run, write};
+use crate::system::{copy, folder, output, run, write};
 
 /// Files under `target/dist/stage`, as the archives take them.
 pub(crate) struct Stage {
@@ -32,8 +33,7 @@ impl Stage {
             true => (&[], "target/debug/heygen-webhooks"),
             false => (&["--release"], "target/release/heygen-webhooks"),
         };
-        run(cargo()
-            .current_dir(root)
+        run(cargo(root)
             .args(["build", "--locked", "--package", "heygen-webhooks"])
             .args(profile))?;
         let target = output(Command::new("rustc").args(["--print", "host-tuple"]))?;

@@ -1,29 +1,10 @@
 //! Programs that are started, and files that are written.
 
-use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-
-/// The cargo on the PATH, without the variables of the one that runs us: build scripts look at them, and build again.
-pub(crate) fn cargo() -> Command {
-    without_package("cargo")
-}
-
-/// A program that starts cargo.
-pub(crate) fn without_package(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
 
 /// Runs a command whose output a person reads.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
