@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use super::history::{delivery, import};
+use super::history::{acknowledged, delivery, import};
 use super::three_events;
 use crate::support::Workdir;
 
@@ -37,10 +37,7 @@ fn check_reports_damage() {
 #[track_caller]
 fn check_damage(from: f64, to: f64) {
     let workdir = Workdir::new();
-    let many: Vec<_> = (0..200)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &many);
+    import(&workdir, &acknowledged(200, 1));
     let path = workdir.path().join("heygen-inbox.db");
     let len = fs::metadata(&path).expect("a file").len();
     let mut file = OpenOptions::new().write(true).open(&path).expect("a file");

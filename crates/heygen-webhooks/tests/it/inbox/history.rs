@@ -31,6 +31,13 @@ pub(crate) fn delivery(subject: &str, state: &str, days: i64) -> Value {
     })
 }
 
+/// As many deliveries that were acknowledged so many days ago, about `v0`, `v1` and so on.
+pub(super) fn acknowledged(number: usize, days: i64) -> Vec<Value> {
+    let subjects = (0..number).map(|number| format!("v{number}"));
+    let deliveries = subjects.map(|subject| delivery(&subject, "acknowledged", days));
+    deliveries.collect()
+}
+
 pub(super) fn text(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }

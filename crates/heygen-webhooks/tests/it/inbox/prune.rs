@@ -1,6 +1,6 @@
 //! `inbox prune`.
 
-use super::history::{delivery, import, of_state};
+use super::history::{acknowledged, delivery, import, of_state};
 use crate::http::post;
 use crate::support::Workdir;
 
@@ -40,9 +40,7 @@ fn keep_deletes_old_finished_deliveries_only() {
 #[test]
 fn prune_deletes_many_beside_a_running_serve() {
     let workdir = Workdir::new();
-    let many: Vec<_> = (0..450)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 40))
-        .collect();
+    let many = acknowledged(450, 40);
     import(&workdir, &many);
     let serve = workdir.serve(&["--json"]);
     let json = workdir.json(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"]);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::history::{delivery, import, of_state};
+use super::history::{acknowledged, delivery, import, of_state};
 use crate::support::Workdir;
 
 fn replay(workdir: &Workdir, arguments: &[&str]) -> Value {
@@ -82,10 +82,7 @@ fn it_says_which_and_changes_nothing_in_a_dry_run() {
 #[test]
 fn nothing_is_replayed_by_accident() {
     let workdir = Workdir::new();
-    let many: Vec<_> = (0..101)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &many);
+    import(&workdir, &acknowledged(101, 1));
     let status = |arguments: &[&str]| {
         let ended = workdir.run(&[&["inbox", "replay"], arguments].concat());
         (ended.status, ended.stderr)
@@ -108,10 +105,7 @@ fn nothing_is_replayed_by_accident() {
 #[test]
 fn a_rate_paces_it() {
     let workdir = Workdir::new();
-    let five: Vec<_> = (0..5)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &five);
+    import(&workdir, &acknowledged(5, 1));
     let begun_at = std::time::Instant::now();
     let json = replay(&workdir, &["--all", "--rate", "10/s"]);
     assert_eq!(
@@ -132,10 +126,7 @@ fn a_rate_paces_it() {
 #[test]
 fn it_can_be_stopped() {
     let workdir = Workdir::new();
-    let three: Vec<_> = (0..3)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &three);
+    import(&workdir, &acknowledged(3, 1));
     let command = workdir.command(&["inbox", "replay", "--all", "--rate", "1/h", "--json"]);
     let replaying = workdir.begin(command, &[]);
     crate::support::eventually(|| of_state(&workdir, "pending").len() == 1);
@@ -155,10 +146,7 @@ fn it_can_be_stopped() {
 #[test]
 fn failure_of_the_first_step_is_reported() {
     let workdir = Workdir::new();
-    let many: Vec<_> = (0..200)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &many);
+    import(&workdir, &acknowledged(200, 1));
     let plain = workdir.command(&["inbox", "replay", "--all", "--yes", "--json"]);
     let mut command = std::process::Command::new("sh");
     // Room for the index of the log, but not for the log.
@@ -183,10 +171,7 @@ fn failure_of_the_first_step_is_reported() {
 #[test]
 fn what_was_replayed_before_a_failure_is_reported() {
     let workdir = Workdir::new();
-    let three: Vec<_> = (0..3)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &three);
+    import(&workdir, &acknowledged(3, 1));
     let command = workdir.command(&["inbox", "replay", "--all", "--rate", "30/m", "--json"]);
     let replaying = workdir.begin(command, &[]);
     crate::support::eventually(|| !of_state(&workdir, "pending").is_empty());

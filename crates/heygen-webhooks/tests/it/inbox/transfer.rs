@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::history::{delivery, import, of_state, text};
+use super::history::{acknowledged, delivery, import, of_state, text};
 use super::{post, three_events};
 use crate::support::{Workdir, words};
 
@@ -202,10 +202,7 @@ fn an_export_that_is_stopped_leaves_nothing_half_made() {
     use std::process::{Command, Stdio};
 
     let workdir = Workdir::new();
-    let many: Vec<_> = (0..3000)
-        .map(|number| delivery(&format!("v{number}"), "acknowledged", 1))
-        .collect();
-    import(&workdir, &many);
+    import(&workdir, &acknowledged(3000, 1));
     let names = || {
         let entries = std::fs::read_dir(workdir.path()).expect("a folder");
         let names = entries.map(|entry| entry.expect("an entry").file_name());
