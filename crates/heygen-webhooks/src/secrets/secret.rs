@@ -45,7 +45,7 @@ pub(crate) fn of_receivers(
     Ok(known.map_or_else(ActiveSecrets::none, ActiveSecrets::from))
 }
 
-fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
+pub(crate) fn is_one_of(secret: &Secret, others: &[Secret]) -> bool {
     others.iter().any(|other| other.expose() == secret.expose())
 }
 

@@ -56,11 +56,7 @@ impl Known {
         });
         let stored = stored.unwrap_or_default();
         // Wherever it is configured, a receiver no longer accepts it.
-        let is_retired = |secret: &Secret| {
-            let mut retired = stored.retired.iter();
-            retired.any(|it| it.expose() == secret.expose())
-        };
-        configured.retain(|secret| !is_retired(secret));
+        configured.retain(|secret| !secret::is_one_of(secret, &stored.retired));
         Self {
             configured,
             stored: stored.accepted,
