@@ -58,9 +58,9 @@ async fn work(options: &Backfill) -> Result<(Work<BoxInbox>, Option<BoxInbox>), 
         true => None,
         false => Some(store::open_beside(&location, &nats).await?),
     };
-    let work = match inbox.clone().filter(|_| !options.dry_run) {
-        Some(inbox) => Work::new(client, inbox),
-        None => Work::dry_run(client, inbox.clone()),
+    let work = match (inbox.clone(), options.dry_run) {
+        (Some(inbox), false) => Work::new(client, inbox),
+        (inbox, _) => Work::dry_run(client, inbox),
     };
     let work = work
         .base_url(api_options.base_url)
