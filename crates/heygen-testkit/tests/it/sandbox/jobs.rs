@@ -65,30 +65,20 @@ impl Case {
 
 pub(super) fn cases() -> Vec<Case> {
     let rows = CASES.trim().split("\n\n").map(|row| {
-        let columns: Vec<_> = row.split(['|', '\n']).map(str::trim).collect();
-        let [
-            create,
-            body,
-            id,
-            status,
-            link,
-            completed,
-            event_type,
-            subject,
-        ] = columns[..]
-        else {
-            panic!("{row}");
+        let mut columns = row.split(['|', '\n']).map(str::trim);
+        let mut next = || columns.next().unwrap_or_else(|| panic!("{row}"));
+        let case = Case {
+            create: next(),
+            body: next(),
+            id: next(),
+            status: next(),
+            link: next(),
+            completed: next(),
+            event_type: next(),
+            subject: next(),
         };
-        Case {
-            create,
-            body,
-            id,
-            status,
-            link,
-            completed,
-            event_type,
-            subject,
-        }
+        assert_eq!(columns.next(), None, "{row}");
+        case
     });
     rows.collect()
 }
