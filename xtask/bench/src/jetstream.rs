@@ -209,13 +209,13 @@ fn receive(
     let (after, took) = (servers.state()?.recorded, clock.elapsed());
     drop(receivers);
     let mut figures = measured.figures(IN);
-    let mut kept = servers.state()?.stored;
+    let mut stored = servers.state()?.stored;
     if !workers.is_empty() {
         figures.push((MEANWHILE, (after - before) as f64 / took.as_secs_f64()));
-        kept = all_done(testbed, servers)?;
+        stored = all_done(testbed, servers)?;
     }
     let answered = warming.requests + measured.requests;
-    audit(kept, 0, answered, 2 * connections)?;
+    audit(stored, 0, answered, 2 * connections)?;
     Ok(figures)
 }
 
@@ -262,14 +262,14 @@ fn rate(servers: &Servers, seconds: u64) -> Result<f64> {
 /// Waits until there is a record of all that is in the stream, and makes sure that it is done by `inbox stats`. Tells how much that
 /// is.
 fn all_done(testbed: &Testbed, servers: &Servers) -> Result<u64> {
-    let kept = servers.wait(|state| state.recorded == state.stored)?.stored;
+    let stored = servers.wait(|state| state.recorded == state.stored)?.stored;
     let home = testbed.home("stats")?;
     let count = || testbed::kept(&home, servers.inbox(), &["acknowledged"]);
     // A cluster may answer 503 in the moment in which it makes the consumer that reads; an audit is worth asking again.
     let done = (1..ASKED_MOST).find_map(|_| count().ok());
     let done = done.map_or_else(count, Ok)?;
-    if done != kept {
-        bail!("{WRONG}: {kept} are in {STREAM} and {done} are done");
+    if done != stored {
+        bail!("{WRONG}: {stored} are in {STREAM} and {done} are done");
     }
     Ok(done)
 }
