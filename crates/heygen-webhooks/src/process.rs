@@ -1,4 +1,4 @@
-//! This process: its signals, tasks, file descriptors, environment and the programs it starts.
+//! This process: its runtime, signals, tasks, file descriptors, environment and the programs it starts.
 
 #[cfg(unix)]
 pub(crate) mod activation;
@@ -10,5 +10,6 @@ pub(crate) mod init;
 pub(crate) mod notify;
 pub(crate) mod parent;
 pub(crate) mod program;
+pub(crate) mod runtime;
 pub(crate) mod signals;
 pub(crate) mod tasks;

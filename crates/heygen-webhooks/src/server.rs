@@ -18,6 +18,7 @@ use crate::output::logging;
 use crate::output::printer::Printer;
 #[cfg(unix)]
 use crate::process::notify::{self, Pulse};
+use crate::process::runtime::run_on;
 use crate::process::signals;
 use crate::process::tasks::Tasks;
 use crate::store;
@@ -36,13 +37,11 @@ pub(crate) fn block_on(
     printer: &Printer,
     command: impl Future<Output = Result<(), Failure>>,
 ) -> Result<(), Failure> {
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
+    // An unread line does not keep the process: its delivery is dispatched again after the next start.
+    let ended = run_on(&mut Builder::new_multi_thread(), async {
         signals::outlive_file_size_limit()?;
         command.await
     });
-    // An unread line must not keep the process: its delivery is dispatched again after the next start.
-    runtime.shutdown_background();
     printer.flush();
     ended
 }

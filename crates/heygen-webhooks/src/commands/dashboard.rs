@@ -8,9 +8,9 @@ use heygen_receiver::{Admin, AdminPages};
 use tokio::runtime::Builder;
 
 use crate::cli;
-use crate::commands::management::run_on;
 use crate::failure::Failure;
 use crate::output::logging;
+use crate::process::runtime::run_on;
 use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
 use crate::server::admin::{self, Bound};

@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cli::Doctor;
-use crate::commands::management::run_on;
 use crate::commands::{progress, prose};
 use crate::failure::Failure;
 use crate::output::{self, without_query};
+use crate::process::runtime::run_on;
 use crate::store::location::InboxLocation;
 
 mod account;

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use crate::cli::Drill;
-use crate::commands::management::run_on;
 use crate::commands::prose;
 use crate::failure::Failure;
 use crate::output::screen::{Screen, of_word};
 use crate::output::{self, tame, without_query};
+use crate::process::runtime::run_on;
 use crate::secrets::secret;
 use crate::settings::web_address::destination;
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 use tokio::runtime::Builder;
 
 use crate::cli::Inbox;
-use crate::commands::management::run_on;
 use crate::failure::Failure;
+use crate::process::runtime::run_on;
 use crate::settings::location::InboxFile;
 use crate::store::{self, cannot_open};
 

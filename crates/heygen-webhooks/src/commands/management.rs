@@ -15,6 +15,7 @@ use crate::cli::Connection;
 use crate::failure::Failure;
 use crate::output::table::Cell;
 use crate::output::{tame, tame_lines};
+use crate::process::runtime::run_on;
 use crate::settings::api::ApiVersion;
 use crate::settings::file::File;
 use crate::settings::inbox::InboxOption;
@@ -75,18 +76,6 @@ pub(super) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T
     run_on(&mut Builder::new_current_thread(), work)
 }
 
-/// Runs what a command does on a runtime of its own.
-pub(super) fn run_on<T>(
-    runtime: &mut Builder,
-    work: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    let runtime = runtime.enable_all().build()?;
-    let ended = runtime.block_on(work);
-    // A name server or a disk that hangs must not keep us.
-    runtime.shutdown_background();
-    ended
-}
-
 /// Says something beside the output, on standard error, so that what stands on standard output stays what was asked for.
 pub(super) fn note(text: &str) {
     // Whoever closed it does not want to know.
@@ -110,21 +99,7 @@ fn time(text: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
-
-    #[test]
-    fn blocked_thread_keeps_no_command() {
-        let started = Instant::now();
-        let (_open, silent) = std::sync::mpsc::channel::<()>();
-        let ended = run(async {
-            let wait = move || silent.recv_timeout(Duration::from_secs(60));
-            drop(tokio::task::spawn_blocking(wait));
-            Ok(())
-        });
-        assert!(ended.is_ok() && started.elapsed() < Duration::from_secs(30));
-    }
 
     #[test]
     fn a_time_without_a_zone_is_not_guessed() {

@@ -15,11 +15,11 @@ use serde_json::json;
 use tokio::runtime::Builder;
 
 use crate::cli::Sandbox;
-use crate::commands::management::run_on;
 use crate::failure::Failure;
 use crate::output::logging;
 use crate::output::{self, tame, without_query};
 use crate::process::parent;
+use crate::process::runtime::run_on;
 use crate::process::signals::asked_to_stop;
 use crate::secrets::secret;
 use crate::server::listen;
