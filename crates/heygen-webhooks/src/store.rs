@@ -161,29 +161,29 @@ fn others_beside(location: &InboxLocation) -> String {
 
 /// Where that takes too long, a disk that hangs for instance, the process ends all the same.
 pub(crate) async fn close(inbox: &BoxInbox) -> Result<(), InboxError> {
-    match tokio::time::timeout(CLOSE_TIME, inbox.close()).await {
-        Ok(closed) => closed,
-        Err(_) => {
-            // The last clone would wait for the thread that hangs.
-            std::mem::forget(inbox.clone());
-            let message = format!("the inbox did not close within {CLOSE_TIME:?}");
-            Err(InboxError::new(InboxErrorKind::Storage, message))
-        }
-    }
+    close_within(CLOSE_TIME, inbox).await
 }
 
 /// Writes what an inbox on streams writes only now and then (counts of unknown names and fields): a
 /// command may end before. Servers that are away do not keep it.
 pub(crate) async fn flush(inbox: &BoxInbox) {
-    match tokio::time::timeout(FLUSH_TIME, inbox.close()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(
+    if let Err(error) = close_within(FLUSH_TIME, inbox).await {
+        tracing::warn!(
             error = error_chain(&error),
             "the inbox was not closed: its counts may be too low"
-        ),
-        Err(_late) => tracing::warn!(
-            "the inbox was not closed within {FLUSH_TIME:?}: its counts may be too low"
-        ),
+        );
+    }
+}
+
+async fn close_within(time: Duration, inbox: &BoxInbox) -> Result<(), InboxError> {
+    match tokio::time::timeout(time, inbox.close()).await {
+        Ok(closed) => closed,
+        Err(_) => {
+            // The last clone would wait for the thread that hangs.
+            std::mem::forget(inbox.clone());
+            let message = format!("the inbox did not close within {time:?}");
+            Err(InboxError::new(InboxErrorKind::Storage, message))
+        }
     }
 }
 
