@@ -33,7 +33,7 @@ pub(super) struct Connection {
     liveness: Liveness,
     /// When it connected last, in microseconds since 1970.
     connected_at: Arc<AtomicI64>,
-    answer_timeout: Duration,
+    pub(super) answer_timeout: Duration,
     location: String,
 }
 

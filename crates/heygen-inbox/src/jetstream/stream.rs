@@ -1,6 +1,6 @@
 //! [`Stream`]: one of the streams of an inbox.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_nats::jetstream::context::{
     GetStreamError, GetStreamErrorKind, PublishError, PublishErrorKind,
@@ -12,6 +12,7 @@ use async_nats::jetstream::stream::{
     self, DeleteStatus, Info, LastRawMessageErrorKind, RawMessageErrorKind, State,
 };
 use async_nats::jetstream::{Error, ErrorCode};
+use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::subject::Names;
@@ -78,7 +79,30 @@ impl Stream {
         self.connection.publish(subject, message).await
     }
 
-    /// The same, with every failure as an inbox error; gives the sequence. An error also where it
+    /// The same, retried while no server listens for its messages, for as long as an answer may take:
+    /// a server learns late where the leader of a stream is that was just created or elected. Nothing
+    /// was stored then.
+    async fn publish_when_heard(
+        &self,
+        subject: String,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let deadline = Instant::now() + self.connection.answer_timeout;
+        loop {
+            let acknowledged = self.publish(subject.clone(), message.clone()).await;
+            match acknowledged {
+                Err(error)
+                    if error.kind() == PublishErrorKind::StreamNotFound
+                        && Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(UNHEARD_PAUSE).await;
+                }
+                _ => return acknowledged,
+            }
+        }
+    }
+
+    /// Publishes with every failure as an inbox error; gives the sequence. An error also where it
     /// is not certain yet that an earlier try of the same message is stored.
     pub(super) async fn write(
         &self,
@@ -86,7 +110,7 @@ impl Stream {
         message: PublishMessage,
     ) -> Result<u64, InboxError> {
         self.connection.check_connected()?;
-        let acknowledged = self.publish(subject, message).await;
+        let acknowledged = self.publish_when_heard(subject, message).await;
         let sequence = acknowledged
             .map_err(|error| self.connection.cannot("write to", error))?
             .sequence;
@@ -112,7 +136,7 @@ impl Stream {
         let message = PublishMessage::build()
             .payload(payload.into())
             .expected_last_subject_sequence(revision);
-        match self.publish(subject, message).await {
+        match self.publish_when_heard(subject, message).await {
             Ok(_) => Ok(true),
             Err(error) if is_conflict(&error) => Ok(false),
             Err(error) => Err(self.connection.cannot("write to", error)),
@@ -188,4 +212,28 @@ pub(super) fn error_code(error: &PublishError) -> Option<ErrorCode> {
     use std::error::Error as _;
     let answer: &async_nats::jetstream::Error = error.source()?.downcast_ref()?;
     Some(answer.error_code())
+}
+
+const UNHEARD_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use xtask_nats::{Options, Program, Server};
+
+    use crate::jetstream::streams::Streams;
+
+    #[tokio::test]
+    async fn write_that_no_server_hears_is_retried() {
+        let server = Server::start(Program::Current, &Options::new()).expect("a server");
+        let streams = Streams::at(&server).await;
+        let (records, context) = (&streams.records, &streams.connection.context);
+        let deleted = context.delete_stream(streams.names.records()).await;
+        deleted.expect("deleted");
+        let (written, restored) =
+            tokio::join!(records.set_bookmark("a", "b"), records.stream.restore());
+        restored.expect("created again");
+        written.expect("written");
+        let found = records.bookmark("a").await.expect("read");
+        assert_eq!(found.as_deref(), Some("b"));
+    }
 }
