@@ -43,7 +43,9 @@ impl Member {
             .get("package")
             .and_then(|package| package.get("rust-version"))
             .and_then(toml::Value::as_str);
-        self.is_published() && own.unwrap_or(OLDEST[1]) <= version
+        // As numbers: 1.100 comes after 1.89.
+        let minor = |version: &str| version.split('.').nth(1)?.parse::<u32>().ok();
+        self.is_published() && minor(own.unwrap_or(OLDEST[1])) <= minor(version)
     }
 
     /// The features that can be turned on one by one, without `default`.
@@ -150,4 +152,28 @@ pub fn without_package(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(declared: &str, version: &str, expected: bool) {
+        let manifest = format!("package.rust-version = '{declared}'");
+        let member = Member {
+            folder: "crates/a".to_owned(),
+            manifest: manifest.parse().unwrap(),
+        };
+        assert_eq!(member.builds_with(version), expected);
+    }
+
+    #[test]
+    fn versions_of_rust_are_numbers() {
+        check("1.88", "1.89", true);
+        check("1.89.0", "1.89", true);
+        check("1.90", "1.89", false);
+        check("1.100", "1.89", false);
+        check("1.89", "1.100", true);
+    }
 }
