@@ -59,6 +59,8 @@ fn circle(sources: &BTreeMap<Module, String>) -> Result<Option<String>> {
     let paths = Regex::new(r"\b[A-Za-z_]\w*(?:::[A-Za-z_]\w*)+").context("look for paths")?;
     let mut files = BTreeMap::new();
     for (module, text) in sources {
+        // Tests end their file.
+        let text = text.split("\nmod tests {").next().unwrap_or(text);
         let tokens = TokenStream::from_str(text);
         let tokens = tokens.map_err(|error| anyhow!("{}: {error}", module.join("::")))?;
         let mut text = String::new();
@@ -213,10 +215,10 @@ impl Reader<'_> {
     }
 }
 
-/// Writes the tokens, but those of tests and what stands in quotes, with blanks between words alone. What macros are given is
-/// no syntax tree, but has paths, too.
+/// Writes the tokens, but what stands in quotes, with blanks between words alone. What macros are given is no syntax tree, but
+/// has paths, too.
 fn write(tokens: TokenStream, text: &mut String) {
-    for token in without_tests(tokens) {
+    for token in tokens {
         match token {
             TokenTree::Group(group) => {
                 let [open, close] = match group.delimiter() {
@@ -237,33 +239,6 @@ fn write(tokens: TokenStream, text: &mut String) {
             TokenTree::Literal(_) => text.push('"'),
         }
     }
-}
-
-/// The tokens without the items that only tests see.
-fn without_tests(stream: TokenStream) -> Vec<TokenTree> {
-    let mut found = Vec::new();
-    let mut tokens = stream.into_iter().peekable();
-    while let Some(token) = tokens.next() {
-        let attribute = match tokens.peek() {
-            Some(TokenTree::Group(group)) if is_mark(&token, '#') => group.stream().to_string(),
-            _ => String::new(),
-        };
-        if !["cfg(test)", "cfg(doctest)"].contains(&&*attribute.replace(' ', "")) {
-            found.push(token);
-            continue;
-        }
-        // The item ends with its braces, or before them.
-        let is_end = |token: &TokenTree| match token {
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            _ => is_mark(token, ';'),
-        };
-        let _end = tokens.find(is_end);
-    }
-    found
-}
-
-fn is_mark(token: &TokenTree, mark: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
 }
 
 #[cfg(test)]
@@ -313,7 +288,7 @@ mod tests {
                 ("a.rs", "pub struct A;"),
                 (
                     "b.rs",
-                    "use crate::A; pub struct B; #[cfg(test)] mod tests { use super::*; }",
+                    "use crate::A; pub struct B;\nmod tests { use super::*; }",
                 ),
             ],
             None,
@@ -340,10 +315,7 @@ mod tests {
         check(
             &[
                 ("lib.rs", "mod a; mod b;"),
-                (
-                    "a.rs",
-                    "pub struct A; #[cfg(test)] mod tests { use crate::b::B; }",
-                ),
+                ("a.rs", "pub struct A;\nmod tests { use crate::b::B; }"),
                 ("b.rs", "use crate::a::A; pub struct B;"),
             ],
             None,

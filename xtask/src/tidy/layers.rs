@@ -1,122 +1,102 @@
 //! Which crate may reach which: `xtask/layers.toml`, compared with what `cargo tree` prints.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use toml::{Table, Value};
+use serde::Deserialize;
 use xtask_checks::workspace::{self, Member};
+
+/// A table of `xtask/layers.toml`, which says what each is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Layer {
+    members: Names,
+    names: Option<Names>,
+    never: Names,
+    never_bare: Names,
+    most_bare: Option<usize>,
+}
+
+type Names = BTreeSet<String>;
 
 /// Compares the dependencies of every member that has, or must have, a layer.
 pub(super) fn check(root: &Path, members: &[Member], problems: &mut Vec<String>) -> Result<()> {
-    let mut layers = workspace::parse(root, FILE)?;
-    let nowhere = layers.remove("nowhere").unwrap_or(Value::Array(Vec::new()));
-    let names: Vec<&str> = members.iter().map(Member::name).collect();
-    let unknown = layers.keys().filter(|name| !names.contains(&name.as_str()));
+    let text = workspace::read(root, FILE)?;
+    let layers: BTreeMap<String, Layer> =
+        toml::from_str(&text).with_context(|| format!("parse {FILE}"))?;
+    let names: Names = members.iter().map(|it| it.name().to_owned()).collect();
+    let unknown = layers.keys().filter(|name| !names.contains(*name));
     problems.extend(unknown.map(|name| format!("{FILE} has {name}, and there is no such crate")));
     for member in members {
         let name = member.name();
-        let Some(layer) = layers.get(name).and_then(Value::as_table) else {
-            if member.folder.starts_with("crates/") {
-                problems.push(format!("{FILE} does not have {name}"));
-            }
-            continue;
-        };
-        let normal = ["--package", name, "--edges", "normal"];
-        let tree = |more: &[&str]| tree(root, &[&normal[..], more].concat());
-        problems.extend(violations(
-            name,
-            layer,
-            &names,
-            &tree(&["--all-features"])?,
-            &tree(&["--all-features", "--depth", "1"])?,
-            &tree(&["--no-default-features"])?,
-        ));
+        if let Some(layer) = layers.get(name) {
+            let all = tree(root, name, &["--all-features"])?;
+            let direct = tree(root, name, &["--all-features", "--depth", "1"])?;
+            let bare = tree(root, name, &["--no-default-features"])?;
+            let others = &names - &Names::from([name.to_owned()]);
+            problems.extend(layer.violations(name, &others, [&all, &direct, &bare]));
+        } else if member.is_published() {
+            problems.push(format!("{FILE} does not have {name}"));
+        }
     }
-    let everything = tree(root, &["--workspace", "--all-features"])?;
-    let reached = texts(&nowhere).filter(|name| everything.contains(*name));
-    problems.extend(reached.map(|name| format!("{name} is reached: {INVERT} {name} --workspace")));
     Ok(())
 }
 
-/// What a member reaches against its layer: with all features, at the first step, and without default features.
-fn violations(
-    name: &str,
-    layer: &Table,
-    members: &[&str],
-    full: &BTreeSet<String>,
-    direct: &BTreeSet<String>,
-    bare: &BTreeSet<String>,
-) -> Vec<String> {
-    let listed =
-        |key: &str| -> BTreeSet<&str> { layer.get(key).into_iter().flat_map(texts).collect() };
-    let (may, never) = (listed("members"), listed("never"));
-    let mut problems = Vec::new();
-    for reached in full.iter().map(String::as_str) {
-        let is_member = members.contains(&reached) && reached != name;
-        if is_member && !may.contains(reached) || never.contains(reached) {
+impl Layer {
+    /// What a member reaches against it: with all features, of that at the first step, and without default features.
+    fn violations(&self, name: &str, others: &Names, reached: [&Names; 3]) -> Vec<String> {
+        let [all, direct, bare] = reached;
+        let mut problems = Vec::new();
+        let forbidden = &(others - &self.members) | &self.never;
+        for reached in all & &forbidden {
             problems.push(format!(
                 "{name} reaches {reached}: {INVERT} {reached} --package {name}"
             ));
         }
+        for reached in bare & &self.never_bare {
+            problems.push(format!(
+                "{name} reaches {reached} without its default features: {INVERT} {reached} --package {name}"
+            ));
+        }
+        if self.most_bare.is_some_and(|most| bare.len() > most) {
+            problems.push(format!(
+                "{name} reaches {} crates without its default features, and {FILE} says fewer: \
+                 cargo tree --edges normal --no-default-features --package {name}",
+                bare.len()
+            ));
+        }
+        if let Some(names) = &self.names {
+            for reached in &(direct - names) - &self.members {
+                if reached != name {
+                    problems.push(format!(
+                        "{name} depends on {reached}, and {FILE} does not say so"
+                    ));
+                }
+            }
+        }
+        problems
     }
-    let reached_bare = listed("never_bare")
-        .into_iter()
-        .filter(|it| bare.contains(*it));
-    problems.extend(reached_bare.map(|reached| {
-        format!("{name} reaches {reached} without its default features: {INVERT} {reached} --package {name}")
-    }));
-    let most = layer.get("most_bare").and_then(Value::as_integer);
-    let count = bare.len();
-    if most.is_some_and(|most| usize::try_from(most).is_ok_and(|most| count > most)) {
-        problems.push(format!(
-            "{name} reaches {count} crates without its default features, and {FILE} says fewer: \
-             cargo tree --edges normal --no-default-features --package {name}"
-        ));
-    }
-    if layer.contains_key("names") {
-        let allowed = listed("names");
-        let others = direct.iter().map(String::as_str).filter(|reached| {
-            *reached != name && !allowed.contains(reached) && !may.contains(reached)
-        });
-        problems.extend(
-            others
-                .map(|reached| format!("{name} depends on {reached}, and {FILE} does not say so")),
-        );
-    }
-    problems
 }
 
-fn texts(list: &Value) -> impl Iterator<Item = &str> {
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-}
-
-/// The names of all packages that `cargo tree` prints.
-fn tree(root: &Path, arguments: &[&str]) -> Result<BTreeSet<String>> {
+/// The names of all packages that `cargo tree` prints of one.
+fn tree(root: &Path, name: &str, options: &[&str]) -> Result<Names> {
     let output = workspace::cargo(root)
         .args(["tree", "--prefix", "none", "--format", "{p}"])
-        .args(arguments)
+        .args(["--edges", "normal", "--package", name])
+        .args(options)
         .output()
         .context("start cargo tree")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`cargo tree {}` failed: {}",
-            arguments.join(" "),
-            said.trim()
-        );
+        bail!("`cargo tree` of {name} failed: {}", said.trim());
     }
     Ok(package_names(&String::from_utf8_lossy(&output.stdout)))
 }
 
 /// The first word of each line: `serde v1.0.229 (*)`.
-fn package_names(tree: &str) -> BTreeSet<String> {
-    let words = tree
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
+fn package_names(tree: &str) -> Names {
+    let words = tree.lines().filter_map(|line| line.split(' ').next());
     words.map(str::to_owned).collect()
 }
 
@@ -127,40 +107,31 @@ const INVERT: &str = "cargo tree --edges normal --all-features --invert";
 mod tests {
     use super::*;
 
-    /// What is said of a member that reaches `full`, `direct` and, without default features, `bare`.
+    /// What is said of a member that reaches this with all features, at the first step and without default features.
     #[track_caller]
-    fn check(full: &str, direct: &str, bare: &str, expected: &[&str]) {
+    fn check(reached: [&str; 3], expected: &[&str]) {
         let layer = "members = ['b']\nnames = ['serde']\nnever = ['tokio']\nnever_bare = ['rusqlite']\nmost_bare = 2";
-        let layer = layer.parse().unwrap();
-        let [full, direct, bare] = [full, direct, bare].map(package_names);
-        let problems = violations("a", &layer, &["a", "b", "c"], &full, &direct, &bare);
-        let starts: Vec<&str> = problems
-            .iter()
-            .map(|problem| problem.split([':', ',']).next().unwrap_or(problem))
-            .collect();
+        let layer: Layer = toml::from_str(layer).unwrap();
+        let [all, direct, bare] = reached.map(|names| package_names(&names.replace(", ", "\n")));
+        let others = package_names("b\nc");
+        let problems = layer.violations("a", &others, [&all, &direct, &bare]);
+        let start = |problem: &String| problem.split([':', ',']).next().map(str::to_owned);
+        let starts: Vec<String> = problems.iter().filter_map(start).collect();
         assert_eq!(starts, expected);
     }
 
     #[test]
     fn member_stays_in_its_layer() {
-        check(
-            "a v1\nb v1\nserde v1\nserde_core v1 (*)",
-            "a v1\nb v1\nserde v1",
-            "a v1",
-            &[],
-        );
-        check("a v1\nc v1", "a v1", "a v1", &["a reaches c"]);
-        check("a v1\ntokio v1", "a v1", "a v1", &["a reaches tokio"]);
-        check("a v1\nrusqlite v1", "a v1", "a v1", &[]);
+        let all = "a v1, b v1, serde v1, serde_core v1 (*)";
+        check([all, "a v1, b v1, serde v1", "a v1"], &[]);
+        check(["a v1, c v1", "a v1", "a v1"], &["a reaches c"]);
+        check(["a v1, tokio v1", "a v1", "a v1"], &["a reaches tokio"]);
+        check(["a v1, rusqlite v1", "a v1", "a v1"], &[]);
         let bare = "a reaches rusqlite without its default features";
-        check("a v1", "a v1", "a v1\nrusqlite v1", &[bare]);
+        check(["a v1", "a v1", "a v1, rusqlite v1"], &[bare]);
         let many = "a reaches 3 crates without its default features";
-        check("a v1", "a v1", "a v1\nb v1\nc v1", &[many]);
-        check(
-            "a v1\nlog v1",
-            "a v1\nlog v1",
-            "a v1",
-            &["a depends on log"],
-        );
+        check(["a v1", "a v1", "a v1, b v1, c v1"], &[many]);
+        let named = "a depends on log";
+        check(["a v1, log v1", "a v1, log v1", "a v1"], &[named]);
     }
 }
