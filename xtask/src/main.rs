@@ -86,27 +86,22 @@ enum Command {
     /// Each package from its archive, and a crate outside of the workspace that uses them
     Package,
     /// The packages for other languages from their archives, and every receiver in docs/applications
-    #[command(disable_help_flag = true)]
     Applications(Rest),
     /// The nats-server programs that tests start
     Nats,
     /// What users install: tarball, .deb, wheel, npm packages and image, each installed and tried
-    #[command(disable_help_flag = true)]
     Dist(Rest),
     /// The axe-core that tests check the dashboard with
     Axe,
     /// Fuzz targets, one after the other
     Fuzz(fuzz::Options),
     /// Breaks the release binary in many ways and audits every delivery
-    #[command(disable_help_flag = true)]
     Faults(Rest),
     /// The part of `faults` about a NATS cluster
-    #[command(disable_help_flag = true)]
     Cluster(Rest),
     /// Pictures of the dashboard in docs/images
     Screenshots,
     /// Speed and size of the release binary, beside peers
-    #[command(disable_help_flag = true)]
     Bench(Rest),
 }
 
@@ -119,6 +114,7 @@ struct Check {
 
 /// Words for a command line of its own.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
 struct Rest {
     #[arg(
         value_name = "OPTIONS",
@@ -198,13 +194,6 @@ fn separate(root: &Path, name: &str, words: &[String]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The same as `--check`, so that plain `cargo test` notices a stale file.
-    #[track_caller]
-    fn check(generated: Result<generated::Generated>) {
-        let result = generated.and_then(|generated| generated.check(&workspace::root()));
-        assert!(result.is_ok(), "{:#}", result.unwrap_err());
-    }
-
     #[test]
     fn command_line_is_well_formed() {
         use clap::CommandFactory as _;
@@ -214,32 +203,20 @@ mod tests {
     /// Options of a command with a command line of its own arrive as they were typed, `--help` included.
     #[test]
     fn trailing_words_are_passed_on() {
-        for name in ["applications", "faults", "cluster", "bench"] {
-            let words = ["xtask", name, "--quick", "kills", "--help"];
-            let rest = match CommandLine::try_parse_from(words).unwrap().command {
-                Command::Applications(rest)
-                | Command::Dist(rest)
-                | Command::Faults(rest)
-                | Command::Cluster(rest)
-                | Command::Bench(rest) => rest,
-                other => panic!("{other:?}"),
-            };
-            assert_eq!(rest.words, words[2..]);
+        let words = ["xtask", "faults", "--quick", "kills", "--help"];
+        match CommandLine::try_parse_from(words).unwrap().command {
+            Command::Faults(rest) => assert_eq!(rest.words, words[2..]),
+            other => panic!("{other:?}"),
         }
     }
 
+    /// The same as `--check`, so that plain `cargo test` notices a stale file.
     #[test]
-    fn schemas_are_up_to_date() {
-        check(schemas::generated());
-    }
-
-    #[test]
-    fn fixtures_are_up_to_date() {
-        check(fixtures::generated(&workspace::root()));
-    }
-
-    #[test]
-    fn docs_are_up_to_date() {
-        check(docs::page(&workspace::root()));
+    fn generated_files_are_up_to_date() {
+        let root = workspace::root();
+        let fixtures = fixtures::generated(&root);
+        for generated in [schemas::generated(), fixtures, docs::page(&root)] {
+            generated.unwrap().check(&root).unwrap();
+        }
     }
 }
