@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer};
+use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, SeqDeserializer};
 use serde::de::{
     self, Deserialize, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess,
     Unexpected, Visitor,
@@ -58,6 +58,14 @@ impl de::Error for Mismatch {
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(format!("found another word than {}", expected.join(", ")))
+    }
+
+    fn unknown_field(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(format!("found another field than {}", expected.join(", ")))
     }
 
     fn missing_field(field: &'static str) -> Self {
@@ -125,6 +133,24 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
         }
     }
 
+    /// Derived enums take neither a string nor a map.
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Mismatch> {
+        match self.0 {
+            Node::Text(text) => visitor.visit_enum(BorrowedStrDeserializer::new(text)),
+            Node::Object(fields) => visitor.visit_enum(MapAccessDeserializer::new(Fields {
+                known: &[],
+                fields: fields.iter(),
+                value: None,
+            })),
+            _ => Err(Mismatch::invalid_type(unexpected(self.0), &visitor)),
+        }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -135,7 +161,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct enum identifier ignored_any
+        unit_struct seq tuple tuple_struct identifier ignored_any
     }
 }
 

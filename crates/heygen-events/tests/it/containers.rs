@@ -188,6 +188,65 @@ fn data_parses_into_types_of_the_caller() {
     );
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Completed,
+    Failed { why: String },
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Job {
+    state: State,
+    title: Option<String>,
+}
+
+#[test]
+fn data_parses_into_enums_of_the_caller() {
+    #[track_caller]
+    fn check(data: &str, expected: Result<State, &str>) {
+        let body = format!(r#"{{"event_type":"podcast.fail","event_data":{data}}}"#);
+        let event: Event = body.parse().unwrap();
+        let found = event.data::<Job>().map(|job| job.state);
+        let found = found.map_err(|error| error.source().unwrap().to_string());
+        assert_eq!(
+            found.as_ref().map_err(|why| why.as_str()),
+            expected.as_ref().map_err(|why| *why),
+            "{data}"
+        );
+    }
+    check(r#"{"state":"completed"}"#, Ok(State::Completed));
+    // Of a repeated key the last counts, here too.
+    check(
+        r#"{"state":"completed","state":{"failed":{"why":"no"}}}"#,
+        Ok(State::Failed {
+            why: "no".to_owned(),
+        }),
+    );
+    check(
+        r#"{"state":"completed","state":"completed","title":"a"}"#,
+        Ok(State::Completed),
+    );
+    // The field that does not match is named, and no other.
+    check(
+        r#"{"state":"completed","title":7}"#,
+        Err("title: found a number, expected a string"),
+    );
+    check(
+        r#"{"state":"hush"}"#,
+        Err("state: found another word than completed, failed"),
+    );
+    check(
+        r#"{"state":"completed","hush":1}"#,
+        Err("found another field than state, title"),
+    );
+    check(
+        r#"{"state":7}"#,
+        Err("state: found a number, expected enum State"),
+    );
+}
+
 #[test]
 fn payloads_are_built_from_a_name_and_data() {
     let payload = Payload::from_data("avatar_video.fail", &json!({"video_id": 7}));
