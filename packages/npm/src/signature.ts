@@ -265,8 +265,10 @@ function usable(secrets: Secrets): readonly string[] {
   return texts;
 }
 
+/** @internal TypeScript before 5.7 cannot read it. */
 type Bytes = Uint8Array<ArrayBuffer>;
 
+/** @internal */
 export function bytes(body: RawBody): Bytes {
   if (typeof body === "string") {
     return new TextEncoder().encode(body);

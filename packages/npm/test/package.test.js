@@ -1,8 +1,8 @@
 // Against the bodies and vectors that the Rust crates answer for. HEYGEN_FIXTURES names the folder fixtures/.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { runInNewContext } from "node:vm";
 
@@ -13,6 +13,15 @@ const fixtures = process.env.HEYGEN_FIXTURES ?? join(import.meta.dirname, "../..
 const read = (name) => readFileSync(join(fixtures, name));
 const vectors = JSON.parse(read("signature-vectors.json"));
 const answers = JSON.parse(read("answers.json"));
+
+test("types are those of TypeScript 5.0: its Uint8Array has no parameter", () => {
+  const folder = dirname(createRequire(import.meta.url).resolve("heygen-webhooks"));
+  const files = readdirSync(folder).filter((name) => name.endsWith(".d.ts"));
+  assert.ok(files.includes("signature.d.ts"));
+  for (const name of files) {
+    assert.doesNotMatch(readFileSync(join(folder, name), "utf8"), /Uint8Array</, name);
+  }
+});
 
 for (const [kind, heygen] of Object.entries({ esm, cjs })) {
   test(`${kind}: every signature vector`, async () => {
