@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error as _;
 use std::fmt;
 use std::future::{Future, pending, ready};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,6 +13,7 @@ use heygen_inbox::{
     Claim, ClaimRequest, ClaimedDelivery, Completion, DispatchOrder, Inbox, InboxError,
     InboxErrorKind, Room,
 };
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 use crate::delivery::Delivery;
@@ -92,7 +93,29 @@ impl<I: Inbox, H: Handler> Dispatcher<I, H> {
 impl<I: Inbox + Clone, H: Handler> Dispatcher<I, H> {
     /// Dispatches until `shutdown` resolves, then waits for running handlers, up to
     /// [`shutdown_timeout`](DispatchOptions::shutdown_timeout).
+    ///
+    /// Dropped before, it does the same in the background: a delivery whose attempt just ended
+    /// unrecorded would stay claimed until the inbox is opened again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = oneshot::channel::<Infallible>();
+        let mut dispatching = tokio::spawn(self.dispatch(async {
+            let _ = stopped.await;
+        }));
+        let ended = tokio::select! {
+            ended = &mut dispatching => ended,
+            () = shutdown => {
+                drop(stop);
+                dispatching.await
+            }
+        };
+        if let Err(error) = ended
+            && let Ok(panic) = error.try_into_panic()
+        {
+            resume_unwind(panic);
+        }
+    }
+
+    async fn dispatch(self, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         if self.options.order == DispatchOrder::PerSubject && !self.inbox.orders_by_subject() {
             tracing::error!("this inbox cannot order deliveries by subject; nothing is dispatched");

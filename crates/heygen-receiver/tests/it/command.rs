@@ -305,10 +305,11 @@ async fn program_of_a_dropped_attempt_is_ended() {
     let folder = tempfile::tempdir().unwrap();
     let held = Held::new(&folder);
     let program = sh(&folder, STUBBORN);
-    let run = HandlerRun::start(program.clone());
+    let run = HandlerRun::with(program.clone(), |options| {
+        options.shutdown_timeout = Duration::ZERO;
+    });
     run.append(&[], b"{}").await;
     let id = is_written(&folder.path().join("id")).await;
-    // As at the end of the shutdown time.
     drop(run);
     within_patience(program.all_ended()).await;
     assert_reaped(&id);

@@ -8,7 +8,7 @@ use heygen_receiver::{Delivery, DispatchOptions, Dispatcher, Handler};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::support::{Fault, Tampered, delivery, results, within_patience};
+use crate::support::{Fault, Tampered, delivery, results, until, within_patience};
 
 /// A dispatcher at work, and the word that ends it.
 fn start<I: InboxAdmin + Clone>(
@@ -61,6 +61,25 @@ async fn running_handlers_may_end() {
         matches!(late, State::Pending | State::Acknowledged),
         "not claimed: {late}"
     );
+}
+
+/// Else its delivery would stay claimed while the inbox is open, and no other dispatcher would get it.
+#[tokio::test]
+async fn handler_of_a_dropped_dispatcher_may_end() {
+    let inbox = MemoryInbox::new();
+    let permits = Arc::new(Semaphore::new(0));
+    let (handler, mut called) = waiting(&permits);
+    let (_stop, task) = start(&inbox, handler, Duration::from_secs(3600));
+    let id = inbox.append(delivery("a")).await.unwrap().id();
+    within_patience(called.recv()).await.unwrap();
+    task.abort();
+    assert!(within_patience(task).await.unwrap_err().is_cancelled());
+    permits.add_permits(1);
+    until(async || {
+        let stored = inbox.get(id).await.unwrap().unwrap();
+        stored.summary.state == State::Acknowledged
+    })
+    .await;
 }
 
 #[cfg(feature = "sqlite")]
