@@ -6,11 +6,11 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use xtask_harness::listener::Listener;
 use xtask_harness::probes::Prober;
 use xtask_harness::testbed::output_text;
 
 use crate::shim::Shim;
-use crate::sink::Sink;
 use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
@@ -24,7 +24,7 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     // Deliveries of long ago, all of them done.
     let old = OLD.map(|number| trial.events.line(number, "acknowledged"));
     trial.home.import(&old.collect::<String>())?;
-    let sink = Sink::of_halves()?;
+    let sink = Listener::of_halves()?;
     let server = sink.serve(&trial.home, shim.command(&trial.home))?;
     let prober = Prober::start(server.address);
     let load = trial.load(&server, CONNECTIONS);

@@ -6,9 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use xtask_harness::listener::Answer;
+use xtask_harness::listener::Listener;
 
-use crate::sink::Sink;
 use crate::trial::wait;
 use crate::{Row, Testbed, Trial};
 
@@ -20,13 +19,13 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let mut trial = Trial::new(testbed, "hanging")?;
     let is_well = Arc::new(AtomicBool::new(false));
     let may_answer = Arc::clone(&is_well);
-    let hangs = Sink::start(move |_| {
+    let hangs = Listener::start(move |_| {
         while !may_answer.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(20));
         }
-        Answer::Taken
+        200
     })?;
-    let answers = Sink::start(|_| Answer::Taken)?;
+    let answers = Listener::start(|_| 200)?;
     // Of four events one is a failure: those hang.
     let failures = format!("*.fail=forward:{}", hangs.url());
     let others = format!("*=forward:{}", answers.url());

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use xtask_harness::audit::{Audit, count};
 use xtask_harness::client::Client;
+use xtask_harness::listener::Listener;
 use xtask_harness::server::Server;
 
-use crate::sink::Sink;
 use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "SIGKILL at random instants while 24 connections deliver and handlers say done or retry; each time \
@@ -75,7 +75,7 @@ fn life(
     totals: &mut Totals,
 ) -> Result<Row> {
     let name = format!("kills-{file}");
-    let (mut trial, sink) = (Trial::new(testbed, &name)?, Sink::of_halves()?);
+    let (mut trial, sink) = (Trial::new(testbed, &name)?, Listener::of_halves()?);
     let mut reached = Vec::new();
     let mut server = start(&mut trial, &sink, totals)?;
     for kill in 1..=kills {
@@ -100,7 +100,7 @@ fn life(
     Ok(row.at(&name))
 }
 
-fn start(trial: &mut Trial, sink: &Sink, totals: &mut Totals) -> Result<Server> {
+fn start(trial: &mut Trial, sink: &Listener, totals: &mut Totals) -> Result<Server> {
     let started = Instant::now();
     let server = sink.serve(&trial.home, trial.home.command())?;
     totals.longest_start = totals.longest_start.max(started.elapsed());

@@ -1,8 +1,7 @@
 //! `cargo xtask faults`: breaks the release binary in every way it promises to survive, and counts what became of each
 //! delivery.
 //!
-//! One file per fault, each on one or more [`Trial`]s. [`shim`] has calls fail, [`sink`] is an application; the rest is
-//! xtask/harness. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what it started.
+//! One file per fault, each on one or more [`Trial`]s. [`shim`] has calls fail; the rest is xtask/harness. No fault has a row without an audit. Everything is on loopback, bounded, and ends only what it started.
 
 #![expect(
     clippy::print_stderr,
@@ -18,7 +17,6 @@ mod kills;
 mod moved;
 mod retry_after;
 mod shim;
-mod sink;
 mod slow;
 mod torn;
 mod trial;

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use xtask_harness::audit::count;
-use xtask_harness::listener::Answer;
+use xtask_harness::listener::{Listener, lock};
 
-use crate::sink::{Sink, lock};
 use crate::{Row, Testbed, Trial};
 
 pub(super) const WHAT: &str = "1,500 events for an application that answers 429 with `Retry-After: 1` beyond 20 requests in a second: \
@@ -18,15 +17,15 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let mut trial = Trial::new(testbed, "retry-after")?;
     // When this second began, and how many requests came in it.
     let second = Mutex::new((Instant::now(), 0));
-    let sink = Sink::start(move |_| {
+    let sink = Listener::start(move |_| {
         let mut second = lock(&second);
         if second.0.elapsed() >= Duration::from_secs(1) {
             *second = (Instant::now(), 0);
         }
         second.1 += 1;
         match second.1 {
-            ..=A_SECOND => Answer::Taken,
-            _ => Answer::TooMany,
+            ..=A_SECOND => 200,
+            _ => 429,
         }
     })?;
     let server = trial.home.serve(&["--forward", &sink.url()])?;

@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use xtask_harness::event::{Events, subject};
-use xtask_harness::listener::{Answer, Request};
-
-use crate::sink::{Sink, lock};
+use xtask_harness::listener::{Listener, Request, lock};
 
 /// Listens until it is dropped.
 #[derive(Debug)]
 pub(super) struct Application {
-    pub(super) sink: Sink,
+    pub(super) sink: Listener,
     events: Events,
     state: Arc<Mutex<State>>,
 }
@@ -35,7 +33,7 @@ impl Application {
     pub(super) fn start(events: &Events) -> Result<Self> {
         let state = Arc::<Mutex<State>>::default();
         let answering = (state.clone(), events.clone());
-        let sink = Sink::start(move |request| answer(&answering.0, &answering.1, request))?;
+        let sink = Listener::start(move |request| answer(&answering.0, &answering.1, request))?;
         Ok(Self {
             sink,
             events: events.clone(),
@@ -91,10 +89,10 @@ fn path(worker: usize) -> String {
     format!("/{worker}")
 }
 
-fn answer(state: &Mutex<State>, events: &Events, request: &Request) -> Answer {
+fn answer(state: &Mutex<State>, events: &Events, request: &Request) -> u16 {
     let Some(number) = events.number(&subject(&request.body)) else {
         lock(state).altered += 1;
-        return Answer::Taken;
+        return 200;
     };
     // As a handler does that has something to do.
     thread::sleep(HANDLING);
@@ -107,11 +105,11 @@ fn answer(state: &Mutex<State>, events: &Events, request: &Request) -> Answer {
         while is_held(&lock(state)) {
             thread::sleep(HANDLING);
         }
-        return Answer::ComeAgain;
+        return 503;
     }
     match number.is_multiple_of(PUT_OFF_EVERY) && now.put_off.insert(number) {
-        true => Answer::ComeAgain,
-        false => Answer::Taken,
+        true => 503,
+        false => 200,
     }
 }
 
@@ -131,14 +129,13 @@ mod tests {
         let request = |number, worker, end: &str| Request {
             path: path(worker),
             body: (events.body(number) + end).into_bytes(),
-            ..Request::default()
         };
         let answer = |request| answer(&application.state, &events, &request);
-        assert_eq!(answer(request(1, 0, "")), Answer::Taken);
-        assert_eq!(answer(request(10, 1, "")), Answer::ComeAgain);
-        assert_eq!(answer(request(10, 1, "")), Answer::Taken);
+        assert_eq!(answer(request(1, 0, "")), 200);
+        assert_eq!(answer(request(10, 1, "")), 503);
+        assert_eq!(answer(request(10, 1, "")), 200);
         assert_eq!(application.state().altered, 0);
-        assert_eq!(answer(request(2, 0, " ")), Answer::Taken);
+        assert_eq!(answer(request(2, 0, " ")), 200);
         assert_eq!(application.state().altered, 1);
         application.hold(0);
         thread::scope(|scope| {
@@ -147,9 +144,9 @@ mod tests {
                 thread::yield_now();
             }
             // Others get an answer.
-            assert_eq!(answer(request(4, 1, "")), Answer::Taken);
+            assert_eq!(answer(request(4, 1, "")), 200);
             assert_eq!(application.let_go(), BTreeSet::from([3]));
-            assert_eq!(held.join().unwrap(), Answer::ComeAgain);
+            assert_eq!(held.join().unwrap(), 503);
         });
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use xtask_harness::listener::Taken;
+
 use super::senders::Post;
-use crate::sink::Taken;
 
 /// What came of the POSTs.
 #[derive(Debug, Default)]

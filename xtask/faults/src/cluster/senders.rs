@@ -11,9 +11,9 @@ use anyhow::{Result, anyhow};
 use xtask_harness::audit::Ledger;
 use xtask_harness::client::Client;
 use xtask_harness::event::Events;
+use xtask_harness::listener::lock;
 
 use super::RECEIVERS;
-use crate::sink::lock;
 
 /// Connections that deliver, each to one receiver, until they are stopped.
 #[derive(Debug)]
@@ -191,35 +191,3 @@ const PAUSE: Duration = Duration::from_millis(100);
 const SENT_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const UNHEARD_EVERY: u64 = 20;
 const PATIENCE: Duration = Duration::from_secs(60);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use xtask_harness::listener::{Answer, Listener};
-
-    #[test]
-    fn what_one_refuses_goes_to_the_other() {
-        let events = Events::new("a").unwrap();
-        let refusing = Listener::start(|_| Answer::ComeAgain).unwrap();
-        let taking = Listener::start(|_| Answer::Taken).unwrap();
-        let before = Instant::now();
-        let mut senders = Senders::start(1, &events);
-        senders.redirect(0, refusing.address());
-        senders.redirect(1, taking.address());
-        senders.begin();
-        while !senders.were_taken_by(1, before) || senders.posts().iter().all(Post::is_taken) {
-            thread::yield_now();
-        }
-        let (posts, ledger) = senders.end().unwrap();
-        assert!(ledger.unanswered().is_empty());
-        assert!(ledger.refused[&503] > 0);
-        let refused = posts.iter().find(|post| !post.is_taken()).unwrap();
-        assert_eq!(refused.receiver, 0);
-        let number = refused.number;
-        let again = posts
-            .iter()
-            .find(|post| post.number == number && post.is_taken());
-        assert_eq!(again.unwrap().receiver, 1);
-        assert!(again.unwrap().is_again);
-    }
-}
