@@ -19,20 +19,27 @@ pub(super) struct Shim {
 
 /// How calls fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Failure {
-    EioOnce,
-    EioForGood,
-    EnospcOnce,
+pub(super) struct Failure {
+    pub(super) name: &'static str,
+    /// Its number on Linux.
+    error: u8,
+    pub(super) is_for_good: bool,
 }
 
 impl Failure {
-    pub(super) const ALL: [Self; 3] = [Self::EioOnce, Self::EioForGood, Self::EnospcOnce];
+    pub(super) const EIO_ONCE: Self = Self::new("EIO once", 5, false);
+    pub(super) const EIO_FOR_GOOD: Self = Self::new("EIO for good", 5, true);
+    pub(super) const ALL: [Self; 3] = [
+        Self::EIO_ONCE,
+        Self::EIO_FOR_GOOD,
+        Self::new("ENOSPC once", 28, false),
+    ];
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::EioOnce => "EIO once",
-            Self::EioForGood => "EIO for good",
-            Self::EnospcOnce => "ENOSPC once",
+    const fn new(name: &'static str, error: u8, is_for_good: bool) -> Self {
+        Self {
+            name,
+            error,
+            is_for_good,
         }
     }
 }
@@ -68,7 +75,12 @@ impl Shim {
     /// The binary of this home, with the library in it.
     pub(super) fn command(&self, home: &Home) -> Command {
         let mut command = home.command();
-        self.load_into(&mut command);
+        command
+            .env("LD_PRELOAD", self.path(LIBRARY))
+            .env("SHIM_FILES", &self.files)
+            .env("SHIM_PLAN", self.path(PLAN))
+            .env("SHIM_FAILED", self.path(FAILED))
+            .env("SHIM_CLOCK", self.path(CLOCK));
         command
     }
 
@@ -79,30 +91,16 @@ impl Shim {
         command
     }
 
-    fn load_into(&self, command: &mut Command) {
-        command
-            .env("LD_PRELOAD", self.path(LIBRARY))
-            .env("SHIM_FILES", &self.files)
-            .env("SHIM_PLAN", self.path(PLAN))
-            .env("SHIM_FAILED", self.path(FAILED))
-            .env("SHIM_CLOCK", self.path(CLOCK));
-    }
-
     /// From now on these calls fail, from the n-th on, counted from 1; what failed before is forgotten.
     ///
     /// `calls` are named as in the plan of `shim.c`; `of` is how the path of the file ends, `*` for any.
     pub(super) fn fail(&mut self, failure: Failure, n: u64, calls: &str, of: &str) -> Result<()> {
-        let last = match failure {
-            Failure::EioForGood => i64::MAX.unsigned_abs(),
-            Failure::EioOnce | Failure::EnospcOnce => n,
-        };
-        // Their numbers on Linux.
-        let error = match failure {
-            Failure::EioOnce | Failure::EioForGood => 5,
-            Failure::EnospcOnce => 28,
+        let last = match failure.is_for_good {
+            true => i64::MAX.unsigned_abs(),
+            false => n,
         };
         self.generation += 1;
-        let generation = self.generation;
+        let (generation, error) = (self.generation, failure.error);
         self.put(FAILED, "")?;
         self.put(
             PLAN,
@@ -153,26 +151,3 @@ const PLAN: &str = "plan";
 const FAILED: &str = "failed";
 const NOTES: &str = "notes";
 const CLOCK: &str = "clock";
-
-#[cfg(test)]
-#[cfg(target_os = "linux")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_clock_goes_ahead() {
-        let folder = tempfile::tempdir().unwrap();
-        let shim = Shim::new(folder.path().join("inbox/a.db")).unwrap();
-        shim.set_clock(10 * 365 * 24 * 3600).unwrap();
-        let mut command = Command::new("date");
-        command.arg("+%Y");
-        let year = |command: &mut Command| {
-            let output = command.output().unwrap();
-            let text = String::from_utf8(output.stdout).unwrap();
-            text.trim().parse::<u32>().unwrap()
-        };
-        let now = year(&mut command);
-        shim.load_into(&mut command);
-        assert!((now + 9..=now + 11).contains(&year(&mut command)));
-    }
-}

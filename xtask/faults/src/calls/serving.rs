@@ -13,7 +13,7 @@ use crate::{Row, Testbed, Trial};
 
 /// A start that fails must be an end with an error, and the next start find everything.
 pub(super) fn starts(testbed: &Testbed, failure: Failure) -> Result<Row> {
-    let (mut trial, mut shim) = stage(testbed, &format!("start {}", failure.name()))?;
+    let (mut trial, mut shim) = stage(testbed, &format!("start {}", failure.name))?;
     let (mut row, mut ended) = (Row::default(), 0);
     let tried = every_call(testbed, "start of `serve`", failure, |n, when| {
         trial.home.empty()?;
@@ -45,7 +45,7 @@ pub(super) fn starts(testbed: &Testbed, failure: Failure) -> Result<Row> {
 }
 
 pub(super) fn answers(testbed: &Testbed, failure: Failure) -> Result<Row> {
-    let mut serving = Serving::start(testbed, &format!("answer {}", failure.name()))?;
+    let mut serving = Serving::start(testbed, &format!("answer {}", failure.name))?;
     let tried = every_call(testbed, "answers of `serve`", failure, |n, when| {
         serving.fail(failure, n, "any", "*", when)
     })?;
@@ -117,7 +117,7 @@ impl Serving {
             }
         }
         // What failed once needs no help from us.
-        if failure == Failure::EioForGood {
+        if failure.is_for_good {
             (0..MORE_POSTS).for_each(|_| self.post(&mut client));
             self.shim.relent()?;
         }
@@ -163,13 +163,13 @@ const MORE_POSTS: usize = 3;
 
 /// What fails on the file itself, from which call on, and how.
 const CHECKPOINTS: [(&str, u64, Failure); 7] = [
-    ("sync", 1, Failure::EioOnce),
-    ("sync", 1, Failure::EioForGood),
-    ("write", 1, Failure::EioOnce),
-    ("write", 100, Failure::EioForGood),
-    ("write", 1000, Failure::EioOnce),
-    ("write", 3000, Failure::EioForGood),
-    ("truncate,write", 3500, Failure::EioOnce),
+    ("sync", 1, Failure::EIO_ONCE),
+    ("sync", 1, Failure::EIO_FOR_GOOD),
+    ("write", 1, Failure::EIO_ONCE),
+    ("write", 100, Failure::EIO_FOR_GOOD),
+    ("write", 1000, Failure::EIO_ONCE),
+    ("write", 3000, Failure::EIO_FOR_GOOD),
+    ("truncate,write", 3500, Failure::EIO_ONCE),
 ];
 
 /// A few of them fill the 4,000 pages after which the log goes into the file.
