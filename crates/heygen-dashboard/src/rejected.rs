@@ -66,18 +66,48 @@ fn table(site: &Site, rejected: &[RejectedSummary], now: SystemTime) -> Markup {
     ];
     let rows = rejected.iter().map(|summary| {
         let path = site.path(&format!("/rejected/{}", summary.id));
-        let advice = summary.explanation.as_deref().unwrap_or("–");
         let body = summary.body_bytes;
         vec![
             words::time_ago(summary.last_at, now),
             html! { a href=(path) { (visible(&summary.reason)) } },
-            html! { (visible(advice)) },
+            html! { (visible(explanation(summary).unwrap_or("–"))) },
             html! { (number(summary.count)) },
             html! { @if summary.is_signed { "well-formed" } @else { span.hint { "none, or malformed" } } },
             html! { (body.map_or_else(|| "not read".to_owned(), words::bytes)) },
         ]
     });
     page::table("Rejected requests", "listed labelled", &columns, rows)
+}
+
+/// What was found out when it came, which is so for a few of a flood alone; else what its reason says.
+fn explanation(summary: &RejectedSummary) -> Option<&str> {
+    let of_reason = || match summary.reason.as_str() {
+        "missing-signature" => Some(
+            "no signature header: it is not from HeyGen, or a proxy removed the header, or it was meant for a callback_url",
+        ),
+        "malformed-signature" => Some(
+            "the signature header is not 64 hexadecimal digits: let the sender write the HMAC-SHA256 in hexadecimal",
+        ),
+        "ambiguous-signature" => Some(
+            "more than one signature in the headers: find the proxy that adds or joins headers",
+        ),
+        "signature-mismatch" => {
+            Some("the signature matches no secret: open it to see what the secrets in use say")
+        }
+        "no-secret" => Some("no signing secret was known: configure it, and HeyGen sends it again"),
+        "not-found" => Some(
+            "the path is not served: compare it with the address that is registered at HeyGen, and find a proxy that rewrites it",
+        ),
+        "encoded-body" => Some(
+            "the body is compressed, but HeyGen signs the plain body: find the proxy that compresses requests",
+        ),
+        "headers-too-large" => Some("too many headers: find the proxy that adds them"),
+        "body-too-large" => Some("the body is larger than the limit: raise it if HeyGen sent this"),
+        "body-too-slow" => Some("the body took too long: find what slows the connection"),
+        "body-broken" => Some("the connection broke, here or at a proxy"),
+        _ => None,
+    };
+    summary.explanation.as_deref().or_else(of_reason)
 }
 
 pub(crate) async fn show(
@@ -102,7 +132,7 @@ pub(crate) async fn show(
         p.crumbs { a href=(site.path("/rejected")) { "Rejected" } " / " code { (id) } }
         h1 { (visible(&summary.reason)) }
         section.card {
-            @if let Some(explanation) = &summary.explanation { p.lead { (visible(explanation)) } }
+            @if let Some(explanation) = explanation(summary) { p.lead { (visible(explanation)) } }
             dl.facts {
                 div { dt { "Last" } dd { (words::time(summary.last_at)) " UTC " span.hint { (words::ago(summary.last_at, now)) } } }
                 div { dt { "First" } dd { (words::time(summary.first_at)) " UTC" } }

@@ -214,6 +214,7 @@ async fn rejected_request_is_explained_and_verified_again(browser: &Browser) {
     let steps = [
         Go("/rejected"),
         See("Set the right secret."),
+        See("no signature header: it is not from HeyGen"),
         Check,
         Link("matches-no-secret"),
         See("verifies"),

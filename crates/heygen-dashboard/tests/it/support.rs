@@ -159,14 +159,14 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// One that was rejected, and is written.
+    /// One that was rejected, and is written. Only a signed one was diagnosed.
     pub(crate) fn add(&self, reason: &str, body: &str, signed_with: Option<&Secret>) {
         let signature = signed_with.map(|secret| secret.sign(body.as_bytes()).to_string());
         let header = signature.map(|signature| Header::new("signature", signature.as_bytes()));
         let is_signed = header.is_some();
         let count = self.file.list(10).unwrap().len();
         let request = NewRejected::new(SystemTime::now(), reason)
-            .explanation(Some("Set the right secret.".to_owned()))
+            .explanation(is_signed.then(|| "Set the right secret.".to_owned()))
             .header_names(["content-type", "signature"])
             .signatures(header, is_signed)
             .body(body.to_owned());
