@@ -121,10 +121,10 @@ impl Filter {
         html! {
             form.filter.card method="get" action=(action) role="search" aria-label="Filter deliveries" {
                 div.fields {
-                    (self.input("event", "Event", "avatar_video.* or *.fail", Some("events")))
+                    (self.input("event", "Event", "*.fail", "A name; * is any letters", Some("events")))
                     (self.select("state", "State", &State::ALL.map(State::as_str)))
                     (self.select("outcome", "Outcome", &["success", "failure", "other"]))
-                    (self.input("since", "From (UTC)", "24h or 2026-11-01", Some("spans")))
+                    (self.input("since", "From (UTC)", "24h", WHEN, Some("spans")))
                     div.buttons {
                         button.primary { "Filter" }
                         @if self.is_set() { a.button href=(action) { "Clear" } }
@@ -133,11 +133,11 @@ impl Filter {
                 details open[is_more] id="more-filters" {
                     summary { "More" }
                     div.fields {
-                        (self.input("until", "To (UTC)", "1h or 2026-11-02 08:00", Some("spans")))
-                        (self.input("subject", "Subject id", "video, translation, job …", None))
-                        (self.input("callback", "Callback id", "as given to the job", None))
+                        (self.input("until", "To (UTC)", "1h", WHEN, Some("spans")))
+                        (self.input("subject", "Subject id", "", "Of a video, a translation, a job", None))
+                        (self.input("callback", "Callback id", "order-42", "As it was given to the job", None))
                         (self.select("source", "Source", &Source::ALL.map(Source::as_str)))
-                        (self.input("text", "Text in the body", "searched newest first", None))
+                        (self.input("text", "Text in the body", "", "Searched newest first", None))
                     }
                 }
                 (known_events("events"))
@@ -146,11 +146,19 @@ impl Filter {
         }
     }
 
-    fn input(&self, name: &str, label: &str, hint: &str, list: Option<&str>) -> Markup {
+    /// A field with an example, which has to fit into a narrow one, and a hint where the pointer rests.
+    fn input(
+        &self,
+        name: &str,
+        label: &str,
+        example: &str,
+        hint: &str,
+        list: Option<&str>,
+    ) -> Markup {
         html! {
             div.field {
                 label for=(name) { (label) }
-                input id=(name) name=(name) value=(self.get(name)) placeholder=(hint) list=[list] autocomplete="off" spellcheck="false";
+                input id=(name) name=(name) value=(self.get(name)) placeholder=(example) title=(hint) list=[list] autocomplete="off" spellcheck="false";
             }
         }
     }
@@ -169,6 +177,9 @@ impl Filter {
         }
     }
 }
+
+/// How to give a [`moment`].
+const WHEN: &str = "How long ago, such as 24h or 7d, or a time, such as 2026-11-01 12:00";
 
 /// A moment as people give it: a time, a day, or how long ago. In UTC, unless it says otherwise.
 fn moment(field: &str, text: &str, now: SystemTime) -> Result<SystemTime, String> {
