@@ -10,7 +10,7 @@ use xtask_harness::server::Output;
 
 use crate::backlog;
 use crate::rounds::{self, Column, Measured, Rows};
-use crate::testbed::{Testbed, kept};
+use crate::testbed::Testbed;
 
 pub(super) const WHAT: &str = "deliveries dispatched of a backlog and recorded as done";
 
@@ -34,10 +34,10 @@ fn print_all(testbed: &Testbed, filled: &Path) -> Measured {
     thread::sleep(testbed.size(Duration::from_secs(3), Duration::from_millis(500)));
     let took = clock.elapsed();
     drop(server);
-    if kept(&home, home.inbox(), &["pending"])? == 0 {
+    if home.kept(home.inbox(), &["pending"])? == 0 {
         bail!("the backlog was too small: it came to its end while it was measured");
     }
-    let done = kept(&home, home.inbox(), &["acknowledged"])?;
+    let done = home.kept(home.inbox(), &["acknowledged"])?;
     Ok(vec![(DONE, done as f64 / took.as_secs_f64())])
 }
 

@@ -18,7 +18,7 @@ use xtask_nats::{Cluster, Options, Program};
 use crate::backlog::append_all;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::{self, audit};
-use crate::testbed::{self, Testbed};
+use crate::testbed::Testbed;
 use crate::wrk::{P50, P99};
 
 pub(super) const WHAT: &str =
@@ -264,7 +264,7 @@ fn rate(servers: &Servers, seconds: u64) -> Result<f64> {
 fn all_done(testbed: &Testbed, servers: &Servers) -> Result<u64> {
     let stored = servers.wait(|state| state.recorded == state.stored)?.stored;
     let home = testbed.home("stats")?;
-    let count = || testbed::kept(&home, servers.inbox(), &["acknowledged"]);
+    let count = || home.kept(servers.inbox(), &["acknowledged"]);
     // A cluster may answer 503 in the moment in which it makes the consumer that reads; an audit is worth asking again.
     let done = (1..ASKED_MOST).find_map(|_| count().ok());
     let done = done.map_or_else(count, Ok)?;
@@ -315,21 +315,3 @@ const DISPATCHING: [Column; 2] = [
     Column::Median(OUT, 0),
     Column::Share("of one worker", OUT, &["*", ONE_WORKER, CONCURRENCY]),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_filled_is_in_the_stream() {
-        let options = Options::new().direct_routes();
-        let cluster = Cluster::start(Program::Current, 1, &options).unwrap();
-        let inbox = format!("nats://{}/{STREAM}", cluster.node(0).address());
-        fill(&inbox, 300).unwrap();
-        let error = fill(&inbox, 1).unwrap_err().to_string();
-        assert!(
-            error.contains("an event was in the inbox before"),
-            "{error}"
-        );
-    }
-}

@@ -11,7 +11,7 @@ use xtask_harness::server::Output;
 use crate::backlog;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::audit;
-use crate::testbed::{Testbed, kept};
+use crate::testbed::Testbed;
 
 pub(super) const WHAT: &str = "OPTIONS and resident memory of `serve` with a million pending, every handler hanging, and 256 connections under load";
 
@@ -39,7 +39,7 @@ fn measure(testbed: &Testbed, pending: u64) -> Measured {
     let load = testbed.load()?;
     let home = testbed.home("pressure")?;
     backlog::copy(&filled, &home.inbox())?;
-    let before = kept(&home, home.inbox(), &[])?;
+    let before = home.kept(home.inbox(), &[])?;
     // Longer than the load, and not for ever: whatever happens to `serve`, nothing stays for long.
     let longer = (testbed.options.seconds + 40).to_string();
     let (serve, sleep) = (["serve", "--listen"], ["--exec", "sleep", &longer]);
@@ -50,7 +50,7 @@ fn measure(testbed: &Testbed, pending: u64) -> Measured {
     let measured = measured?;
     let memory = server.memory().context("the system tells no memory")?;
     drop(server);
-    let kept = kept(&home, home.inbox(), &[])?;
+    let kept = home.kept(home.inbox(), &[])?;
     audit(kept, before, measured.requests, CONNECTIONS)?;
     if let Some(wrong) = probes.wrong() {
         bail!("{WRONG}: {wrong}");

@@ -16,7 +16,7 @@ use xtask_harness::server::{Output, Server, free_address};
 use xtask_harness::testbed::Home;
 use xtask_harness::workspace;
 
-use crate::testbed::{self, start_measured};
+use crate::testbed::start_measured;
 
 /// What `--server` takes, and what it is. In the order in which they take turns; the limit comes first, because the others are
 /// compared with it.
@@ -111,7 +111,7 @@ pub(super) fn start(name: &str, home: &Home, admin: SocketAddr) -> Result<Server
 /// How many requests are in its file, the one of the trial included; of one that [`keeps`].
 pub(super) fn kept(name: &str, home: &Home) -> Result<u64> {
     match is_ours(name) {
-        true => testbed::kept(home, home.inbox(), &[]),
+        true => home.kept(home.inbox(), &[]),
         false => {
             let kept = said(name, "kept", home)?;
             kept.trim().parse().context("count what a peer has kept")
@@ -153,17 +153,4 @@ fn script(peer: &str, word: &str, home: &Home) -> Result<Command> {
         .env("FILE", home.inbox())
         .env("HEYGEN_WEBHOOK_SECRET", SECRET);
     Ok(command)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_peer_has_its_script() {
-        for (name, _) in SERVERS {
-            let script = workspace::root().join(format!("xtask/bench/peers/{name}.sh"));
-            assert_eq!(script.is_file(), !is_ours(name), "{name}");
-        }
-    }
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use xtask_harness::report::Report;
+use xtask_harness::testbed::succeed;
 
 use crate::backlog::{self, FIRST};
 use crate::measured::FIGURES;
 use crate::rounds::{self, Column, Measured, Rows};
-use crate::testbed::{Testbed, json_of, measured};
+use crate::testbed::{Testbed, measured};
 
 pub(super) const WHAT: &str = "appends/s of the inbox file by batch size and by the rows already there; time to open, memory, bytes on disk";
 
@@ -58,14 +59,14 @@ pub(super) fn run(testbed: &Testbed) -> Result<Report> {
 
 fn append(testbed: &Testbed, file: &Path, batch: &str, first: u64) -> Measured {
     let (file, first) = (file.to_string_lossy(), first.to_string());
-    let figures = json_of(measured(&[
+    let figures = succeed(&mut measured(&[
         "append",
         &file,
         batch,
         testbed.size("2", "0.3"),
         &first,
     ]))?;
-    let figures: [f64; 5] = serde_json::from_value(figures).context("read what was measured")?;
+    let figures: [f64; 5] = serde_json::from_slice(&figures).context("read what was measured")?;
     Ok(FIGURES.into_iter().zip(figures).collect())
 }
 

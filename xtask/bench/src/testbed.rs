@@ -1,12 +1,10 @@
 //! [`Testbed`]: what every part runs on, and the requests.
 
 use std::cell::OnceCell;
-use std::ffi::OsStr;
 use std::ops::Deref;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::Result;
 use xtask_harness::process::dying_with_us;
 use xtask_harness::server::{Output, Server, free_address};
 use xtask_harness::testbed::{self, Home};
@@ -84,31 +82,6 @@ pub(super) fn measured(words: &[&str]) -> Command {
     let mut command = dying_with_us(ours);
     command.arg("measure").args(words);
     command
-}
-
-/// How many deliveries of these states (of all, if none is named) an inbox holds.
-pub(super) fn kept(home: &Home, inbox: impl AsRef<OsStr>, states: &[&str]) -> Result<u64> {
-    let mut command = home.command();
-    command.args(["inbox", "stats", "--json", "--inbox"]);
-    command.arg(inbox);
-    let stats = json_of(command)?;
-    let groups = stats["states"].as_object().context("no states")?;
-    let asked = groups
-        .iter()
-        .filter(|(state, _)| states.is_empty() || states.contains(&state.as_str()));
-    let sum: Option<u64> = asked.map(|(_, count)| count.as_u64()).sum();
-    sum.context("read what `inbox stats` printed")
-}
-
-/// Runs a program to its end and reads the JSON that it prints.
-pub(super) fn json_of(mut command: Command) -> Result<Value> {
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("start {command:?}"))?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        bail!("{} ({})", text.trim(), output.status);
-    }
-    serde_json::from_slice(&output.stdout).context("read what was measured")
 }
 
 /// Sent over and over again, to learn how fast this machine is.

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use xtask_harness::client::Client;
 use xtask_harness::testbed::Home;
 
@@ -85,11 +85,10 @@ fn beside(home: &Home, ending: &str) -> PathBuf {
 /// Imports the copy, as the log says, and removes it.
 fn bring_in(home: &Home) -> Result<()> {
     let copy = beside(home, RESCUED);
-    let mut export = home.command();
-    export.args(["inbox", "export", "--output", "rescued.jsonl", "--inbox"]);
-    let exported = export.arg(&copy).output().context("export the copy")?;
-    ensure!(exported.status.success(), "the copy was not exported");
-    home.succeed(&["inbox", "import", "rescued.jsonl", "--trust", "--strict"])?;
+    let export = ["inbox", "export", "--output", "rescued.jsonl"];
+    home.succeed(&export, &copy)?;
+    let import = ["inbox", "import", "rescued.jsonl", "--trust", "--strict"];
+    home.succeed(&import, home.inbox())?;
     let _ = fs::remove_file(home.folder().join("rescued.jsonl"));
     fs::remove_file(&copy).context("remove the copy")
 }

@@ -157,35 +157,40 @@ impl Home {
 
     /// The same, of a [`command`](Self::command) that was prepared.
     pub fn run_with(&self, mut command: Command, words: &[&str]) -> Result<Output> {
-        command
-            .args(words)
-            .arg("--inbox")
-            .arg(self.inbox())
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
+        let command = command.args(words).arg("--inbox").arg(self.inbox());
+        let output = command.stdin(Stdio::null()).output();
+        output.with_context(|| format!("start heygen-webhooks {}", words.join(" ")))
     }
 
-    /// Runs a command on the inbox that has to succeed.
-    pub fn succeed(&self, words: &[&str]) -> Result<Vec<u8>> {
-        let output = self.run(words)?;
-        match output.status.success() {
-            true => Ok(output.stdout),
-            false => bail!("`{}` failed: {}", words.join(" "), output_text(&output)),
-        }
+    /// Runs a command on an inbox, and returns what it printed; it has to succeed.
+    pub fn succeed(&self, words: &[&str], inbox: impl AsRef<OsStr>) -> Result<Vec<u8>> {
+        succeed(self.command().args(words).arg("--inbox").arg(inbox))
     }
 
     /// Writes these lines and imports them.
     pub fn import(&self, lines: &str) -> Result<()> {
         fs::write(self.folder.join("lines.jsonl"), lines).context("write lines.jsonl")?;
-        self.succeed(&["inbox", "import", "lines.jsonl", "--strict"])
-            .map(drop)
+        let words = ["inbox", "import", "lines.jsonl", "--strict"];
+        self.succeed(&words, self.inbox()).map(drop)
     }
 
     /// Every record in the inbox, all of one moment.
     pub fn records(&self) -> Result<Vec<Value>> {
-        let listed = self.succeed(&["inbox", "list", "--json", "--limit", "0"])?;
+        let words = ["inbox", "list", "--json", "--limit", "0"];
+        let listed = self.succeed(&words, self.inbox())?;
         serde_json::from_slice(&listed).context("read what inbox list printed")
+    }
+
+    /// How many deliveries of these states (of all, if none is named) an inbox holds.
+    pub fn kept(&self, inbox: impl AsRef<OsStr>, states: &[&str]) -> Result<u64> {
+        let stats = self.succeed(&["inbox", "stats", "--json"], inbox)?;
+        let stats: Value =
+            serde_json::from_slice(&stats).context("read what inbox stats printed")?;
+        let groups = stats["states"].as_object().context("no states")?;
+        let mut asked = groups.clone();
+        asked.retain(|state, _| states.is_empty() || states.contains(&&**state));
+        let sum: Option<u64> = asked.values().map(Value::as_u64).sum();
+        sum.context("read what inbox stats printed")
     }
 
     /// Lists the inbox and compares it with what was answered.
@@ -203,17 +208,11 @@ impl Home {
     }
 
     /// Waits until nothing waits to be delivered; says how many do when that takes too long.
-    pub fn left(&self) -> Result<usize> {
+    pub fn left(&self) -> Result<u64> {
         let started = Instant::now();
         loop {
-            // Of one moment: between two lists what is put off goes from one state to the other, and would be in neither.
-            let waits = |record: &&Value| {
-                matches!(
-                    record["state"].as_str(),
-                    Some("pending" | "claimed" | "interrupted")
-                )
-            };
-            let left = self.records()?.iter().filter(waits).count();
+            // Of one moment: between two looks what is put off goes from one state to the other, and would be in neither.
+            let left = self.kept(self.inbox(), &["pending", "claimed", "interrupted"])?;
             if left == 0 || started.elapsed() > LONGEST {
                 return Ok(left);
             }
@@ -225,6 +224,20 @@ impl Home {
 impl Drop for Home {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs a command to its end, and returns what it printed; it has to succeed.
+pub fn succeed(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("start {command:?}"))?;
+    match output.status.success() {
+        true => Ok(output.stdout),
+        false => bail!(
+            "{command:?} failed ({}): {}",
+            output.status,
+            output_text(&output)
+        ),
     }
 }
 

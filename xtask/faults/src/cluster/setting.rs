@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask_harness::event::Events;
 use xtask_harness::server::{Output, Server, free_address};
-use xtask_harness::testbed::{Home, output_text};
+use xtask_harness::testbed::{Home, succeed};
 use xtask_nats::{Cluster, Options, PATIENCE, Program, until};
 
 use super::RECEIVERS;
@@ -247,16 +247,9 @@ impl Setting {
     pub(super) fn export(&self) -> Result<Vec<Value>> {
         let mut command = self.homes[0].command();
         command.args(["inbox", "export"]).args(self.login(USERS[0]));
-        let output = command
-            .output()
-            .context("start heygen-webhooks inbox export")?;
-        if !output.status.success() {
-            bail!("`inbox export` failed: {}", output_text(&output));
-        }
-        let lines = output.stdout.split_inclusive(|byte| *byte == b'\n');
-        lines
-            .map(|line| serde_json::from_slice(line).context("read a line of inbox export"))
-            .collect()
+        let lines = succeed(&mut command)?;
+        let lines = serde_json::Deserializer::from_slice(&lines).into_iter();
+        lines.collect::<Result<_, _>>().context("read inbox export")
     }
 }
 
