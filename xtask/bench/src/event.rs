@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use heygen_inbox::{Header, NewDelivery, Source};
+use xtask_harness::event::{USER_AGENT, success};
 
 /// The id of the event with this number, as HeyGen's look: 32 hexadecimal digits.
 ///
@@ -16,16 +17,6 @@ pub(super) fn id(number: u64) -> String {
     format!("{high:016x}{low:016x}")
 }
 
-/// The body of the event with this id.
-#[must_use]
-pub(super) fn body(id: &str) -> String {
-    // A signature by RSA with 2048 bits, as the content network of these links makes them: 256 bytes, 344 of base 64.
-    let signature = "c2FtcGxl".repeat(43);
-    format!(
-        r#"{{"event_type":"avatar_video.success","event_data":{{"video_id":"{id}","url":"https://resource2.heygen.ai/video/{id}/1280x720.mp4?Expires=1789084800&Signature={signature}&Key-Pair-Id=SAMPLE0KEY0PAIR","gif_download_url":null,"video_share_page_url":"https://app.heygen.com/share/{id}","folder_id":null,"callback_id":"order-0000001042-take-002"}}}}"#
-    )
-}
-
 /// The event with this number as the receiver hands it to the inbox, headers and all.
 #[must_use]
 pub(super) fn delivery(number: u64) -> NewDelivery {
@@ -35,12 +26,9 @@ pub(super) fn delivery(number: u64) -> NewDelivery {
         // Not read again: what is kept was checked before.
         Header::new("signature", "0".repeat(64).as_bytes()),
     ];
-    let body = Bytes::from(body(&id(number)));
+    let body = Bytes::from(success(&id(number)));
     NewDelivery::new(SystemTime::now(), Source::Webhook, headers, body)
 }
-
-/// Assumed: no one has published what HeyGen's requests say here.
-pub(super) const USER_AGENT: &str = "python-requests/2.32.3";
 
 #[cfg(test)]
 mod tests {
@@ -55,7 +43,7 @@ mod tests {
         let mut ids = BTreeSet::new();
         for number in (0..1000).chain([u64::from(u32::MAX), 10_000_000]) {
             let id = id(number);
-            let body = body(&id);
+            let body = success(&id);
             assert_eq!(body.len(), 758);
             assert_eq!(id.len(), 32);
             let event = Event::from_slice(body.as_bytes()).unwrap();
