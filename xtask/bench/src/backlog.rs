@@ -90,16 +90,3 @@ const AT_A_TIME: usize = 512;
 
 /// Generous: the body, its row, its place in the index, and the write-ahead log.
 const MOST_BYTES_A_ROW: u64 = 2048;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_no_room_is_not_begun() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(room_for(folder.path(), 1).is_ok());
-        // More than any disk has.
-        assert!(room_for(folder.path(), 1 << 50).is_err());
-    }
-}

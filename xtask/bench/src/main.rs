@@ -210,17 +210,4 @@ mod tests {
         check(&["--quick"], (1, 1));
         check(&["--quick", "--rounds", "2"], (2, 1));
     }
-
-    #[test]
-    fn the_page_names_every_server_and_the_run() {
-        let options = Options::try_parse_from(["bench", "--write"]).unwrap();
-        let mut report = Report::default();
-        report.note("so it is");
-        let text = generated(&options, &render("Store", &report));
-        for (name, _) in SERVERS {
-            assert!(text.contains(&format!("- **{name}**: ")), "{text}");
-        }
-        assert!(text.contains("--rounds 3 --seconds 4 --write"), "{text}");
-        assert!(text.ends_with("### Store\n\n- so it is\n"), "{text}");
-    }
 }

@@ -119,15 +119,4 @@ mod tests {
         check("typed/value", f64::NAN, "missed");
         assert_eq!(missed(&Figures::new()), 0);
     }
-
-    #[test]
-    fn cpu_time_stands_beside_the_marks_of_servers() {
-        let figures = [("durable CPU µs@64", 20.14), ("limit CPU µs@64", 6.5)];
-        let figures = figures
-            .map(|(name, figure)| (name.to_owned(), figure))
-            .into();
-        assert_eq!(cpu(&figures, "durable/limit@64"), "durable 20.1, limit 6.5");
-        assert_eq!(cpu(&figures, "durable/limit@256"), "");
-        assert_eq!(cpu(&figures, "typed/value"), "");
-    }
 }

@@ -86,31 +86,3 @@ fn summarize(report: &mut Report, fixtures: &[(String, bool, f64)]) {
 /// How often a round times a fixture, and of how many calls: a few milliseconds each.
 const REPEATS: u32 = 5;
 const CALLS: u32 = 2_000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_and_the_worst_are_told() {
-        let mut report = Report::default();
-        let fixtures = [
-            ("a/x", true, 0.9),
-            ("b/x", true, 1.25),
-            ("c/x", true, 0.8),
-            ("c/malformed-x", false, 3.0),
-            ("d/x", true, 0.7),
-        ]
-        .map(|(name, is_well_formed, ratio)| (name.to_owned(), is_well_formed, ratio));
-        summarize(&mut report, &fixtures);
-        assert_eq!(report.figures["typed/value"], 0.9);
-        assert_eq!(report.figures["typed/value-worst"], 1.25);
-        assert_eq!(
-            report.notes,
-            [
-                "time of typed parsing by that of `Value`: median 0.90, worst 1.25 (b/x); above 1 for 2 of 5 fixtures",
-                "not counted as worst are fixtures whose data does not fit its type; of these 3.00",
-            ]
-        );
-    }
-}

@@ -163,9 +163,6 @@ const SCRIPT: &str = "wrk.lua";
 mod tests {
     use super::*;
 
-    const LINE: &str =
-        r#"{"requests":1000,"per_second":500.0,"p50_ms":0.31,"p99_ms":4.0,"refused":0,"broken":0}"#;
-
     #[track_caller]
     fn check([requests, refused, broken]: [u64; 3], least: u64, expected: &str) {
         let measured = Measured {
@@ -176,23 +173,6 @@ mod tests {
         };
         let error = measured.check(least).err().map(|error| error.to_string());
         assert_eq!(error.unwrap_or_default(), expected);
-    }
-
-    #[test]
-    fn what_wrk_says_is_read() {
-        let measured = read(&format!("Running 2s test\n{LINE}\n")).unwrap();
-        let figures = [("in/s", 500.0), (P50, 0.31), (P99, 4.0)];
-        assert_eq!(measured.figures("in/s"), figures);
-        assert_eq!(measured.requests, 1000);
-        assert_eq!(read("Running 2s test\nunable to connect\n"), None);
-        let two = measured.and(Measured {
-            p99_ms: 9.0,
-            ..measured
-        });
-        assert_eq!(
-            two.figures("in/s"),
-            [("in/s", 1000.0), (P50, 0.31), (P99, 9.0)]
-        );
     }
 
     #[test]

@@ -29,7 +29,11 @@ impl fmt::Display for Memory {
 /// Of one process, from /proc; `None` where there is none.
 #[must_use]
 pub fn memory(id: u32) -> Option<Memory> {
-    memory_of(&fs::read_to_string(format!("/proc/{id}/status")).ok()?)
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    Some(Memory {
+        now: kib(&status, "VmRSS:")?,
+        peak: kib(&status, "VmHWM:")?,
+    })
 }
 
 /// Of a process and of all that descend from it, the most of each since it began, in KiB. What they share is counted for each.
@@ -57,7 +61,15 @@ pub struct Cpu {
 /// Of one process and all its threads, from /proc; `None` where there is none.
 #[must_use]
 pub fn cpu(id: u32) -> Option<Cpu> {
-    cpu_of(&fs::read_to_string(format!("/proc/{id}/stat")).ok()?)
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The 14th and the 15th word, in hundredths of a second whatever the clock of the kernel is.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let times = rest.split_whitespace().skip(11).take(2);
+    let mut times = times.map(|time| Some(Duration::from_millis(10 * time.parse::<u64>().ok()?)));
+    Some(Cpu {
+        user: times.next()??,
+        system: times.next()??,
+    })
 }
 
 /// SIGTERM, and how it ended; `None` when it has not within `patience`, and still runs.
@@ -120,28 +132,6 @@ pub fn raise_open_files(wanted: u64) -> u64 {
     setrlimit(Resource::Nofile, limit).map_or(soft, |()| raised)
 }
 
-/// The 14th and the 15th word, in hundredths of a second whatever the clock of the kernel is.
-fn cpu_of(stat: &str) -> Option<Cpu> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut times = rest.split_whitespace().skip(11);
-    let mut next = || {
-        Some(Duration::from_millis(
-            10 * times.next()?.parse::<u64>().ok()?,
-        ))
-    };
-    Some(Cpu {
-        user: next()?,
-        system: next()?,
-    })
-}
-
-fn memory_of(status: &str) -> Option<Memory> {
-    Some(Memory {
-        now: kib(status, "VmRSS:")?,
-        peak: kib(status, "VmHWM:")?,
-    })
-}
-
 /// What a line of this name says in a file of /proc.
 pub(crate) fn kib(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
@@ -153,47 +143,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_read_from_proc() {
-        let status = "Name:\tx\nVmHWM:\t   20480 kB\nVmRSS:\t   10240 kB\n";
-        assert_eq!(
-            memory_of(status),
-            Some(Memory {
-                now: 10_240,
-                peak: 20_480
-            })
-        );
-        assert_eq!(memory_of("Name:\tx\n"), None);
-    }
-
-    #[test]
-    fn cpu_time_is_read_from_proc() {
-        let stat = "4711 (a) b) S 4700 1 1 0 -1 4194560 100 0 0 0 250 75 0 0 20 0 9 0";
-        let expected = Cpu {
-            user: Duration::from_millis(2500),
-            system: Duration::from_millis(750),
-        };
-        assert_eq!(cpu_of(stat), Some(expected));
-        assert_eq!(cpu_of("4711 (a) S 1"), None);
-    }
-
-    #[test]
-    fn a_family_is_all_that_descend_from_the_first() {
-        let mut parent = Command::new("sh")
-            .args(["-c", "sleep 60 & wait"])
-            .spawn()
-            .unwrap();
-        let own = || memory(parent.id()).unwrap().peak;
+    fn memory_and_cpu_time_are_read_from_proc() {
+        let id = std::process::id();
+        let memory = memory(id).unwrap();
+        assert!(0 < memory.now && memory.now <= memory.peak, "{memory:?}");
+        assert!(memory_of_family(id).unwrap() >= memory.peak);
         let started = Instant::now();
-        // The child is there a moment after its parent.
-        while memory_of_family(parent.id()).unwrap() <= own() {
-            assert!(started.elapsed() < Duration::from_secs(60), "no child");
-            thread::sleep(Duration::from_millis(5));
+        while cpu(id).unwrap().user < Duration::from_millis(10) {
+            assert!(started.elapsed() < Duration::from_secs(60), "no time");
         }
-        let children = format!("/proc/{0}/task/{0}/children", parent.id());
-        let child = fs::read_to_string(children).unwrap();
-        parent.kill().unwrap();
-        parent.wait().unwrap();
-        let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
-        kill_process(child, Signal::TERM).unwrap();
     }
 }

@@ -142,34 +142,6 @@ impl Table {
 mod tests {
     use super::*;
 
-    #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::new(2, &["server", "peer", "n"]);
-        table.row(["limit", "–", "1"].map(str::to_owned));
-        table.row(["flask", "yes", "12345"].map(str::to_owned));
-        assert_eq!(
-            table.render(),
-            "\
-| server | peer |     n |
-|--------|------|------:|
-| limit  | –    |     1 |
-| flask  | yes  | 12345 |
-"
-        );
-    }
-
-    #[test]
-    fn a_report_says_what_is_wrong_after_what_it_notes() {
-        let mut report = Report::default();
-        report.wrong_if(0, "answers 500");
-        report.wrong_if(3, "answers 500");
-        report.note("seed 7");
-        assert_eq!(
-            report.lines("kills: "),
-            "- kills: seed 7\n- kills: WRONG: 3 answers 500\n"
-        );
-    }
-
     #[track_caller]
     fn check_median(figures: &[f64], expected: Option<f64>) {
         assert_eq!(median(figures.iter().copied()), expected, "{figures:?}");
