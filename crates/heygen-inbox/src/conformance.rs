@@ -130,6 +130,7 @@ cases! { $
         order_can_be_switched_off_and_on,
         long_queue_of_one_subject_delays_no_other,
         order_is_kept_within_one_source,
+        replayed_delivery_waits_for_a_newer_one_that_is_claimed,
     }
     upkeep {
         counts_report_each_state,

@@ -187,6 +187,20 @@ pub(super) async fn order_is_kept_within_one_source(inbox: impl InboxAdmin) {
     );
 }
 
+pub(super) async fn replayed_delivery_waits_for_a_newer_one_that_is_claimed(
+    inbox: impl InboxAdmin,
+) {
+    let older = append_new(&inbox, 0, &about("a", 1)).await;
+    let claimed = claim_ordered(&inbox, at(1)).await.remove(0);
+    complete(&inbox, &claimed, 1, AttemptOutcome::Acknowledged).await;
+    append_new(&inbox, 2, &about("a", 2)).await;
+    let newer = claim_ordered(&inbox, at(3)).await.remove(0);
+    inbox.replay(vec![older], at(4)).await.unwrap();
+    assert!(claim_ordered(&inbox, at(5)).await.is_empty());
+    complete(&inbox, &newer, 5, AttemptOutcome::Acknowledged).await;
+    assert_eq!(claimed_ids(&claim_ordered(&inbox, at(6)).await), [older]);
+}
+
 /// What a store that declares no order does in each of these cases.
 pub(super) async fn is_refused(inbox: impl InboxAdmin) {
     let ordered = ClaimRequest::due(1, at(0)).order(DispatchOrder::PerSubject);

@@ -174,8 +174,11 @@ impl Entries {
         }
         self.latest = now;
         let (mut due, mut next_due) = (Vec::new(), None);
-        // Those with an older delivery that is not finished.
-        let mut subjects = HashSet::new();
+        // Those with one that is claimed, which may be newer than one that is replayed, or with an
+        // older one that is not finished.
+        let claimed = self.stored.values();
+        let claimed = claimed.filter(|entry| entry.state == State::Claimed);
+        let mut subjects: HashSet<_> = claimed.filter_map(Entry::subject).collect();
         for (key, entry) in &self.stored {
             if entry.is_finished() {
                 continue;
