@@ -1,5 +1,6 @@
 //! Copies an inbox whose file was removed or replaced, while a connection still has it open.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,7 +89,11 @@ pub(super) fn disable_checkpoint_on_close(connection: &Connection) {
 pub fn rescued_copies(inbox: &Path) -> Vec<PathBuf> {
     let real = inbox.canonicalize();
     let real = real.as_deref().unwrap_or(inbox);
-    names(real).take_while(|path| path.exists()).collect()
+    // Not up to the first that is missing: it may have been imported and moved away.
+    let beside = fs::read_dir(folder_of(real)).into_iter().flatten();
+    let beside: HashSet<_> = beside.flatten().map(|entry| entry.file_name()).collect();
+    let is_there = |path: &PathBuf| path.file_name().is_some_and(|name| beside.contains(name));
+    names(real).filter(is_there).collect()
 }
 
 /// Renames the copy to the first free one of its names, durably; never overwrites a file.
@@ -121,4 +126,22 @@ fn names(inbox: &Path) -> impl Iterator<Item = PathBuf> {
         1 => with_suffix(inbox, ".rescued"),
         _ => with_suffix(inbox, &format!(".rescued-{number}")),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copy_is_found_though_one_before_it_was_moved_away() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inbox = folder.path().join("inbox.db");
+        let copies = [".rescued-2", ".rescued-4"].map(|suffix| with_suffix(&inbox, suffix));
+        for path in [&inbox, &copies[0], &copies[1]] {
+            fs::write(path, "").expect("a file");
+        }
+        let folder = folder.path().canonicalize().expect("its path");
+        let names = copies.map(|copy| copy.file_name().map(|name| folder.join(name)));
+        assert_eq!(rescued_copies(&inbox), names.map(Option::unwrap_or_default));
+    }
 }
