@@ -127,8 +127,9 @@ fn first_id(connection: &Connection) -> rusqlite::Result<i64> {
 
 const IS_FINISHED: &str = "state IN ('acknowledged', 'dead_lettered')";
 
-/// An hour, in microseconds.
-const MAX_CLOCK_LEAD: i64 = 3_600_000_000;
+/// A minute, in microseconds: more than the gap that a start leaves. So long a delivery may stay
+/// after its time.
+const MAX_CLOCK_LEAD: i64 = 60_000_000;
 
 const SCANNED_PER_DELETION: usize = 10;
 const INDEX_ROWS: usize = 2000;
