@@ -1,5 +1,6 @@
 //! What an error of SQLite means for the file.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
@@ -23,6 +24,13 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// Remembers a delivery if a damaged page of it is the cause of an error.
+pub(super) fn note_damage(damaged: &mut HashSet<i64>, id: i64, error: &rusqlite::Error) {
+    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
+        damaged.insert(id);
     }
 }
 

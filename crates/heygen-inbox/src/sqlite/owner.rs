@@ -98,6 +98,7 @@ impl Owner {
             }
             if recovery.may_lack_acknowledged() {
                 self.closed_state.last_id = 0;
+                self.closed_state.damaged.clear();
             }
         }
         let mut store = Store::reopen(&self.path, &self.options, &self.closed_state)?;

@@ -1,17 +1,20 @@
 //! One step of pruning: deletes a few of the oldest finished deliveries, or index rows of deleted
 //! ones.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::dedup_index::DedupIndex;
+use super::error::note_damage;
 use crate::time::to_micros;
 use crate::{DeliveryId, PruneReport, PruneStep};
 
 pub(super) fn step(
     connection: &Connection,
     dedup_index: &mut DedupIndex,
+    damaged: &mut HashSet<i64>,
     tag: u32,
     step: &PruneStep,
 ) -> rusqlite::Result<PruneReport> {
@@ -40,8 +43,9 @@ pub(super) fn step(
             break;
         }
         last = *id;
-        if *is_finished {
-            delete(connection, *id)?;
+        // One that cannot be deleted stays, and must not keep all others.
+        if *is_finished && !damaged.contains(id) {
+            delete(connection, *id).inspect_err(|error| note_damage(damaged, *id, error))?;
             deleted += 1;
         }
     }

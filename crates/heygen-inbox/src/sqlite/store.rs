@@ -53,6 +53,9 @@ pub(super) struct Store {
     /// Of the backlog that goes first, and of the other turns.
     type_positions: [TypePosition; 2],
     recent: Recent,
+    /// Deliveries of which a damaged page was met. SQLite refuses to write in that transaction from
+    /// then on, so the next claim dead-letters them, and the next step of pruning skips them.
+    damaged: HashSet<i64>,
     due_time_scan: DueTimeScan,
     /// Changes when another process has written to the file.
     data_version: i64,
@@ -65,6 +68,8 @@ pub(super) struct Store {
 pub(super) struct ClosedState {
     /// Deliveries that it has claimed and not completed, with the number of the attempt.
     pub(super) in_flight: HashSet<(i64, u32)>,
+    /// Deliveries of which a damaged page was met.
+    pub(super) damaged: HashSet<i64>,
     /// The newest delivery that was acknowledged to its sender; 0 when the file need not hold it.
     pub(super) last_id: i64,
 }
@@ -130,6 +135,7 @@ impl Store {
             has_event_index,
             type_positions: Default::default(),
             recent: Recent::default(),
+            damaged: HashSet::new(),
             due_time_scan: DueTimeScan::default(),
             data_version: loaded.data_version,
             latest: 0,
@@ -187,6 +193,7 @@ impl Store {
     pub(super) fn into_parts(self) -> (Orphan, ClosedState) {
         let closed_state = ClosedState {
             in_flight: self.in_flight.attempts,
+            damaged: self.damaged,
             last_id: self.last_committed_id,
         };
         (Orphan::new(self.connection, self.files), closed_state)
@@ -219,7 +226,8 @@ impl Store {
     }
 
     pub(super) fn prune(&mut self, step: &PruneStep) -> rusqlite::Result<PruneReport> {
-        let mut pruned = prune::step(&self.connection, &mut self.dedup_index, self.tag, step)?;
+        let (index, damaged) = (&mut self.dedup_index, &mut self.damaged);
+        let mut pruned = prune::step(&self.connection, index, damaged, self.tag, step)?;
         // The rest of the log is checkpointed soon, or holds pages that are counted already.
         pruned.bytes += self.wal.pinned_bytes();
         Ok(pruned)

@@ -235,12 +235,17 @@ impl From<InboxError> for Failure {
     }
 }
 
-/// A value too long for SQLite, or an unreadable row.
+/// A value too long for SQLite, an unreadable row, or a damaged page, which others may not need.
 fn is_of_one_request(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(
         error.sqlite_error_code(),
-        None | Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
+        None | Some(
+            ErrorCode::TooBig
+                | ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::DatabaseCorrupt
+        )
     )
 }
 

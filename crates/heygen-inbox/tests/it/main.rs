@@ -23,6 +23,8 @@ mod sqlite_backlog;
 #[cfg(feature = "sqlite")]
 mod sqlite_concurrency;
 #[cfg(feature = "sqlite")]
+mod sqlite_damage;
+#[cfg(feature = "sqlite")]
 mod sqlite_destinations;
 #[cfg(feature = "sqlite")]
 mod sqlite_editor;

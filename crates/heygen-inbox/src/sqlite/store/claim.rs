@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, OptionalExtension as _, Row, params};
 
 use super::{Store, key};
 use crate::admin::DISPATCH_PAUSED;
 use crate::claim::{RoomLeft, Turn};
+use crate::sqlite::error::note_damage;
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
@@ -132,7 +134,10 @@ impl Store {
                 claim.deliveries.push(claimed);
             }
             Err(error) if is_row_error(&error) => self.dead_letter_unreadable(id, now, &error)?,
-            Err(error) => return Err(error),
+            Err(error) => {
+                note_damage(&mut self.damaged, id, &error);
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -144,6 +149,10 @@ impl Store {
                 "UPDATE delivery SET state = 'claimed', attempts = attempts + 1, claimed_at = ?2 WHERE id = ?1",
             )?
             .execute([id, now])?;
+        if self.damaged.contains(&id) {
+            let error = "a page of it is damaged".into();
+            return Err(Error::FromSqlConversionFailure(6, Type::Blob, error));
+        }
         let mut claimed = self
             .connection
             .prepare_cached(

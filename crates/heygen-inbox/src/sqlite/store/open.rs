@@ -35,6 +35,7 @@ impl Store {
             );
             InboxError::new(InboxErrorKind::Storage, message)
         };
+        store.damaged.clone_from(&closed_state.damaged);
         if store.last_id < closed_state.last_id {
             return Err(distrust("the newest acknowledged delivery is not in it"));
         }

@@ -1,0 +1,85 @@
+//! A damaged page: all that it does not hold goes on.
+
+use std::path::Path;
+
+use heygen_inbox::sqlite::SqliteInbox;
+use heygen_inbox::{
+    AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, PruneStep, Query, State,
+};
+use rusqlite::Connection;
+
+use crate::support::{
+    append_new, at, body, claim_due, claimed_ids, complete, delivery, listed, new, opened,
+};
+
+/// An event whose body takes several pages.
+fn large(letter: char) -> String {
+    let filling = letter.to_string().repeat(20_000);
+    format!(
+        r#"{{"event_type":"x.y","event_data":{{"video_id":"{letter}","filling":"{filling}"}}}}"#
+    )
+}
+
+/// Closes the inbox, and damages what a page says that holds nothing but this part of a body: which
+/// comes after it.
+async fn damage(path: &Path, inbox: SqliteInbox, filling: u8) -> SqliteInbox {
+    inbox.close().await.unwrap();
+    drop(inbox);
+    let mut bytes = std::fs::read(path).unwrap();
+    let mut pages = bytes.chunks_mut(4096);
+    let is_of_body = |page: &&mut [u8]| page[4..].iter().all(|byte| *byte == filling);
+    pages.find(is_of_body).unwrap()[..4].fill(0xff);
+    std::fs::write(path, bytes).unwrap();
+    SqliteInbox::open(path).unwrap()
+}
+
+#[tokio::test]
+async fn damaged_delivery_blocks_no_other() {
+    let (_folder, path, inbox) = opened();
+    let damaged = append_new(&inbox, 0, &large('a')).await;
+    let sound = append_new(&inbox, 1, &large('b')).await;
+    let inbox = damage(&path, inbox, b'a').await;
+    // A dispatcher tries again.
+    let request = ClaimRequest::due(10, at(3));
+    inbox.claim(request.clone()).await.unwrap_err();
+    let claimed = inbox.claim(request).await.unwrap().deliveries;
+    assert_eq!(claimed_ids(&claimed), [sound]);
+    let query = Query::default().state(State::DeadLettered);
+    assert_eq!(listed(&inbox, query).await, [damaged]);
+}
+
+/// As far as retention goes, which tries again.
+#[tokio::test]
+async fn damaged_delivery_keeps_no_other_from_being_pruned() {
+    let (_folder, path, inbox) = opened();
+    let damaged = append_new(&inbox, 0, &large('a')).await;
+    append_new(&inbox, 1, &large('b')).await;
+    for claimed in claim_due(&inbox, 10, 2).await {
+        complete(&inbox, &claimed, 2, AttemptOutcome::Acknowledged).await;
+    }
+    let inbox = damage(&path, inbox, b'a').await;
+    let step = PruneStep::before(at(100));
+    inbox.prune(step.clone()).await.unwrap_err();
+    assert_eq!(inbox.prune(step).await.unwrap().deleted, 1);
+    assert_eq!(listed(&inbox, Query::default()).await, [damaged]);
+}
+
+/// A change that meets the damage fails alone.
+#[tokio::test]
+async fn damaged_delivery_in_a_batch_fails_alone() {
+    let (_folder, path, inbox) = opened();
+    let damaged = append_new(&inbox, 0, &large('a')).await;
+    let inbox = damage(&path, inbox, b'a').await;
+    let other = Connection::open(&path).unwrap();
+    // While the lock is held all three gather in the queue; the first may go alone, the others
+    // share a transaction.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let first = inbox.append(delivery(1, body("b")));
+    let deleted = inbox.delete(vec![damaged]);
+    let second = inbox.append(delivery(1, body("c")));
+    let release = async { other.execute_batch("ROLLBACK").unwrap() };
+    let (first, deleted, second, ()) = tokio::join!(biased; first, deleted, second, release);
+    new(first.unwrap());
+    deleted.unwrap_err();
+    new(second.unwrap());
+}
