@@ -197,7 +197,7 @@ impl<I: Inbox> Receiver<I> {
         self.shared.notify(Rejection::HeadersTooLarge, None);
     }
 
-    /// Logs a connection without a request, which may have been meant to carry one of HeyGen's.
+    /// Logs what came instead of a request, and may have been meant to be one of HeyGen's.
     #[cfg(feature = "server")]
     pub(crate) fn was_not_http(&self, found: NotHttp) {
         self.shared.rejection_log.not_http(found);

@@ -25,6 +25,7 @@ use super::io_guard::IoGuard;
 use super::tls::ServerTls;
 use super::transport::Transport;
 use crate::listener::Stream;
+use crate::not_http::NotHttp;
 use crate::service::MAX_HEADERS;
 use crate::service::Receiver;
 
@@ -42,9 +43,9 @@ pub(super) async fn serve<I: Inbox>(
         Transport::Plain => serve_http(stream, activity, receiver, stopping).await,
         #[cfg(feature = "tls")]
         Transport::Tls(tls) => {
-            let time = receiver.limits().header_timeout;
             // Boxed, so that plain connections do not need the space.
-            let handshake = Box::pin(handshake(stream, &tls, time, &activity, stopping.clone()));
+            let handshake = handshake(stream, &tls, &receiver, &activity, stopping.clone());
+            let handshake = Box::pin(handshake);
             if let Some(stream) = handshake.await {
                 Box::pin(serve_http(stream, activity, receiver, stopping)).await;
             }
@@ -52,21 +53,25 @@ pub(super) async fn serve<I: Inbox>(
     }
 }
 
-/// `None` when the handshake fails or takes longer than `time`, or when the server stops.
+/// `None` when the handshake fails or takes longer than a header may, or when the server stops.
 #[cfg(feature = "tls")]
-async fn handshake(
+async fn handshake<I: Inbox>(
     stream: Stream,
     tls: &ServerTls,
-    time: Duration,
+    receiver: &Receiver<I>,
     activity: &Activity,
     stopping: watch::Receiver<bool>,
 ) -> Option<TlsStream<Stream>> {
+    let time = receiver.limits().header_timeout;
     tokio::select! {
         shaken = tokio::time::timeout(time, tls.acceptor().accept(stream)) => match shaken {
             Ok(Ok(stream)) => Some(stream),
-            // Only for debugging: scanners cause many of these.
             Ok(Err(error)) => {
-                tracing::debug!(%error, "TLS handshake failed");
+                match instead_of_handshake(&error) {
+                    Some(found) => receiver.was_not_http(found),
+                    // Only for debugging: scanners cause many of these.
+                    None => tracing::debug!(%error, "TLS handshake failed"),
+                }
                 None
             }
             Err(_) => {
@@ -76,6 +81,26 @@ async fn handshake(
         },
         () = activity.closed() => None,
         () = stopped(stopping) => None,
+    }
+}
+
+/// What a client that HeyGen sends through may have sent.
+#[cfg(feature = "tls")]
+fn instead_of_handshake(error: &std::io::Error) -> Option<NotHttp> {
+    use rustls::{AlertDescription as Alert, Error, InvalidMessage};
+    match error.get_ref()?.downcast_ref()? {
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(NotHttp::NotTls),
+        Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            // Its signature is of another authority.
+            | Alert::DecryptError
+            | Alert::UnknownCA
+            | Alert::UnsupportedCertificate,
+        ) => Some(NotHttp::Distrust),
+        _ => None,
     }
 }
 
@@ -130,10 +155,20 @@ async fn serve_http<S, I>(
         if let Poll::Ready(end) = connection.as_mut().poll(cx) {
             // hyper has answered, or the client is gone.
             if let Err(error) = end {
-                if is_header_too_large(&*error) {
+                let error = error.downcast_ref::<hyper::Error>();
+                let is_too_large = error.is_some_and(hyper::Error::is_parse_too_large);
+                if is_too_large {
                     receiver.headers_were_rejected();
                 }
-                if let Some(found) = activity.not_http() {
+                let found = match activity.not_http() {
+                    Some(NotHttp::PostHead) if is_too_large => Some(NotHttp::LargePostHead),
+                    Some(NotHttp::PostHead) => {
+                        let is_unreadable = error.is_some_and(hyper::Error::is_parse);
+                        is_unreadable.then_some(NotHttp::PostHead)
+                    }
+                    found => found,
+                };
+                if let Some(found) = found {
                     receiver.was_not_http(found);
                 }
             }
@@ -177,12 +212,6 @@ async fn serve_http<S, I>(
             let _ = tokio::time::timeout(GOODBYE, connection).await;
         }
     }
-}
-
-/// hyper has already answered 431.
-fn is_header_too_large(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
-    let error = error.downcast_ref::<hyper::Error>();
-    error.is_some_and(hyper::Error::is_parse_too_large)
 }
 
 enum End {

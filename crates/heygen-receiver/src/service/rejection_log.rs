@@ -71,25 +71,44 @@ impl RejectionLog {
         );
     }
 
-    /// Logs a connection that begins with something other than HTTP.
+    /// Logs what came instead of a request.
     #[cfg(feature = "server")]
     pub(super) fn not_http(&self, found: NotHttp) {
         let (reason, explanation) = match found {
             NotHttp::ProxyProtocol => (
                 "proxy-protocol",
-                "a header of the PROXY protocol, which is not read here; turn it off in the load balancer or proxy in front",
+                "a connection was closed without a request: it begins with a header of the PROXY protocol, which is \
+                 not read here; turn it off in the load balancer or proxy in front",
             ),
             NotHttp::Tls => (
                 "tls",
-                "TLS, and this port is plain http; let the proxy in front connect with http, or serve a certificate",
+                "a connection was closed without a request: it begins with TLS, and this port is plain http; let the \
+                 proxy in front connect with http, or serve a certificate",
+            ),
+            #[cfg(feature = "tls")]
+            NotHttp::NotTls => (
+                "not-tls",
+                "a connection was closed without a request: it does not begin with TLS, which alone is served on this \
+                 port; let the load balancer or proxy in front connect with https, and without the PROXY protocol",
+            ),
+            #[cfg(feature = "tls")]
+            NotHttp::Distrust => (
+                "certificate-distrusted",
+                "a client did not trust the certificate and sent no request; HeyGen needs one of a public authority, for \
+                 the name of the registered address, with the whole chain (fullchain.pem)",
+            ),
+            NotHttp::LargePostHead => (
+                "large-head",
+                "a POST was answered 431 unread: its headers are larger than 16 KiB; find the proxy that adds them",
+            ),
+            NotHttp::PostHead => (
+                "unreadable-head",
+                "a POST was answered 400 unread: its request line or headers are not valid HTTP; find the proxy that \
+                 writes them",
             ),
         };
         if let Some(suppressed) = self.take_turn(reason, Instant::now()) {
-            tracing::warn!(
-                reason,
-                suppressed,
-                "a connection was closed without a request: it begins with {explanation}"
-            );
+            tracing::warn!(reason, suppressed, "{explanation}");
         }
     }
 

@@ -84,25 +84,34 @@ fn a_tampered_delivery_is_refused_and_the_log_says_why_without_the_body() {
     assert_eq!(kept.json(), serde_json::json!([]));
 }
 
-/// What a load balancer or a proxy does that was set up for another kind of server.
+/// What a load balancer or a proxy does that was set up for another kind of server, or adds too much.
 #[test]
-fn connections_that_are_not_http_are_logged() {
+fn what_is_no_request_is_logged() {
     let workdir = Workdir::new();
     let serve = workdir.serve(&[]);
     let address = serve.url.split('/').nth(2).expect("an address");
+    let large = format!(
+        "POST /webhooks/heygen HTTP/1.1\r\nX: {}\r\n\r\n",
+        "x".repeat(20_000)
+    );
     for (sent, reason) in [
         (
             &b"PROXY TCP4 192.0.2.1 192.0.2.2 5 80\r\nPOST /webhooks/heygen HTTP/1.1\r\n\r\n"[..],
             "proxy-protocol",
         ),
         (b"\x16\x03\x01\0\x05\x01\0\0\x01\0", "tls"),
+        (large.as_bytes(), "large-head"),
+        (
+            b"POST /webhooks/heygen HTTP/1.1\r\nNo name: x\r\n\r\n",
+            "unreadable-head",
+        ),
     ] {
         let mut client = TcpStream::connect(address).expect("it listens");
         client.write_all(sent).expect("a connection");
         let _ = client.read_to_end(&mut Vec::new());
-        let line = serve.log_line("closed without a request");
+        let line = serve.log_line(&format!(r#""reason":"{reason}""#));
         let log: Value = serde_json::from_str(&line).expect("JSON");
-        assert_eq!(log["reason"], reason, "{line}");
+        assert_eq!(log["level"], "WARN", "{line}");
     }
 }
 

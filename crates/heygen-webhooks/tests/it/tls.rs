@@ -1,6 +1,8 @@
 //! `serve` behind its own TLS.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 
 use jiff::{ToSpan as _, ZonedDateTime};
@@ -44,6 +46,7 @@ fn https_delivers_and_reloads_a_renewed_certificate() {
     serve.log_line("certificate reloaded");
     trigger(&workdir, &serve, &new).ok();
     assert_ne!(trigger(&workdir, &serve, &old).status, 0);
+    serve.log_line("certificate-distrusted");
 
     // Half of a renewal: the key is that of another certificate.
     workdir.file("key.pem", &old.key);
@@ -59,6 +62,24 @@ fn https_delivers_and_reloads_a_renewed_certificate() {
     serve.signal("HUP");
     serve.log_line("certificate reloaded");
     trigger(&workdir, &serve, &old).ok();
+}
+
+/// As of a load balancer that was set up for plain http, or with the PROXY protocol.
+#[test]
+fn what_is_not_tls_is_logged() {
+    for sent in [
+        &b"POST /webhooks/heygen HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 5 443\r\n",
+    ] {
+        let (workdir, me) = (Workdir::new(), Identity::new());
+        write(&workdir, &me);
+        let serve = workdir.serve(&FILES);
+        let address = serve.url.split('/').nth(2).expect("an address");
+        let mut client = TcpStream::connect(address).expect("it listens");
+        client.write_all(sent).expect("a connection");
+        let line = serve.log_line("not-tls");
+        assert!(line.contains("connect with https"), "{line}");
+    }
 }
 
 #[test]
