@@ -15,7 +15,7 @@ use crate::output::printer::Printer;
 use crate::process::signals::{asked_to_stop, hangups};
 use crate::secrets::secret;
 use crate::server::dashboard::{facts, named_secrets};
-use crate::server::{RunningServer, admin, block_on, dashboard, metrics};
+use crate::server::{RunningServer, admin, block_on, dashboard, listen, metrics};
 use crate::settings::config::check_location;
 use crate::store;
 use crate::store::location::InboxLocation;
@@ -58,6 +58,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
         // As at a receiver, a terminal that closes does not end it.
         let hangups = hangups()?;
         let mut admin = admin::bind(&admin_address).await?;
+        listen::warn_of_unserved();
         built.begin()?;
         let mut asked = pin!(asked);
         let (inbox, opener) = BoxInbox::unopened();

@@ -69,6 +69,17 @@ pub(crate) fn take(name: Option<&str>) -> io::Result<Listener> {
     }
 }
 
+/// Warns of those that no option has taken: the system accepts connections to them, and no one answers.
+pub(crate) fn warn_of_unserved() {
+    let passed = PASSED.lock().unwrap_or_else(PoisonError::into_inner);
+    for socket in passed.iter() {
+        tracing::warn!(
+            socket = socket.name,
+            "systemd passes a socket that no option names, and connections to it are not answered: name it with --listen systemd or --admin systemd (systemd:NAME where several are passed), or take it out of the .socket unit"
+        );
+    }
+}
+
 /// Whether it listens: a connection, or a socket that was only bound, has the same type.
 #[cfg(not(target_vendor = "apple"))]
 fn listens(socket: &impl AsFd) -> bool {

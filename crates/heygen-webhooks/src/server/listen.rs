@@ -41,6 +41,15 @@ fn passed(name: Option<&str>) -> io::Result<Listener> {
     crate::process::activation::take(name)
 }
 
+/// Once every option has taken its own.
+#[cfg(unix)]
+pub(crate) fn warn_of_unserved() {
+    crate::process::activation::warn_of_unserved();
+}
+
+#[cfg(not(unix))]
+pub(crate) fn warn_of_unserved() {}
+
 #[cfg(not(unix))]
 async fn bind_unix(_: &std::path::Path, _: u32) -> io::Result<Listener> {
     Err(io::ErrorKind::Unsupported.into())

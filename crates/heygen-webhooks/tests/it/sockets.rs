@@ -275,6 +275,26 @@ fn passed_socket_that_does_not_listen_ends_the_start() {
     }
 }
 
+/// The system accepts connections to it, so that nothing else tells that no one answers.
+#[test]
+fn passed_socket_that_no_option_names_is_reported() {
+    let workdir = Workdir::new();
+    let socket = || TcpListener::bind(("127.0.0.1", 0)).expect("a port").into();
+    let arguments = ["--admin", "off", "--check", "--listen", "systemd:web"];
+    let sockets = [socket(), socket()];
+    let child = activated(&workdir, "web:forgotten", sockets, &arguments).spawn();
+    let ended = child.expect("it starts").wait_with_output();
+    let ended = ended.expect("it ends");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{said}");
+    let warned: Vec<_> = said
+        .lines()
+        .filter(|line| line.contains("no option names"))
+        .collect();
+    assert_eq!(warned.len(), 1, "{said}");
+    assert!(warned[0].contains(r#""socket":"forgotten""#), "{said}");
+}
+
 /// A `serve` to which these sockets are passed does not start, and says why.
 #[track_caller]
 fn check_refused(

@@ -60,6 +60,7 @@ impl Prepared {
         let dashboard = dashboard::Access::read(&config.dashboard)?;
         let listener = bind(config, certificate.as_ref()).await?;
         let admin = admin::bind(&config.admin).await?;
+        listen::warn_of_unserved();
         let show = match config.sandbox {
             true => Some(Demo::start().await?),
             false => None,
