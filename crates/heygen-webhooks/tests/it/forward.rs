@@ -442,6 +442,8 @@ fn serve_sandbox_reports_what_was_acknowledged() {
             let workdir = Workdir::new();
             let application = Application::start(status);
             let mut arguments = vec!["--sandbox", "--forward", &application.url];
+            // What is tried again at once is no other sample.
+            arguments.extend(["--retry-initial-delay=0.001", "--retry-max-delay=0.001"]);
             if is_json {
                 arguments.push("--json");
             }

@@ -1,6 +1,6 @@
 //! [`Demo`]: `serve --sandbox`, the whole product in one command, offline.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub(super) struct Tally(watch::Sender<Seen>);
 #[derive(Debug, Default)]
 struct Seen {
     stored: HashSet<DeliveryId>,
-    /// Attempts that ended, and why they failed. The inbox may hold deliveries of an earlier run.
-    ended: Vec<(DeliveryId, Option<String>)>,
+    /// Why the last attempt at each failed; `None` where it did not. The inbox may hold deliveries of an earlier run.
+    ended: BTreeMap<DeliveryId, Option<String>>,
 }
 
 impl Observer for Tally {
@@ -41,7 +41,9 @@ impl Observer for Tally {
     fn attempted(&self, attempt: &ObservedAttempt<'_>) {
         let failed = attempt.result != AttemptOutcome::Acknowledged;
         let why = failed.then(|| attempt.detail.unwrap_or_default().to_owned());
-        self.see(|seen| seen.ended.push((attempt.id, why)));
+        self.see(|seen| {
+            seen.ended.insert(attempt.id, why);
+        });
     }
 }
 
@@ -55,7 +57,8 @@ impl Tally {
 }
 
 impl Seen {
-    /// Of what was stored: an attempt may be seen before its delivery is.
+    /// Of what was stored, once each: an attempt may be seen before its delivery is, and another attempt at a sample tells
+    /// nothing of the next one.
     fn ended(&self) -> impl Iterator<Item = Option<&String>> {
         let ended = self.ended.iter();
         let ended = ended.filter(|(id, _)| self.stored.contains(id));
