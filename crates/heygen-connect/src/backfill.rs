@@ -146,19 +146,14 @@ impl<I: InboxAdmin> Backfill<I> {
     ) -> Result<(), ConnectError> {
         let mut stop = pin!(stop);
         let mut failures = FailureTracker::new(interval);
-        let mut is_first = true;
         loop {
             let mut progress = BackfillProgress::default();
             let mut on_progress = |so_far: &BackfillProgress| progress = *so_far;
             let ended = self.pass(PassScope::Incremental, stop.as_mut(), &mut on_progress);
-            let ended = ended.await;
-            if progress.new > 0 || is_first && ended.is_ok() {
-                let _ = on_event(BackfillEvent::Passed(progress));
-            }
-            is_first = false;
-            let wait = match ended {
+            let wait = match ended.await {
                 Ok(BackfillOutcome::Stopped) => return Ok(()),
                 Ok(BackfillOutcome::Complete) => {
+                    let _ = on_event(BackfillEvent::Passed(progress));
                     if failures.reset() {
                         let _ = on_event(BackfillEvent::Recovered);
                     }
@@ -168,6 +163,7 @@ impl<I: InboxAdmin> Backfill<I> {
                     let (retry_in, is_repeated) = failures.add(&error);
                     let failed = BackfillEvent::Failed {
                         error: &error,
+                        progress,
                         retry_in,
                         is_repeated,
                     };

@@ -20,9 +20,10 @@ pub(crate) async fn watch(
     counts: BackfillCounts,
     stop: impl Future<Output = ()> + Send,
 ) {
+    let mut is_first = true;
     let on_event = |event: BackfillEvent<'_>| {
         counts.count(&event);
-        log(&event);
+        log(&event, &mut is_first);
         ControlFlow::Continue(())
     };
     // It ends for no error.
@@ -38,10 +39,11 @@ pub(crate) async fn watch_until_refused(
 ) -> Result<(), Failure> {
     let is_refusal =
         |error: &ConnectError| error.kind() == ConnectErrorKind::Api && !error.is_temporary();
+    let mut is_first = true;
     let on_event = |event: BackfillEvent<'_>| match &event {
         BackfillEvent::Failed { error, .. } if is_refusal(error) => ControlFlow::Break(()),
         _ => {
-            log(&event);
+            log(&event, &mut is_first);
             ControlFlow::Continue(())
         }
     };
@@ -57,7 +59,8 @@ pub(crate) fn failure(error: ConnectError) -> Failure {
     }
 }
 
-fn log(event: &BackfillEvent<'_>) {
+/// A line for the first pass that succeeds, and for each that stores something.
+fn log(event: &BackfillEvent<'_>, is_first: &mut bool) {
     match event {
         BackfillEvent::Passed(BackfillProgress {
             pages,
@@ -66,12 +69,16 @@ fn log(event: &BackfillEvent<'_>) {
             unreadable,
             skipped,
             ..
-        }) => tracing::info!(new, known, unreadable, skipped, pages, "backfill complete"),
+        }) if *new > 0 || *is_first => {
+            *is_first = false;
+            tracing::info!(new, known, unreadable, skipped, pages, "backfill complete");
+        }
         BackfillEvent::Recovered => {
             tracing::info!("backfill works again");
         }
         BackfillEvent::Failed {
             error,
+            progress: BackfillProgress { new, .. },
             retry_in,
             is_repeated,
             ..
@@ -79,10 +86,11 @@ fn log(event: &BackfillEvent<'_>) {
             let api_error = error.api_error();
             let advice = api_error.and_then(|error| api::advice(ApiVersion::V3, error));
             let (error, again_in_seconds) = (error_chain(*error), retry_in.as_secs());
-            match is_repeated {
+            match *is_repeated && *new == 0 {
                 true => tracing::debug!(error, again_in_seconds, "backfill failed"),
                 false => tracing::warn!(
                     error,
+                    new,
                     again_in_seconds,
                     advice,
                     "backfill failed; deliveries are received as usual"

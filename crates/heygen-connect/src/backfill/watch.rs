@@ -13,13 +13,15 @@ use crate::error::{ConnectError, ConnectErrorKind};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BackfillEvent<'a> {
-    /// The first pass succeeded, or a pass stored new records.
+    /// A pass read everything that may be new.
     Passed(BackfillProgress),
     /// A pass failed. It is retried after a delay.
     #[non_exhaustive]
     Failed {
         /// The error.
         error: &'a ConnectError,
+        /// What it read and stored before.
+        progress: BackfillProgress,
         /// The delay until the retry.
         retry_in: Duration,
         /// Whether the same kind was reported since the last success.

@@ -226,6 +226,34 @@ async fn watch_survives_failures_and_stores_new_events() {
 }
 
 #[tokio::test]
+async fn watch_reports_each_pass_once() {
+    let setup = Setup::new().await;
+    setup.answers([
+        page(&[A], None),
+        page(&[A], None),
+        page(&[B], Some("t1")),
+        Fault::refuse(401),
+    ]);
+    let mut told = Vec::new();
+    let on_event = |event: BackfillEvent<'_>| match event {
+        BackfillEvent::Passed(progress) => {
+            told.push(format!("passed, {} new", progress.new));
+            ControlFlow::Continue(())
+        }
+        BackfillEvent::Failed { progress, .. } => {
+            told.push(format!("failed, {} new", progress.new));
+            ControlFlow::Break(())
+        }
+        BackfillEvent::Recovered => ControlFlow::Continue(()),
+    };
+    let watching = setup
+        .backfill()
+        .watch(Duration::from_millis(10), pending(), on_event);
+    watching.await.expect_err("refused");
+    assert_eq!(told, ["passed, 1 new", "passed, 0 new", "failed, 1 new"]);
+}
+
+#[tokio::test]
 async fn watch_waits_an_hour_at_most_when_it_is_asked_to_wait() {
     let setup = Setup::new().await;
     setup.answers([Fault::refuse(503).retry_after(10 * 365 * 86_400)]);
