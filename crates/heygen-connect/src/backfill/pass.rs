@@ -178,7 +178,7 @@ impl<I: InboxAdmin> Pass<'_, I> {
     }
 
     async fn scan(&mut self, mut scan: Scan) -> Result<ScanEnd, ConnectError> {
-        let mut is_of_earlier_process = scan.token.is_some();
+        let mut is_of_earlier_pass = scan.token.is_some();
         let mut tokens: HashSet<String> = scan.token.iter().cloned().collect();
         let mut order = OrderTracker::default();
         loop {
@@ -187,14 +187,13 @@ impl<I: InboxAdmin> Pass<'_, I> {
                 Ok(Some(page)) => page,
                 Ok(None) => return Ok(ScanEnd::Ended(BackfillOutcome::Stopped)),
                 Err(error)
-                    if scan.token.is_some()
-                        && may_be_token_error(&error, is_of_earlier_process) =>
+                    if scan.token.is_some() && may_be_token_error(&error, is_of_earlier_pass) =>
                 {
                     return Ok(ScanEnd::TokenRejected(error));
                 }
                 Err(error) => return Err(error.into()),
             };
-            is_of_earlier_process = false;
+            is_of_earlier_pass = false;
             tokio::select! {
                 biased;
                 () = self.target.wait_until_synced() => {}
@@ -321,17 +320,40 @@ fn endless() -> ConnectError {
 }
 
 /// Whether the error may be about the token. HeyGen does not document its answer to an expired
-/// token, so any error is possible for one of an earlier process. If HeyGen is down, the next
-/// request, for the first page, fails too.
-fn may_be_token_error(error: &ApiError, is_of_earlier_process: bool) -> bool {
+/// token, so any error is possible for one of an earlier pass, and a page that HeyGen cannot make
+/// in time must not keep newer ones away. If HeyGen is down, the next request, for the first page,
+/// fails too.
+fn may_be_token_error(error: &ApiError, is_of_earlier_pass: bool) -> bool {
     match error.kind() {
         ApiErrorKind::InvalidParameter | ApiErrorKind::NotFound | ApiErrorKind::Refused => true,
-        ApiErrorKind::Server | ApiErrorKind::Conflict | ApiErrorKind::UnexpectedBody => {
-            is_of_earlier_process
-        }
+        ApiErrorKind::Server
+        | ApiErrorKind::Timeout
+        | ApiErrorKind::Conflict
+        | ApiErrorKind::UnexpectedBody => is_of_earlier_pass,
         _ => false,
     }
 }
 
 /// How often a pass starts over because HeyGen rejected a token.
 const MAX_RESTARTS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_that_an_earlier_pass_could_not_read_keeps_no_newer_one_away() {
+        use ApiErrorKind as K;
+        for kind in [K::InvalidParameter, K::NotFound, K::Refused] {
+            assert!(may_be_token_error(&ApiError::new(kind), false), "{kind:?}");
+        }
+        for kind in [K::Server, K::Timeout, K::Conflict, K::UnexpectedBody] {
+            let error = ApiError::new(kind);
+            assert!(may_be_token_error(&error, true), "{kind:?}");
+            assert!(!may_be_token_error(&error, false), "{kind:?}");
+        }
+        for kind in [K::Authentication, K::RateLimited, K::Transport] {
+            assert!(!may_be_token_error(&ApiError::new(kind), true), "{kind:?}");
+        }
+    }
+}
