@@ -200,3 +200,7 @@ impl<I: InboxAdmin> Backfill<I> {
         pass.run().await
     }
 }
+
+/// How old a record may be that [`Backfill::watch`] still reads again, apart from two intervals. An
+/// inbox that deletes finished deliveries sooner gets their events a second time.
+pub const BACKFILL_REACH: Duration = Duration::from_secs(4 * 24 * 3600);

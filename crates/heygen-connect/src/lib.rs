@@ -10,7 +10,7 @@ mod registration;
 mod secret_store;
 
 pub use address::{canonical_address, same_address};
-pub use backfill::{Backfill, BackfillEvent, BackfillOutcome, BackfillProgress};
+pub use backfill::{BACKFILL_REACH, Backfill, BackfillEvent, BackfillOutcome, BackfillProgress};
 pub use error::{ConnectError, ConnectErrorKind};
 pub use registration::{DEFAULT_OVERLAP, Registration, RegistrationEvent, UnknownSecret};
 pub use secret_store::{SecretStore, SecretStoreStamp, StoredSecrets};

@@ -92,7 +92,7 @@ fn back(moment: Timestamp, by: SignedDuration) -> Timestamp {
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Three times HeyGen's retry time.
+/// How long after its creation a record may be logged: three times HeyGen's retry time.
 const LATE: SignedDuration = SignedDuration::from_hours(72);
 
 /// The largest expected difference between HeyGen's clock and ours.
@@ -130,6 +130,8 @@ mod tests {
             assert_eq!(complete.is_deep_enough(at(now)), fresh, "{now}");
         }
         assert_eq!(complete.floor(), at("2026-10-29T12:00:00Z"));
+        let reach = SignedDuration::try_from(crate::BACKFILL_REACH).expect("days");
+        assert_eq!(reach, LATE + DAY, "deep enough for a day");
         assert_eq!(complete.known_before(), at("2026-11-01T11:45:00Z"));
     }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use heygen_connect::BACKFILL_REACH;
 use heygen_inbox::sqlite::RingOptions;
 use heygen_receiver::{Limits, Retention};
 
@@ -12,6 +13,7 @@ use crate::failure::Failure;
 use crate::settings::admin::{AdminAddress, DashboardAccess};
 use crate::settings::api::ApiOptions;
 use crate::settings::file::File;
+use crate::settings::origin;
 use crate::settings::output::{Log, Printing};
 use crate::settings::receiver::TlsFiles;
 use crate::settings::socket::Socket;
@@ -70,6 +72,8 @@ impl Config {
                 options.backfill.over(&file)?.interval()?,
             ),
         };
+        let retained = retention.deliveries();
+        check_retention(retained.keep, backfill)?;
         if public_url.is_none() && (options.rotate_secret || options.deregister_on_exit) {
             return Err(Failure::usage(
                 "--rotate-secret and --deregister-on-exit need --public-url",
@@ -117,7 +121,7 @@ impl Config {
             printing: options.printing.over(&file)?,
             api: options.api.over(&file)?.whole()?,
             dispatch,
-            retention: retention.deliveries(),
+            retention: retained,
             rejected: retention.rejected(),
             callback_token_file: options.callbacks.over(&file)?.callback_token_file,
             admin: options.admin.over(&file)?.address()?,
@@ -126,6 +130,23 @@ impl Config {
             backfill,
             file,
         })
+    }
+}
+
+/// What is deleted while `backfill` still reads HeyGen's log back to it would be dispatched again.
+fn check_retention(keep: Option<Duration>, backfill: Option<Duration>) -> Result<(), Failure> {
+    let (Some(keep), Some(interval)) = (keep, backfill) else {
+        return Ok(());
+    };
+    let least = interval.saturating_mul(2).saturating_add(BACKFILL_REACH);
+    match keep < least {
+        true => Err(Failure::usage(format!(
+            "{} is too short for {}, which reads HeyGen's log back for days: events that were deleted meanwhile would be dispatched again; keep deliveries for {}d or longer",
+            origin::name("keep"),
+            origin::name("backfill"),
+            least.as_secs().div_ceil(24 * 3600)
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -173,3 +173,15 @@ fn check_fails_for_what_would_fail_the_start() {
         workdir.run(&serve).fails(1, option);
     }
 }
+
+#[test]
+fn retention_that_backfill_would_undo_is_refused() {
+    let workdir = Workdir::new();
+    let keep = |span: &str| {
+        let arguments = ["--backfill", "--keep", span];
+        let arguments = [&with_free_ports(&["--check"]), &arguments[..]].concat();
+        workdir.run_with(&arguments, b"", &[("HEYGEN_API_KEY", "key")])
+    };
+    keep("4d").fails(2, "5d or longer");
+    keep("5d").ok();
+}
