@@ -48,6 +48,8 @@ pub struct StoredSecrets {
     /// Every replaced secret whose overlap has ended, unless another endpoint has it. If such a
     /// secret is still configured elsewhere, only this list says that it is invalid.
     pub retired: Vec<Secret>,
+    /// The ids of the endpoints whose current secret is stored.
+    pub endpoint_ids: Vec<String>,
 }
 
 /// One secret of one endpoint.
@@ -114,6 +116,10 @@ impl SecretStore {
         let now = timestamp(now);
         let mut secrets = self.content()?.secrets;
         secrets.sort_by_key(|entry| std::cmp::Reverse(entry.kept_at));
+        let current = secrets
+            .iter()
+            .filter(|entry| entry.accepted_until.is_none());
+        let endpoint_ids = current.map(|entry| entry.endpoint_id.clone()).collect();
         let (accepted, mut retired): (Vec<_>, Vec<_>) = secrets
             .into_iter()
             .partition(|entry| entry.is_accepted(now));
@@ -125,6 +131,7 @@ impl SecretStore {
         Ok(StoredSecrets {
             accepted: secrets(accepted),
             retired: secrets(retired),
+            endpoint_ids,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use heygen_api::{Endpoint, EndpointStatus};
-use heygen_connect::{SecretStore, canonical_address, same_address};
+use heygen_connect::{canonical_address, same_address};
 use heygen_testkit::Sender;
 use reqwest::Url;
 use tokio::task::JoinSet;
@@ -49,11 +49,8 @@ pub(super) fn ours<'a>(inputs: &Inputs, all: &[&'a Endpoint]) -> Vec<&'a Endpoin
 
 /// Whether its secret is stored beside the inbox.
 pub(super) fn knows(inputs: &Inputs, endpoint: &Endpoint) -> bool {
-    let knows = |store: &SecretStore| store.knows(endpoint.endpoint_id.as_str());
-    inputs
-        .store
-        .as_ref()
-        .is_some_and(|store| knows(store).unwrap_or(false))
+    let mut ids = inputs.stored_ids.iter();
+    ids.any(|id| endpoint.endpoint_id == *id)
 }
 
 /// An endpoint as it is named in findings; a token in its query stays hidden.

@@ -29,8 +29,9 @@ pub(super) struct Inputs {
     pub(super) no_address: &'static str,
     pub(super) inbox: InboxLocation,
     pub(super) nats: Nats,
-    /// `None` once it did not answer in time.
-    pub(super) store: Option<SecretStore>,
+    pub(super) store: SecretStore,
+    /// The ids of the endpoints whose secrets are stored there, once it was read.
+    pub(super) stored_ids: Vec<String>,
     pub(super) secret_files: Vec<PathBuf>,
     pub(super) sample: bool,
     pub(super) local: Local,
@@ -69,7 +70,8 @@ impl Inputs {
             client,
             is_sandbox,
             address,
-            store: Some(SecretStore::beside(&inbox.beside())),
+            store: SecretStore::beside(&inbox.beside()),
+            stored_ids: Vec::new(),
             inbox,
             nats,
             secret_files: options.secrets.over(&file)?.files(),

@@ -1,10 +1,10 @@
 //! The signing secrets: whether each of our endpoints has one, and who can read them.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use heygen_api::Endpoint;
-use heygen_connect::SecretStore;
+use heygen_connect::{SecretStore, StoredSecrets};
 use heygen_inbox::private_file::is_open_to_others;
 use heygen_signature::Secret;
 use tokio::task::spawn_blocking;
@@ -23,45 +23,51 @@ pub(super) struct Known {
     configured: Vec<Secret>,
     stored: Vec<Secret>,
     errors: Vec<String>,
+    /// The files that exist, and whether others can read each; `None` where they did not answer in time.
+    files: Option<Vec<(PathBuf, bool)>>,
 }
 
 impl Known {
-    /// A disk that hangs holds up a thread alone.
+    /// A disk that hangs holds up a thread alone: nothing else here reads one.
     pub(super) async fn load(inputs: &mut Inputs) -> Self {
         let (files, store) = (inputs.secret_files.clone(), inputs.store.clone());
-        let read = spawn_blocking(move || Self::read(&files, store.as_ref()));
+        let read = spawn_blocking(move || Self::read(&files, &store));
         match timeout(TIME, read).await {
-            Ok(Ok(known)) => known,
-            Ok(Err(_)) | Err(_) => {
-                inputs.store = None;
-                Self {
-                    configured: Vec::new(),
-                    stored: Vec::new(),
-                    errors: vec![LATE.to_owned()],
-                }
+            Ok(Ok((known, stored_ids))) => {
+                inputs.stored_ids = stored_ids;
+                known
             }
+            Ok(Err(_)) | Err(_) => Self {
+                configured: Vec::new(),
+                stored: Vec::new(),
+                errors: vec![LATE.to_owned()],
+                files: None,
+            },
         }
     }
 
-    fn read(files: &[PathBuf], store: Option<&SecretStore>) -> Self {
+    fn read(files: &[PathBuf], store: &SecretStore) -> (Self, Vec<String>) {
         let mut errors = Vec::new();
         let mut configured = secret::configured(files).unwrap_or_else(|failure| {
             errors.push(failure.to_string());
             Vec::new()
         });
-        let stored = store.map(|store| store.read(SystemTime::now()));
-        let stored = stored.transpose().unwrap_or_else(|error| {
+        let stored = store.read(SystemTime::now()).unwrap_or_else(|error| {
             errors.push(error_chain(&error));
-            None
+            StoredSecrets::default()
         });
-        let stored = stored.unwrap_or_default();
         // Wherever it is configured, a receiver no longer accepts it.
         configured.retain(|secret| !secret::is_one_of(secret, &stored.retired));
-        Self {
+        let files = files.iter().map(PathBuf::as_path).chain([store.path()]);
+        let files = files.filter(|file| file.exists());
+        let files = files.map(|file| (file.to_owned(), is_open_to_others(file)));
+        let known = Self {
             configured,
             stored: stored.accepted,
             errors,
-        }
+            files: Some(files.collect()),
+        };
+        (known, stored.endpoint_ids)
     }
 
     /// What HeyGen would sign a delivery to our address with, as far as HeyGen says.
@@ -85,6 +91,31 @@ impl Known {
 
     fn all(&self) -> impl Iterator<Item = &Secret> {
         self.configured.iter().chain(&self.stored)
+    }
+
+    /// Who can read the files.
+    fn readable(&self) -> Finding {
+        const ID: &str = "secrets.files";
+        let Some(files) = &self.files else {
+            return Finding::skipped(ID, LATE);
+        };
+        if files.is_empty() {
+            return Finding::skipped(ID, "there is no secrets file here");
+        }
+        let open: Vec<_> = files
+            .iter()
+            .filter(|(_, is_open)| *is_open)
+            .map(|(file, _)| file.display().to_string())
+            .collect();
+        match open.is_empty() {
+            true => Finding::ok(ID, "only their owner can read them"),
+            false => Finding::warn(
+                ID,
+                "other users of this machine can read them",
+                "chmod 600 FILE",
+            )
+            .items(open),
+        }
     }
 
     /// Whether the secret of the endpoint is known here, as far as HeyGen says, and in words.
@@ -111,7 +142,7 @@ impl Known {
 }
 
 pub(super) fn findings(inputs: &Inputs, account: &Account, known: &Known) -> Vec<Finding> {
-    vec![present(inputs, account, known), files(inputs)]
+    vec![present(inputs, account, known), known.readable()]
 }
 
 fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
@@ -147,43 +178,19 @@ fn present(inputs: &Inputs, account: &Account, known: &Known) -> Finding {
         false => Finding::problem(
             ID,
             "our endpoints whose secret is not known here: their deliveries are rejected",
-            GET_ONE,
+            REPLACE_IT,
         ),
     }
     .items(items)
-}
-
-fn files(inputs: &Inputs) -> Finding {
-    const ID: &str = "secrets.files";
-    let Some(store) = &inputs.store else {
-        return Finding::skipped(ID, LATE);
-    };
-    let mut files: Vec<&Path> = inputs.secret_files.iter().map(PathBuf::as_path).collect();
-    files.push(store.path());
-    files.retain(|file| file.exists());
-    if files.is_empty() {
-        return Finding::skipped(ID, "there is no secrets file here");
-    }
-    let open: Vec<_> = files
-        .iter()
-        .filter(|file| is_open_to_others(file))
-        .map(|file| file.display().to_string())
-        .collect();
-    match open.is_empty() {
-        true => Finding::ok(ID, "only their owner can read them"),
-        false => Finding::warn(
-            ID,
-            "other users of this machine can read them",
-            "chmod 600 FILE",
-        )
-        .items(open),
-    }
 }
 
 const LATE: &str = "the secrets could not be read in time";
 const NONE: &str =
     "no secret is known here: a receiver started here answers every delivery with 503";
 const GET_ONE: &str = "set HEYGEN_WEBHOOK_SECRET, name a file with --secret-file or the receiver's --inbox, or rotate the secret with `serve --public-url URL --rotate-secret`";
+
+/// `--rotate-secret` replaces none that is stored, and that is what was rotated elsewhere since.
+const REPLACE_IT: &str = "replace it with `endpoints rotate-secret ID --apply` and the receiver's --inbox, which a running `serve` uses at once; or set HEYGEN_WEBHOOK_SECRET, or name a file with --secret-file";
 
 /// Before anything else is looked into.
 const TIME: Duration = Duration::from_secs(3);

@@ -70,6 +70,44 @@ fn secret_that_was_replaced_is_not_known() {
     seen.is("secrets", "warn", "no secret is known here");
 }
 
+#[test]
+fn advice_about_a_secret_that_was_rotated_elsewhere_helps() {
+    let heygen = HeyGen::start();
+    let workdir = Workdir::new();
+    let (id, _) = heygen.register("https://hooks.example/heygen");
+    let entry = json!({
+        "endpoint_id": id,
+        "url": "https://hooks.example/heygen",
+        "secret": SECRET,
+        "kept_at": "2026-01-01T00:00:00Z",
+        "accepted_until": null,
+    });
+    let stored = json!({ "secrets": [entry] }).to_string();
+    workdir.file("heygen-inbox.db.secrets.json", stored);
+    heygen
+        .examine(&workdir, &[], None)
+        .is(
+            "secrets",
+            "problem",
+            "HeyGen signs with a secret that is not known here",
+        )
+        .is("secrets", "problem", "endpoints rotate-secret ID --apply");
+    let rotate = [
+        "endpoints",
+        "rotate-secret",
+        &id,
+        "--apply",
+        "--base-url",
+        heygen.sandbox.url(),
+    ];
+    workdir
+        .run_with(&rotate, b"", &[("HEYGEN_API_KEY", super::KEY)])
+        .ok();
+    heygen
+        .examine(&workdir, &[], None)
+        .is("secrets", "ok", "identical");
+}
+
 /// A pipe that no one writes to stands for a disk that hangs.
 #[cfg(unix)]
 #[test]
