@@ -46,7 +46,8 @@ pub struct StoredSecrets {
     /// Every accepted secret, newest first.
     pub accepted: Vec<Secret>,
     /// Every replaced secret whose overlap has ended, unless another endpoint has it. If such a
-    /// secret is still configured elsewhere, only this list says that it is invalid.
+    /// secret is still configured elsewhere, only this list says that it is invalid. One whose
+    /// endpoint HeyGen no longer lists is not in it: the endpoint may be that of another account.
     pub retired: Vec<Secret>,
     /// The ids of the endpoints whose current secret is stored.
     pub endpoint_ids: Vec<String>,
@@ -123,7 +124,9 @@ impl SecretStore {
         let (accepted, mut retired): (Vec<_>, Vec<_>) = secrets
             .into_iter()
             .partition(|entry| entry.is_accepted(now));
-        retired.retain(|entry| accepted.iter().all(|one| one.secret != entry.secret));
+        retired.retain(|entry| {
+            !entry.is_unlisted && accepted.iter().all(|one| one.secret != entry.secret)
+        });
         let secrets = |entries: Vec<Entry>| {
             let secrets = entries.into_iter().map(|entry| Secret::new(entry.secret));
             secrets.filter_map(Result::ok).collect()

@@ -98,6 +98,10 @@ fn secret_of_a_deleted_endpoint_expires() {
     assert!(store.mark_replaced("e3", hour).expect("written"));
     assert!(!store.mark_replaced("nobody", hour).expect("nothing to do"));
     assert_eq!(texts(&store, later), ["whsec_e1"]);
+    // The unlisted one may be that of another account: to configure it is to mean it.
+    let retired = store.read(later).expect("readable").retired;
+    let retired: Vec<_> = retired.iter().map(|secret| secret.expose()).collect();
+    assert_eq!(retired, ["whsec_e3"]);
 }
 
 #[test]

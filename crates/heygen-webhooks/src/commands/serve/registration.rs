@@ -157,9 +157,9 @@ impl Reporter {
                 url,
                 "several endpoints at {at} have this URL: every event arrives once for each, and only those signed with a known secret are accepted; delete the others with `endpoints delete ID`"
             ),
-            Event::UnlistedExpire => tracing::info!(
+            Event::UnlistedExpire => tracing::warn!(
                 url,
-                "HeyGen no longer lists the endpoint of a stored secret: the secret is accepted for 24 h more"
+                "HeyGen no longer lists the endpoint of a stored secret: the secret is accepted for 24 h more. If the API key is that of another account now, the endpoint still sends here: delete it there, or give its secret with --secret-file"
             ),
             Event::UnlistedNotExpired(error) => {
                 let error = error_chain(error);
