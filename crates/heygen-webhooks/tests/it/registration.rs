@@ -135,6 +135,37 @@ async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_api_that_does_not_answer_as_one_ends_no_receiver_that_knows_its_secret() {
+    let (workdir, heygen, tunnel) = (Workdir::new(), sandbox(KEY.1).await, Tunnel::new());
+    let first = tunnel.serve(&workdir, heygen.url(), &[]);
+    first.log_line("registered at HeyGen");
+    first.signal("TERM");
+    assert_eq!(first.wait().0, 0);
+    let secret = heygen.endpoints()[0].secret.expose().to_owned();
+    let url = tunnel.url();
+    let again = ["--public-url", &url, "--base-url", heygen.url()];
+    for answer in [
+        Fault::refuse(200).body("<html>maintenance</html>"),
+        Fault::refuse(302),
+        Fault::refuse(404),
+        Fault::refuse(408),
+    ] {
+        heygen.misbehave(Misbehaviour::default().fault(answer));
+        let serve = workdir.serve_with(&again, &[KEY]);
+        serve.log_line("not registered at HeyGen");
+        let body = ["trigger", "avatar_video.fail", "--to", &serve.url];
+        workdir
+            .run_with(&body, b"", &[("HEYGEN_WEBHOOK_SECRET", &secret)])
+            .ok();
+        serve.signal("TERM");
+        assert_eq!(serve.wait().0, 0);
+    }
+    // What was asked for has to be corrected.
+    heygen.misbehave(Misbehaviour::default().fault(Fault::refuse(400)));
+    assert_eq!(workdir.serve_with(&again, &[KEY]).wait().0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_without_overlap_ends_the_old_secret_wherever_it_stands() {
     // Kept beside the inbox too, or known from the environment alone and taken for the endpoint's.
     for is_kept in [true, false] {

@@ -84,10 +84,11 @@ impl Registration {
     /// Sees to it that HeyGen sends here, and that the secret is known. The server has to be up: HeyGen may probe it.
     ///
     /// While HeyGen cannot be asked it tries again, for as long as it takes: what HeyGen sends meanwhile must not be missed
-    /// because its API is down, or because it refuses the key and an earlier start has registered here.
+    /// because its API is down, or because it refuses the key or answers as no API does (a page about maintenance, a redirect)
+    /// and an earlier start has registered here.
     pub(super) async fn persist(&self) -> Result<(), Failure> {
         while let Err(error) = self.inner.register().await {
-            if !is_refused(&error) || !self.has_registered_before() {
+            if is_about_options(&error) || !self.has_registered_before() {
                 return Err(failure(&error).unwrap_or_else(|| error.into()));
             }
             tracing::error!(
@@ -95,7 +96,7 @@ impl Registration {
                 self.at,
                 in_one_line(&error)
             );
-            sleep(REFUSED_PAUSE).await;
+            sleep(LONG_PAUSE).await;
         }
         self.registered
             .set(!self.is_disabled.load(Ordering::Relaxed));
@@ -206,11 +207,11 @@ impl Reporter {
     }
 }
 
-/// Whether HeyGen refuses the key or the account, whatever is asked for.
-fn is_refused(error: &ConnectError) -> bool {
-    use ApiErrorKind::{Authentication, Forbidden, PaymentRequired};
+/// Whether what was asked for is wrong, or this machine is, and not HeyGen's API.
+fn is_about_options(error: &ConnectError) -> bool {
+    use ApiErrorKind::{Config, InvalidParameter};
     let kind = error.api_error().map(ApiError::kind);
-    kind.is_some_and(|kind| [Authentication, Forbidden, PaymentRequired].contains(&kind))
+    kind.is_none_or(|kind| [Config, InvalidParameter].contains(&kind))
 }
 
 fn in_one_line(error: &ConnectError) -> String {
@@ -248,4 +249,4 @@ fn failure(error: &ConnectError) -> Option<Failure> {
 /// A process that is asked to stop must not wait much longer for an API that does not answer.
 const END_TIME: Duration = Duration::from_secs(10);
 /// Who corrects a key restarts the server, or waits.
-const REFUSED_PAUSE: Duration = Duration::from_secs(60 * 60);
+const LONG_PAUSE: Duration = Duration::from_secs(60 * 60);
