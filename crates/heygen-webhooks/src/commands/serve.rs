@@ -105,6 +105,9 @@ async fn serve(config: &Config, prepared: Prepared, printer: &Printer) -> Result
         metrics = metrics.dead_letter_hook(hook);
     }
     receiving.observers.add(metrics.clone());
+    if let Some(registration) = &registration {
+        receiving.observers.add(registration.rotation_hint());
+    }
     let tally = Tally::default();
     if config.sandbox {
         receiving.observers.add(tally.clone());

@@ -135,6 +135,36 @@ async fn a_refused_key_ends_no_receiver_that_knows_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn secret_that_was_rotated_elsewhere_is_reported_with_what_to_do() {
+    let (workdir, heygen, tunnel) = (Workdir::new(), sandbox(KEY.1).await, Tunnel::new());
+    let serve = tunnel.serve(&workdir, heygen.url(), &[]);
+    serve.log_line("registered at HeyGen");
+    let id = heygen.endpoints()[0].endpoint_id.clone();
+    let rotate = [
+        "endpoints",
+        "rotate-secret",
+        &id,
+        "--base-url",
+        heygen.url(),
+    ];
+    Workdir::new().run_with(&rotate, b"", &[KEY]).ok();
+    let elsewhere = heygen.endpoints()[0].secret.expose().to_owned();
+    let send = |secret: &str| {
+        let body = ["trigger", "avatar_video.fail", "--to", &serve.url];
+        let ended = workdir.run_with(&body, b"", &[("HEYGEN_WEBHOOK_SECRET", secret)]);
+        ended.status
+    };
+    assert_eq!(send(&elsewhere), 1);
+    let advice = format!("endpoints rotate-secret {id} --apply");
+    serve.log_line(&advice);
+    workdir
+        .run_with(&[&rotate[..], &["--apply"]].concat(), b"", &[KEY])
+        .ok();
+    let secret = heygen.endpoints()[0].secret.expose().to_owned();
+    eventually(|| send(&secret) == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_that_does_not_answer_as_one_ends_no_receiver_that_knows_its_secret() {
     let (workdir, heygen, tunnel) = (Workdir::new(), sandbox(KEY.1).await, Tunnel::new());
     let first = tunnel.serve(&workdir, heygen.url(), &[]);

@@ -1,14 +1,15 @@
 //! [`Registration`]: registers `serve --public-url` at HeyGen, and logs the result.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use heygen_api::{ApiError, ApiErrorKind, Client, EndpointId, Subscription};
 use heygen_connect::{
     ConnectError, ConnectErrorKind, RegistrationEvent, SecretStore, UnknownSecret,
 };
-use heygen_receiver::ActiveSecrets;
+use heygen_receiver::{ActiveSecrets, ObservedRejection, Observer};
+use heygen_signature::VerifyErrorKind;
 use tokio::task::block_in_place;
 use tokio::time::{sleep, timeout};
 
@@ -32,7 +33,7 @@ pub(super) struct Wanted {
 
 #[derive(Debug)]
 pub(super) struct Registration {
-    inner: heygen_connect::Registration,
+    inner: Arc<heygen_connect::Registration>,
     at: &'static str,
     url: String,
     /// Whether HeyGen said so of the endpoint.
@@ -67,17 +68,26 @@ impl Registration {
             is_disabled: Arc::default(),
         };
         let is_disabled = Arc::clone(&reporter.is_disabled);
+        let inner = inner
+            .events(wanted.events)
+            .unknown_secret(unknown_secret)
+            .on_event(move |event| reporter.report(event));
         Self {
-            inner: inner
-                .events(wanted.events)
-                .unknown_secret(unknown_secret)
-                .on_event(move |event| reporter.report(event)),
+            inner: Arc::new(inner),
             at: wanted.at,
             url: wanted.url,
             is_disabled,
             registered: Registered::default(),
             store,
             rotates: wanted.rotate,
+        }
+    }
+
+    /// Says what to do about deliveries that no known secret signed.
+    pub(super) fn rotation_hint(&self) -> impl Observer {
+        RotationHint {
+            registration: Arc::clone(&self.inner),
+            said_at: Mutex::default(),
         }
     }
 
@@ -136,6 +146,32 @@ impl Registration {
             ),
             None => tracing::info!(%endpoint_id, "deregistered at {}", self.at),
         }
+    }
+}
+
+/// A secret that is rotated elsewhere, by another program or at HeyGen, is not told to this one.
+struct RotationHint {
+    registration: Arc<heygen_connect::Registration>,
+    said_at: Mutex<Option<Instant>>,
+}
+
+impl Observer for RotationHint {
+    fn rejected(&self, rejected: &ObservedRejection<'_>) {
+        if rejected.reason != VerifyErrorKind::Mismatch.label() {
+            return;
+        }
+        let Some(endpoint_id) = self.registration.endpoint_id() else {
+            return;
+        };
+        let mut said_at = self.said_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if said_at.is_some_and(|at| at.elapsed() < HINT_PAUSE) {
+            return;
+        }
+        *said_at = Some(Instant::now());
+        tracing::error!(
+            %endpoint_id,
+            "deliveries are rejected because no known secret signed them. If the secret of this endpoint was rotated elsewhere, add the new one with --secret-file, restart, and run `inbox rejected reverify`; if no one has it, `endpoints rotate-secret {endpoint_id} --apply` makes one that is used at once, and `backfill` looks for what was rejected"
+        );
     }
 }
 
@@ -248,5 +284,7 @@ fn failure(error: &ConnectError) -> Option<Failure> {
 
 /// A process that is asked to stop must not wait much longer for an API that does not answer.
 const END_TIME: Duration = Duration::from_secs(10);
+/// Anyone can send something that does not verify.
+const HINT_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// Who corrects a key restarts the server, or waits.
 const LONG_PAUSE: Duration = Duration::from_secs(60 * 60);
