@@ -146,6 +146,8 @@ pub(crate) struct SecretSources {
     pub(crate) store: SecretStore,
     pub(crate) active: ActiveSecrets,
     last: Arc<Mutex<Last>>,
+    /// Held while the sources are read, so that nothing older follows what is newer.
+    reading: Arc<Mutex<()>>,
 }
 
 /// What each source said when it could be read last: one that cannot be read now takes nothing from the others.
@@ -190,6 +192,7 @@ impl SecretSources {
             store,
             active: ActiveSecrets::none(),
             last: Arc::new(Mutex::new(last)),
+            reading: Arc::default(),
         };
         sources.enforce(&mut sources.last());
         Ok(sources)
@@ -220,7 +223,12 @@ impl SecretSources {
     /// Where the user asks for it, a file that holds nothing any more, or is gone, takes its secrets back. Unasked it may be about to
     /// be written.
     fn read_again(&self, is_asked: bool) {
-        let mut last = self.last();
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        // A disk that hangs must not hold up tasks that ask what is in force: they wait for `last`.
+        let (mut files_read, taken) = {
+            let last = self.last();
+            (last.files.clone(), last.taken.clone())
+        };
         let read = match is_asked {
             true => from_file_again,
             false => from_file,
@@ -229,7 +237,7 @@ impl SecretSources {
             true => written::stays_as_read,
             false => written::is_read_once,
         };
-        let files = self.files.iter().zip(&mut last.files);
+        let files = self.files.iter().zip(&mut files_read);
         for (file, secrets) in files.filter(|(file, _)| !is_read_once(file)) {
             match read(OPTION, file) {
                 Ok(read) => {
@@ -250,18 +258,22 @@ impl SecretSources {
                 }
             }
         }
-        if let Some((endpoint_id, secret)) = &last.taken {
-            match (self.store).retire_replaced(endpoint_id, secret, SystemTime::now()) {
-                Ok(true) => last.taken = None,
-                Ok(false) => {}
-                Err(error) => {
-                    let error = error_chain(&error);
-                    tracing::error!("could not record that a secret has expired: {error}");
-                }
-            }
-        }
+        let is_retired = taken.is_some_and(|(endpoint_id, secret)| {
+            let retired = (self.store).retire_replaced(&endpoint_id, &secret, SystemTime::now());
+            retired.unwrap_or_else(|error| {
+                let error = error_chain(&error);
+                tracing::error!("could not record that a secret has expired: {error}");
+                false
+            })
+        });
         // Later than whatever was written just now.
-        match self.store.read(SystemTime::now()) {
+        let stored = self.store.read(SystemTime::now());
+        let mut last = self.last();
+        last.files = files_read;
+        if is_retired {
+            last.taken = None;
+        }
+        match stored {
             Ok(stored) => last.stored = stored,
             Err(error) => {
                 let error = error_chain(&error);
@@ -447,6 +459,27 @@ mod tests {
             Ok(secrets) => assert_eq!(secrets, expected),
             Err(_) => assert!(expected.is_empty(), "{text:?} was refused"),
         }
+    }
+
+    /// A pipe that no one writes to stands for a disk that hangs.
+    #[cfg(unix)]
+    #[test]
+    fn disk_that_hangs_holds_up_no_one_who_asks_what_is_in_force() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = SecretStore::beside(&folder.path().join("inbox.db"));
+        let sources = SecretSources::load(&[], store).expect("nothing to read");
+        let pipe = sources.store.path().to_owned();
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo").success());
+        let reader = std::thread::spawn({
+            let sources = sources.clone();
+            move || sources.refresh()
+        });
+        // It opens once someone reads, who then waits for what is never written.
+        let writer = fs::OpenOptions::new().write(true).open(&pipe);
+        assert!(sources.last.try_lock().is_ok());
+        drop(writer.expect("a pipe"));
+        reader.join().expect("no panic");
     }
 
     #[test]
