@@ -50,13 +50,13 @@ impl Answer {
         request: &PageRequest,
         read: ReadItem<T>,
     ) -> Result<Page<T>, ApiError> {
+        let next_token = self.top_as::<Option<String>>("next_token").flatten();
+        let next_token = next_token.filter(|token| !token.is_empty());
+        let has_more = self.top_as("has_more");
         Ok(Page {
             items: self.list(read)?,
-            has_more: self.top_as("has_more").unwrap_or(false),
-            next_token: self
-                .top_as::<Option<String>>("next_token")
-                .flatten()
-                .filter(|token| !token.is_empty()),
+            has_more: has_more.unwrap_or(next_token.is_some()),
+            next_token,
             limit: request.limit,
         })
     }

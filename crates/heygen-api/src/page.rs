@@ -53,7 +53,7 @@ impl PageRequest {
 /// # Wire shape
 ///
 /// `{"data": [...], "has_more": bool, "next_token": string or null}`. A missing `has_more` is read
-/// as `false`: assumed.
+/// as `true` beside a token: assumed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Page<T> {
