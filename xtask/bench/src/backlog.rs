@@ -9,7 +9,6 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{Appended, Inbox, NewDelivery};
 use rustix::fs::statvfs;
-use tokio::task::JoinSet;
 
 use crate::event;
 use crate::testbed::Testbed;
@@ -56,14 +55,6 @@ pub(super) async fn append_one(inbox: &impl Inbox, delivery: NewDelivery) -> Res
         Appended::Duplicate(_) => bail!("an event was in the inbox before"),
         _ => bail!("an append was answered in a way that this program does not know"),
     }
-}
-
-/// Waits for all of them.
-pub(super) async fn all(mut tasks: JoinSet<Result<()>>) -> Result<()> {
-    while let Some(ended) = tasks.join_next().await {
-        ended.context("a task panicked")??;
-    }
-    Ok(())
 }
 
 /// Copies it, until it is on the disk, so that the system does not write it while something else is measured.

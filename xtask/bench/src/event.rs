@@ -32,26 +32,19 @@ pub(super) fn delivery(number: u64) -> NewDelivery {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use heygen_events::{Event, EventType};
+    use heygen_events::Event;
 
     use super::*;
 
     #[test]
-    fn every_body_is_a_typed_event_of_758_bytes_with_an_id_of_its_own() {
-        let mut ids = BTreeSet::new();
-        for number in (0..1000).chain([u64::from(u32::MAX), 10_000_000]) {
+    fn every_body_is_a_typed_event_of_758_bytes() {
+        for number in [0, 1, 10_000_000, u64::from(u32::MAX)] {
             let id = id(number);
             let body = success(&id);
-            assert_eq!(body.len(), 758);
-            assert_eq!(id.len(), 32);
+            assert_eq!((body.len(), body.matches(&id).count()), (758, 3));
             let event = Event::from_slice(body.as_bytes()).unwrap();
-            assert_eq!(event.event_type(), EventType::AvatarVideoSuccess);
             assert!(event.is_well_formed());
             assert_eq!(event.subject_id(), Some(id.as_str()));
-            assert_eq!(body.matches(&id).count(), 3);
-            assert!(ids.insert(id), "{number}");
         }
     }
 }

@@ -129,9 +129,8 @@ impl Servers {
 
     /// What `--inbox` takes.
     fn inbox(&self) -> String {
-        let nodes = (0..self.cluster.size()).map(|node| self.cluster.node(node));
-        let addresses: Vec<String> = nodes.map(|node| node.address().to_string()).collect();
-        format!("nats://{}/{STREAM}", addresses.join(","))
+        let urls = self.cluster.urls().join(",").replace(",nats://", ",");
+        format!("{urls}/{STREAM}")
     }
 
     /// By what the furthest server says: a replica may be behind.

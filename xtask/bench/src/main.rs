@@ -20,7 +20,6 @@ mod marks;
 mod measured;
 mod parse;
 mod pressure;
-mod requests;
 mod rounds;
 mod servers;
 mod serving;
@@ -192,22 +191,4 @@ fn names_help() -> String {
     let parts = PARTS.map(|(name, _, what, _)| format!("  {name:<14} {what}\n"));
     let servers = SERVERS.map(|(name, what)| format!("  {name:<14} {what}\n"));
     format!("Parts:\n{}\nServers:\n{}", parts.concat(), servers.concat())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(words: &[&str], expected: (u64, u64)) {
-        let options = Options::try_parse_from([&["bench"], words].concat()).unwrap();
-        assert_eq!((options.rounds, options.seconds), expected);
-    }
-
-    #[test]
-    fn a_quick_run_is_short() {
-        check(&[], (3, 4));
-        check(&["--quick"], (1, 1));
-        check(&["--quick", "--rounds", "2"], (2, 1));
-    }
 }

@@ -10,7 +10,6 @@ use xtask_harness::server::{Output, Server, free_address};
 use xtask_harness::testbed::{self, Home};
 
 use crate::Options;
-use crate::requests;
 use crate::wrk::Load;
 
 /// The binary, a folder, and the requests.
@@ -51,12 +50,7 @@ impl Testbed {
     /// More than the fastest server there is, bare hyper, answers while it is measured.
     fn make_load(&self) -> Result<Load> {
         let folder = self.shared("load")?;
-        let make = |a_second, seconds| {
-            let load = Load::new(&folder, a_second, seconds)?;
-            requests::write(&folder, load.rows())?;
-            Ok::<_, anyhow::Error>(load)
-        };
-        let mut pilot = make(PILOT_ROWS, 1)?;
+        let mut pilot = Load::new(&folder, PILOT_ROWS, 1)?;
         pilot.is_endless = true;
         let home = self.home("pilot")?;
         let server = start_measured("limit", &home)?;
@@ -64,7 +58,7 @@ impl Testbed {
         drop(server);
         let a_second = (fastest.per_second * MARGIN) as u64;
         eprintln!("signing requests, {a_second} for each second");
-        make(a_second, self.options.seconds)
+        Load::new(&folder, a_second, self.options.seconds)
     }
 }
 

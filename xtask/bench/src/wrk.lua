@@ -1,5 +1,5 @@
 -- Sends events of which no two are the same, each rightly signed. What differs was computed before (see
--- xtask/bench/src/requests.rs); a request is assembled from the template and its row. The rows are mapped, not read, because
+-- xtask/bench/src/wrk.rs); a request is assembled from the template and its row. The rows are mapped, not read, because
 -- LuaJIT has little memory of its own.
 --
 -- Arguments: folder, first row, how many rows, how many threads.

@@ -1,16 +1,25 @@
 //! [`Load`]: the requests that `wrk` sends, and [`Measured`]: what it says came of them.
+//!
+//! HeyGen's events are unique and signed, so no two requests are the same; but signing is the sender's work and must not cost anything
+//! while the receiver is measured.
 
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::{fs, thread};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
+use heygen_signature::Secret;
 use serde::Deserialize;
 use xtask_harness::client::PATH;
+use xtask_harness::event::{SECRET, post, success};
 use xtask_harness::process::dying_with_us;
 
-/// Requests, computed before: `wrk.lua` assembles them.
+use crate::event;
+
+/// Requests, computed before: a template, and for each a row of what differs: the id, then the signature. `wrk.lua` assembles them.
 #[derive(Clone, Debug)]
 pub(super) struct Load {
     /// Where template and rows lie, and the script.
@@ -37,20 +46,25 @@ pub(super) struct Measured {
 }
 
 impl Load {
-    /// The requests in `folder`, so many for each second: one to warm up, and `seconds` to measure.
+    /// Writes requests into `folder`, so many for each second: one to warm up, and `seconds` to measure.
     pub(super) fn new(folder: &Path, a_second: u64, seconds: u64) -> Result<Self> {
         fs::write(folder.join(SCRIPT), include_str!("wrk.lua")).context("write the script")?;
+        let secret = Secret::new(SECRET).context("a secret")?;
+        fs::write(folder.join("template"), template(&secret)).context("write the template")?;
+        let rows = File::create(folder.join("rows")).context("create the rows")?;
+        let mut rows = BufWriter::new(rows);
+        for number in 0..a_second * (1 + seconds) {
+            let id = event::id(number);
+            let signature = secret.sign(success(&id).as_bytes());
+            write!(rows, "{id}{signature}").context("write the rows")?;
+        }
+        rows.flush().context("write the rows")?;
         Ok(Self {
             folder: folder.to_owned(),
             a_second,
             seconds,
             is_endless: false,
         })
-    }
-
-    /// How many requests it takes.
-    pub(super) fn rows(&self) -> u64 {
-        self.a_second * (1 + self.seconds)
     }
 
     /// Sends for a second, with rows of its own: nothing is sent twice to a server that would notice. Where answers take longer,
@@ -149,6 +163,11 @@ impl Measured {
     }
 }
 
+/// The request of event 0.
+fn template(secret: &Secret) -> String {
+    post(secret, &success(&event::id(0)))
+}
+
 /// The line that `wrk.lua` writes at the end.
 fn read(text: &str) -> Option<Measured> {
     let mut lines = text.lines();
@@ -182,5 +201,16 @@ mod tests {
         check([10, 0, 2], 0, "0 answers were no 2xx, 2 requests broke");
         check([0, 0, 0], 0, "");
         check([0, 0, 0], 1, "no answer at all");
+    }
+
+    /// `LuaJIT` hashes long strings by a few of their bytes: those before a quarter of the length must differ from request to
+    /// request, or all strings would fall into one bucket and the load generator would slow down.
+    #[test]
+    fn a_string_of_lua_is_told_apart_by_its_signature() {
+        let template = template(&Secret::new("whsec_test").unwrap());
+        let signature = template.find("Signature: ").unwrap() + "Signature: ".len();
+        let hashed = (template.len() >> 2) - 1;
+        let signature = signature..signature + 61;
+        assert!(signature.contains(&hashed), "{signature:?}, {hashed}");
     }
 }

@@ -13,7 +13,7 @@ use heygen_inbox::{Inbox as _, NewDelivery};
 use tokio::task::JoinSet;
 use xtask_harness::process::memory;
 
-use crate::backlog::{all, append_one};
+use crate::backlog::append_one;
 use crate::event;
 
 /// What is measured, in the order in which it is printed; on the disk are the file and its write-ahead log before anything is appended.
@@ -81,7 +81,11 @@ async fn append_chunk(
             Ok(())
         });
     }
-    all(appending).await?;
+    appending
+        .join_all()
+        .await
+        .into_iter()
+        .collect::<Result<()>>()?;
     Ok(clock.elapsed())
 }
 
