@@ -3,12 +3,15 @@
 use std::io;
 use std::path::Path;
 
-use super::error::is_no_access;
+use super::error::{is_no_access, is_out_of_room};
 use super::path::{folder_of, log_bytes};
 use crate::{InboxError, InboxErrorKind};
 
 /// An explanation to append to the message of SQLite, which says only that it cannot open a file.
 pub(super) fn explanation(path: &Path, error: &rusqlite::Error) -> &'static str {
+    if is_out_of_room(error) {
+        return ": the disk is full, and even to read it takes the index of its log (-shm); free some space";
+    }
     if !is_no_access(error) {
         return "";
     }

@@ -34,6 +34,12 @@ pub(super) fn note_damage(damaged: &mut HashSet<i64>, id: i64, error: &rusqlite:
     }
 }
 
+/// Whether there was no room for the -shm.
+pub(super) fn is_out_of_room(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE)
+}
+
 /// Whether the file, or its -wal or -shm, could not be opened or written at all.
 pub(super) fn is_no_access(error: &rusqlite::Error) -> bool {
     matches!(

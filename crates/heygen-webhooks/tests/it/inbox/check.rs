@@ -27,6 +27,15 @@ fn check_finds_no_damage_with_and_without_a_running_serve() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_named_where_nothing_can_be_read() {
+    let workdir = Workdir::new();
+    import(&workdir, &[delivery("v1", "acknowledged", 3)]);
+    let ended = workdir.run_limited(1000, &["inbox", "list"]);
+    ended.fails(1, "the disk is full");
+}
+
 #[test]
 fn check_reports_damage() {
     // In the middle of the data, and in all of it: then not even the tag can be read.
