@@ -24,6 +24,8 @@ pub(super) fn copy(
     snapshot.query_row("SELECT count(*) FROM sqlite_schema", (), |_| Ok(()))?;
     let mut copy = Connection::open(literal(to))?;
     harden(&copy)?;
+    // A copy that fails is thrown away, and its journal would stay behind when the process ends.
+    copy.query_row("PRAGMA journal_mode = MEMORY", (), |_| Ok(()))?;
     let backup = Backup::new(from, &mut copy)?;
     loop {
         let step = backup.step(PAGES)?;

@@ -1,8 +1,10 @@
-//! [`NewFile`]: a file that gets its name once it is whole, and is gone when the process is asked to stop before.
+//! [`NewFile`]: a file that gets its name once it is whole, and is gone when the process is asked to stop before. One of a process that
+//! was killed is removed by the next that makes a file in its folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 use std::{process, thread};
 
 use anyhow::Context as _;
@@ -24,7 +26,8 @@ impl NewFile {
     pub(crate) fn create(target: &Path) -> anyhow::Result<Self> {
         let target = followed(target)?;
         // The number keeps two processes apart that make the same file: each is whole, and the later one stays.
-        let suffix = format!(".{}.new", process::id());
+        let suffix = format!(".{}{HALF_MADE}", process::id());
+        remove_left(&target);
         let half_made = with_suffix(&target, &suffix);
         let (listening, listens) = channel();
         let path = half_made.clone();
@@ -67,6 +70,25 @@ fn followed(target: &Path) -> anyhow::Result<PathBuf> {
     Ok(real)
 }
 
+/// Removes what killed processes have left beside a file: its name says that it is ours, and no one has written to it for long.
+fn remove_left(target: &Path) {
+    let folder = target.parent().filter(|folder| *folder != Path::new(""));
+    let Ok(entries) = fs::read_dir(folder.unwrap_or(Path::new("."))) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().ends_with(HALF_MADE) {
+            continue;
+        }
+        let written = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok());
+        if age.is_some_and(|age| age > LEFT_AFTER) {
+            // It stays where it may not be removed.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Ends the process, as the signal would have.
 fn gone_when_asked_to_stop(path: &Path, listening: &Sender<()>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,11 +104,47 @@ fn gone_when_asked_to_stop(path: &Path, listening: &Sender<()>) -> Result<(), Fa
     })
 }
 
+/// The end of a name that no one else gives.
+const HALF_MADE: &str = ".heygen-webhooks.new";
+
+/// Far longer than one that is being made is not written to: the check of a copy only reads.
+const LEFT_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::time::SystemTime;
 
     use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let names = || {
+            let entries = fs::read_dir(folder.path()).expect("a folder");
+            let names = entries.map(|entry| entry.expect("an entry").file_name());
+            let mut names: Vec<_> = names.filter_map(|name| name.into_string().ok()).collect();
+            names.sort_unstable();
+            names
+        };
+        for (name, hours) in [
+            ("of-yesterday.db.7.heygen-webhooks.new", 24),
+            ("still-made.db.8.heygen-webhooks.new", 0),
+            ("of-others.db.9.new", 24),
+        ] {
+            let file = File::create(folder.path().join(name)).expect("a file");
+            let written = SystemTime::now() - Duration::from_secs(hours * 60 * 60);
+            file.set_modified(written).expect("a time");
+        }
+        let made = NewFile::create(&folder.path().join("a.db")).expect("a file");
+        made.keep().expect("kept");
+        let left = [
+            "a.db",
+            "of-others.db.9.new",
+            "still-made.db.8.heygen-webhooks.new",
+        ];
+        assert_eq!(names(), left);
+    }
 
     #[test]
     fn it_is_there_whole_or_not_at_all() {

@@ -86,6 +86,46 @@ async fn backup_under_load_is_sound_and_holds_acknowledged_deliveries() {
     assert!(report.accepted());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_backup_that_is_stopped_leaves_nothing_half_made() {
+    let workdir = Workdir::new();
+    let large = |number: usize| {
+        let mut large = delivery(&number.to_string(), "acknowledged", 3);
+        large["body"] = format!("{number}{}", "x".repeat(1_000_000)).into();
+        large
+    };
+    import(&workdir, &(0..100).map(large).collect::<Vec<_>>());
+    let names = || {
+        let entries = std::fs::read_dir(workdir.path()).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let copies = names.filter(|name| name.to_string_lossy().starts_with("copy"));
+        copies.collect::<Vec<_>>()
+    };
+    let mut child = workdir
+        .command(&["inbox", "backup", "copy.db"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let is_begun = || {
+        let first = names().first().map(|name| workdir.path().join(name));
+        first.is_some_and(|path| path.metadata().is_ok_and(|copy| copy.len() > 0))
+    };
+    while !is_begun() && child.try_wait().expect("its state").is_none() {
+        std::thread::yield_now();
+    }
+    let kill = format!("kill -TERM {}", child.id());
+    let _ = std::process::Command::new("sh")
+        .args(["-c", &kill])
+        .status();
+    let status = child.wait().expect("it ends");
+    match status.success() {
+        // It was quicker than the signal.
+        true => assert_eq!(names(), ["copy.db"]),
+        false => assert!(names().is_empty(), "{:?}", names()),
+    }
+}
+
 #[test]
 fn a_copy_is_one_private_file_and_replaces_nothing_unasked() {
     let workdir = Workdir::new();
