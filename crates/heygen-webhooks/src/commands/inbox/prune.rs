@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{InboxAdmin as _, PruneStep};
+use heygen_inbox::{InboxAdmin as _, PruneReport, PruneStep};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -20,8 +20,8 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
     let found = inbox.count_prunable(before).await?;
     let bytes_before = inbox.counts().await?.bytes;
     drop(inbox);
-    let mut deleted = 0;
-    let mut bytes_after = bytes_before;
+    let (mut deleted, mut bytes_after) = (0, bytes_before);
+    let mut ended = Ok(());
     if !options.dry_run && found > 0 {
         if !options.yes {
             confirm(&format!(
@@ -30,19 +30,29 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
                 when::short(before)
             ))?;
         }
-        (deleted, bytes_after) = prune(options, before, found).await?;
+        ended = prune(options, before, found, |pruned| {
+            deleted += pruned.deleted as u64;
+            bytes_after = pruned.bytes;
+            deleted
+        })
+        .await;
+        // What was deleted before a failure is gone.
+        if ended.is_err() && deleted == 0 {
+            return ended;
+        }
     }
     if options.json {
-        return Ok(output::json(&json!({
+        output::json(&json!({
             "before": when::exact(before),
             "found": found,
             "deleted": deleted,
             "bytes_in_use_before": bytes_before,
             "bytes_in_use_after": bytes_after,
             "dry_run": options.dry_run,
-        }))?);
+        }))?;
+        return ended;
     }
-    Ok(output::write(match options.dry_run {
+    output::write(match options.dry_run {
         true => format!(
             "{} older than {} would be deleted; nothing was changed (dry run)\n",
             size::deliveries(found),
@@ -54,26 +64,26 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
             size::bytes(bytes_before),
             size::bytes(bytes_after)
         ),
-    })?)
+    })?;
+    ended
 }
 
-/// How many were deleted, and how many bytes are in use afterwards.
+/// Passes the report of each step to `count`, which gives how many were deleted so far.
 async fn prune(
     options: &cli::Prune,
     before: SystemTime,
     found: u64,
-) -> Result<(u64, u64), Failure> {
+    mut count: impl FnMut(&PruneReport) -> u64,
+) -> Result<(), Failure> {
     let inbox = open_beside(&options.file).await?;
     let progress = progress::deliveries(found)?;
     let mut step = PruneStep::before(before);
-    let mut deleted = 0;
     loop {
         let pruned = inbox.prune(step.clone()).await?;
-        deleted += pruned.deleted as u64;
-        progress.set_position(deleted);
+        progress.set_position(count(&pruned));
         if pruned.next.is_none() {
             progress.finish_and_clear();
-            return Ok((deleted, pruned.bytes));
+            return Ok(());
         }
         step = step.after(pruned.next);
         // What waits at a server gets its turn.

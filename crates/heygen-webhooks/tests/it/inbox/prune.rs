@@ -37,6 +37,21 @@ fn keep_deletes_old_finished_deliveries_only() {
     assert_eq!((&json["found"], &json["deleted"]), (&0.into(), &0.into()));
 }
 
+#[cfg(unix)]
+#[test]
+fn prune_reports_what_it_deleted_before_the_disk_was_full() {
+    let workdir = Workdir::new();
+    import(&workdir, &acknowledged(2000, 40));
+    let prune = ["inbox", "prune", "--older-than", "30d", "--yes", "--json"];
+    // A few steps of 200 fit into the log.
+    let ended = workdir.run_limited(900_000, &prune);
+    ended.fails(1, "cannot write to inbox");
+    let deleted = ended.json()["deleted"].as_u64().expect("a number");
+    assert!((200..2000).contains(&deleted), "{deleted}");
+    let left = of_state(&workdir, "acknowledged").len() as u64;
+    assert_eq!(deleted + left, 2000);
+}
+
 #[test]
 fn prune_deletes_many_beside_a_running_serve() {
     let workdir = Workdir::new();

@@ -122,6 +122,29 @@ fn reverify_works_without_serve_and_recognises_duplicates() {
     assert_eq!(again["status"], "duplicate");
 }
 
+#[cfg(unix)]
+#[test]
+fn reverify_reports_what_it_accepted_before_the_disk_was_full() {
+    let workdir = Workdir::new();
+    let serve = misled(&workdir);
+    let filling = "x".repeat(900_000);
+    for number in 0..6 {
+        let body = BODY.replace("\\u00e9é", &filling);
+        post(&serve, body.replace("\"a\"", &number.to_string()));
+        rejected(&workdir, number + 1);
+    }
+    serve.signal("TERM");
+    assert_eq!(serve.wait().0, 0);
+    // Five are a batch, for which there is room.
+    let command = ["inbox", "rejected", "reverify", "--json"];
+    let ended = workdir.run_limited(5_050_000, &command);
+    ended.fails(1, "cannot write to inbox");
+    assert_eq!(ended.json()["new"], 5);
+    assert_eq!(rejected(&workdir, 1).len(), 1);
+    workdir.file("secret", SECRET);
+    assert_eq!(reverify(&workdir, &[])["new"], 1);
+}
+
 #[test]
 fn only_named_deliveries_are_reverified() {
     let workdir = Workdir::new();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use heygen_inbox::sqlite::{Rejected, RejectedFile, RingOptions};
 use heygen_inbox::{Appended, BoxInbox, Inbox as _, NewDelivery, Source};
 use heygen_signature::{Secrets, diagnose, verify};
@@ -49,18 +49,24 @@ pub(super) async fn run(options: &cli::Reverify) -> Result<(), Failure> {
         // What a running `serve` rejected a moment ago is written by then.
         tokio::time::sleep(2 * RingOptions::default().commit_pause).await;
     }
-    let outcome = reverify(&file, &secrets, options).await?;
-    report(options, &outcome)
+    let mut outcome = Outcome::default();
+    let ended = reverify(&file, &secrets, options, &mut outcome).await;
+    // What was accepted before a failure stays so.
+    if ended.is_err() && outcome.appended.is_empty() {
+        return ended;
+    }
+    let reported = report(options, &outcome);
+    ended.and(reported)
 }
 
 async fn reverify(
     file: &RejectedFile,
     secrets: &Secrets,
     options: &cli::Reverify,
-) -> Result<Outcome, Failure> {
+    outcome: &mut Outcome,
+) -> Result<(), Failure> {
     let ids = chosen(file, &options.ids)?;
     let progress = progress::posts(ids.len() as u64)?;
-    let mut outcome = Outcome::default();
     let mut reverifier = Reverifier::new(&options.file, file);
     for id in ids {
         match file.get(id)? {
@@ -90,7 +96,7 @@ async fn reverify(
         // None was named: they made room for others while this went on.
         outcome.missing.clear();
     }
-    Ok(outcome)
+    Ok(())
 }
 
 /// In the order in which they came.
@@ -162,12 +168,20 @@ impl<'a> Reverifier<'a> {
         inbox.wait_until_synced().await;
         // Begun in their order, and together, so that they share a commit.
         let appends = self.batch.drain(..).map(|delivery| inbox.append(delivery));
-        let answers = try_join_all(appends).await?;
-        appended.extend(self.ids.iter().copied().zip(answers));
-        self.file.remove(&self.ids)?;
-        self.ids.clear();
+        let answers = join_all(appends).await;
         self.batch_bytes = 0;
-        Ok(())
+        let (mut stored, mut failed) = (Vec::new(), Ok(()));
+        for (id, answer) in self.ids.drain(..).zip(answers) {
+            match answer {
+                Ok(answer) => {
+                    appended.push((id, answer));
+                    stored.push(id);
+                }
+                Err(error) => failed = failed.and(Err(error)),
+            }
+        }
+        self.file.remove(&stored)?;
+        Ok(failed?)
     }
 }
 
