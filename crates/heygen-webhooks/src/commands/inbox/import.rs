@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use heygen_inbox::transfer::{LONGEST_LINE, Line, Lines};
-use heygen_inbox::{Appended, BoxInbox, Imported, Inbox as _, InboxAdmin as _};
+use heygen_inbox::{Appended, BoxInbox, Imported, InboxAdmin as _};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -19,6 +19,7 @@ use crate::commands::management::note;
 use crate::commands::progress;
 use crate::failure::Failure;
 use crate::output;
+use crate::store;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -42,7 +43,7 @@ pub(super) async fn run(options: &Import) -> Result<(), Failure> {
     let mut tally = Tally::default();
     let imported = tally.import_all(options, &inbox, from, &progress).await;
     // What is written only now and then must not end with this process.
-    let closed = inbox.close().await;
+    let closed = store::close(&inbox).await;
     progress.finish_and_clear();
     // What was imported before a failure stays, so report it.
     tally.report(options)?;
