@@ -18,7 +18,7 @@ use xtask_nats::{Cluster, Options, Program};
 use crate::backlog::append_all;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::{self, audit};
-use crate::testbed::Testbed;
+use crate::testbed::{Testbed, load};
 use crate::wrk::{P50, P99};
 
 pub(super) const WHAT: &str =
@@ -27,7 +27,7 @@ pub(super) const WHAT: &str =
 pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     workspace::bring_nats()?;
     // Made before anything is measured.
-    testbed.load()?;
+    load(testbed)?;
     let mut tables = [storing(testbed), both(testbed), dispatching(testbed)];
     let mut report = rounds::report(testbed.options.rounds, &mut tables);
     report.note(format!(
@@ -196,7 +196,7 @@ fn receive(
     let receivers = start(testbed, servers, receivers, ["serve", "--listen"], &options)?;
     let workers = self::workers(testbed, servers, workers, CONCURRENCY)?;
     let to: Vec<_> = receivers.iter().map(|(server, _)| server.address).collect();
-    let load = testbed.load()?;
+    let load = load(testbed)?;
     let warming = load.warm_up(&to, connections)?;
     // On a slow disk the first answer takes longer than that, and until then the stream may be empty.
     let before = match warming.requests {

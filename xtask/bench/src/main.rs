@@ -28,6 +28,7 @@ mod testbed;
 mod viewers;
 mod wrk;
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,6 +40,7 @@ use xtask_harness::report::Report;
 
 use servers::SERVERS;
 use testbed::Testbed;
+use wrk::Load;
 
 /// A name for `--only`, its title, what is measured, and how.
 type Part = (
@@ -101,6 +103,8 @@ struct Options {
     /// Exit status 1 when a mark is missed
     #[arg(long)]
     strict: bool,
+    #[arg(skip)]
+    load: OnceCell<Load>,
 }
 
 /// Whether this is among what was asked for.
@@ -126,7 +130,8 @@ fn main() -> ExitCode {
 
 /// Measures what was asked for and prints it; a mark that is missed fails only a run that is strict.
 fn run(options: Options) -> Result<()> {
-    let testbed = Testbed::new(options)?;
+    let (binary, is_quick) = (options.binary.clone(), options.quick);
+    let testbed = Testbed::new("bench", binary, is_quick, options)?;
     let options = &testbed.options;
     let mut all = Report::default();
     let mut text = String::new();

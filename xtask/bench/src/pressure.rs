@@ -11,12 +11,12 @@ use xtask_harness::server::Output;
 use crate::backlog;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::serving::audit;
-use crate::testbed::Testbed;
+use crate::testbed::{Testbed, load};
 
 pub(super) const WHAT: &str = "OPTIONS and resident memory of `serve` with a million pending, every handler hanging, and 256 connections under load";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Report> {
-    testbed.load()?;
+    load(testbed)?;
     let pending = testbed.size(MILLION, 50_000);
     let label = pending.to_string();
     let mut rows = Rows::new(0, &["pending before"], &COLUMNS);
@@ -36,7 +36,7 @@ pub(super) fn run(testbed: &Testbed) -> Result<Report> {
 
 fn measure(testbed: &Testbed, pending: u64) -> Measured {
     let filled = backlog::filled(testbed, pending)?;
-    let load = testbed.load()?;
+    let load = load(testbed)?;
     let home = testbed.home("pressure")?;
     backlog::copy(&filled, &home.inbox())?;
     let before = home.kept(home.inbox(), &[])?;

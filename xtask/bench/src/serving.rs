@@ -10,7 +10,7 @@ use xtask_harness::server::free_address;
 use crate::includes;
 use crate::rounds::{self, Column, Measured, Rows, WRONG};
 use crate::servers::{self, SERVERS};
-use crate::testbed::Testbed;
+use crate::testbed::{Testbed, load};
 use crate::viewers::Viewers;
 use crate::wrk::{P50, P99};
 
@@ -19,7 +19,7 @@ connections";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Report> {
     // Made before anything is measured.
-    testbed.load()?;
+    load(testbed)?;
     let names = SERVERS.map(|(name, _)| name).into_iter();
     let names: Vec<&str> = names
         .filter(|name| includes(&testbed.options.server, name))
@@ -63,7 +63,7 @@ pub(super) fn measure(
     let home = testbed.home(name)?;
     let admin = free_address()?;
     let server = servers::start(name, &home, admin)?;
-    let mut load = testbed.load()?.clone();
+    let mut load = load(testbed)?.clone();
     load.is_endless = name == "limit";
     let to = [server.address];
     let viewers = (name == "watched").then(|| Viewers::start(admin, VIEWERS));

@@ -1,7 +1,5 @@
 //! [`Testbed`]: what every part runs on, and the requests.
 
-use std::cell::OnceCell;
-use std::ops::Deref;
 use std::process::Command;
 
 use anyhow::Result;
@@ -12,54 +10,31 @@ use xtask_harness::testbed::{self, Home};
 use crate::Options;
 use crate::wrk::Load;
 
-/// The binary, a folder, and the requests.
-#[derive(Debug)]
-pub(super) struct Testbed {
-    testbed: testbed::Testbed,
-    pub(super) options: Options,
-    load: OnceCell<Load>,
+/// The binary, a folder, and what was asked for.
+pub(super) type Testbed = testbed::Testbed<Options>;
+
+/// The requests, made when they are first asked for.
+pub(super) fn load(testbed: &Testbed) -> Result<&Load> {
+    let made = &testbed.options.load;
+    if let Some(load) = made.get() {
+        return Ok(load);
+    }
+    let load = make_load(testbed)?;
+    Ok(made.get_or_init(|| load))
 }
 
-impl Deref for Testbed {
-    type Target = testbed::Testbed;
-
-    fn deref(&self) -> &Self::Target {
-        &self.testbed
-    }
-}
-
-impl Testbed {
-    pub(super) fn new(options: Options) -> Result<Self> {
-        let testbed = testbed::Testbed::new("bench", options.binary.as_deref(), options.quick)?;
-        Ok(Self {
-            testbed,
-            options,
-            load: OnceCell::new(),
-        })
-    }
-
-    /// The requests, made when they are first asked for.
-    pub(super) fn load(&self) -> Result<&Load> {
-        if let Some(load) = self.load.get() {
-            return Ok(load);
-        }
-        let load = self.make_load()?;
-        Ok(self.load.get_or_init(|| load))
-    }
-
-    /// More than the fastest server there is, bare hyper, answers while it is measured.
-    fn make_load(&self) -> Result<Load> {
-        let folder = self.shared("load")?;
-        let mut pilot = Load::new(&folder, PILOT_ROWS, 1)?;
-        pilot.is_endless = true;
-        let home = self.home("pilot")?;
-        let server = start_measured("limit", &home)?;
-        let fastest = pilot.measure(&[server.address], 64)?;
-        drop(server);
-        let a_second = (fastest.per_second * MARGIN) as u64;
-        eprintln!("signing requests, {a_second} for each second");
-        Load::new(&folder, a_second, self.options.seconds)
-    }
+/// More than the fastest server there is, bare hyper, answers while it is measured.
+fn make_load(testbed: &Testbed) -> Result<Load> {
+    let folder = testbed.shared("load")?;
+    let mut pilot = Load::new(&folder, PILOT_ROWS, 1)?;
+    pilot.is_endless = true;
+    let home = testbed.home("pilot")?;
+    let server = start_measured("limit", &home)?;
+    let fastest = pilot.measure(&[server.address], 64)?;
+    drop(server);
+    let a_second = (fastest.per_second * MARGIN) as u64;
+    eprintln!("signing requests, {a_second} for each second");
+    Load::new(&folder, a_second, testbed.options.seconds)
 }
 
 /// Starts one of our measured servers.

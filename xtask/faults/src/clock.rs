@@ -11,14 +11,14 @@ use xtask_harness::probes::Prober;
 use xtask_harness::testbed::output_text;
 
 use crate::shim::Shim;
-use crate::{Row, Testbed, Trial};
+use crate::{Row, Testbed, Trial, random};
 
 pub(super) const WHAT: &str = "the wall clock jumps by hours, forwards and backwards, while 16 connections deliver, handlers say done \
 or retry, and old deliveries are pruned: no post fails by it, ids are unique, everything is dispatched until done";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let jumps = testbed.size(30, 5);
-    let mut random = testbed.random("clock");
+    let mut random = random(testbed, "clock");
     let mut trial = Trial::new(testbed, "clock")?;
     let shim = Shim::new(trial.home.inbox())?;
     // Deliveries of long ago, all of them done.

@@ -32,7 +32,7 @@ handed over until done, and each time everything works again by itself";
 pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let load = load_of_the_machine();
     let started = Instant::now();
-    let events = Events::new(format!("cluster-{}", testbed.seed))?;
+    let events = Events::new(format!("cluster-{}", testbed.options.seed))?;
     let connections = testbed.size(8, 2);
     let mut setting = Setting::start(testbed, &events, connections)?;
     let begin = Instant::now();
@@ -103,10 +103,10 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     notes.insert(0, first);
     notes.push(format!(
         "nats-server {}, {connections} connections to each receiver, {} in all; load of the machine before it began: {load}",
-        testbed.nats.version()?,
+        testbed.options.nats.version()?,
         seconds(started.elapsed())
     ));
-    if testbed.nats == Program::Debian {
+    if testbed.options.nats == Program::Debian {
         notes.push(
             "this nats-server promises too little for a cluster: it acknowledges before it writes, and it is known to lose events when \
              nodes are cut off; docs/scale-out.md names the versions that do better"

@@ -4,19 +4,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use xtask_harness::audit::{Audit, count};
+use xtask_harness::audit::Audit;
 use xtask_harness::client::Client;
 use xtask_harness::listener::Listener;
 use xtask_harness::server::Server;
 
-use crate::{Row, Testbed, Trial};
+use crate::{Row, Testbed, Trial, random};
 
 pub(super) const WHAT: &str = "SIGKILL at random instants while 24 connections deliver and handlers say done or retry; each time \
 the inbox is opened again by a restart and listed, and what had no answer is sent again";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let (kills, files) = (testbed.size(200, 20), testbed.size(10, 2));
-    let mut random = testbed.random("kills");
+    let mut random = random(testbed, "kills");
     let (mut row, mut totals) = (Row::default(), Totals::default());
     for file in 0..files {
         row.add(life(
@@ -35,7 +35,7 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let notes = [
         format!(
             "seed {}; {files} inbox files, {} kills each",
-            testbed.seed,
+            testbed.options.seed,
             kills / files
         ),
         format!(
@@ -87,7 +87,7 @@ fn life(
         trial.ledger.add(load.stop()?);
         server = start(&mut trial, &sink, totals)?;
         let audit = trial.audit()?;
-        totals.unanswered += count(trial.ledger.unanswered().len());
+        totals.unanswered += trial.ledger.unanswered().len() as u64;
         // Without a loss, whatever is kept beyond what was answered had no answer.
         totals.kept_unanswered += (audit.kept + audit.lost).saturating_sub(audit.answered);
         if !audit.is_sound() {

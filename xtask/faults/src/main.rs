@@ -21,14 +21,13 @@ mod slow;
 mod torn;
 mod trial;
 
-use std::ops::Deref;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use xtask_harness::audit::Audit;
 use xtask_harness::page::{self, machine};
 use xtask_harness::report::Table;
@@ -70,14 +69,14 @@ struct Options {
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(FAULTS.map(|fault| fault.0)))]
     only: Vec<String>,
     /// Where the random instants come from [default: the time; printed, so that a run can be had again]
-    #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
+    #[arg(long, value_name = "NUMBER", default_value_t = new_seed(), hide_default_value = true)]
+    seed: u64,
     /// This binary instead of a release build of the sources here
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
     /// The nats-server that `cluster` starts; Debian's is 2.9.10
-    #[arg(long, value_name = "NAME", default_value = "current", value_parser = ["current", "debian"])]
-    nats: String,
+    #[arg(long, value_name = "NAME", default_value = "current", value_parser = programs())]
+    nats: Program,
     /// Put the table into docs/reliability.md, good or bad; of a full run of all faults, or of cluster, only
     #[arg(long, conflicts_with = "quick")]
     write: bool,
@@ -86,7 +85,7 @@ struct Options {
 impl Options {
     fn check(&self) -> Result<()> {
         let is_whole = self.only.is_empty() || self.only == [CLUSTER];
-        if self.write && (!is_whole || self.nats != "current") {
+        if self.write && (!is_whole || self.nats != Program::Current) {
             bail!(
                 "--write is for a full run: leave out --nats, and --only, but for `--only {CLUSTER}`"
             );
@@ -100,32 +99,32 @@ impl Options {
 }
 
 /// What every fault runs on.
-struct Testbed {
-    testbed: testbed::Testbed,
-    seed: u64,
-    nats: Program,
+type Testbed = testbed::Testbed<Options>;
+
+/// Random numbers for this fault, whichever other faults run.
+fn random(testbed: &Testbed, fault: &str) -> fastrand::Rng {
+    let salt = fault
+        .bytes()
+        .fold(0, |salt: u64, byte| (salt << 8) ^ u64::from(byte));
+    fastrand::Rng::with_seed(testbed.options.seed ^ salt)
 }
 
-impl Testbed {
-    /// Random numbers for this fault, whichever other faults run.
-    fn random(&self, fault: &str) -> fastrand::Rng {
-        let salt = fault
-            .bytes()
-            .fold(0, |salt: u64, byte| (salt << 8) ^ u64::from(byte));
-        fastrand::Rng::with_seed(self.seed ^ salt)
-    }
+/// A seed that is short enough to be typed again.
+fn new_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs() % 1_000_000)
 }
 
-impl Deref for Testbed {
-    type Target = testbed::Testbed;
-
-    fn deref(&self) -> &Self::Target {
-        &self.testbed
-    }
+/// What `--nats` takes.
+fn programs() -> impl TypedValueParser<Value = Program> {
+    PossibleValuesParser::new(["current", "debian"]).map(|name| match &*name {
+        "debian" => Program::Debian,
+        _ => Program::Current,
+    })
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    match run(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -135,26 +134,15 @@ fn main() -> ExitCode {
 }
 
 /// Runs what was asked for, prints the table, and fails when a delivery was lost or doubled, or anything else was wrong.
-fn run(options: &Options) -> Result<()> {
+fn run(options: Options) -> Result<()> {
     options.check()?;
     if options.includes(CLUSTER) {
         workspace::bring_nats()?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    // Short enough to be typed again.
-    let seed = options
-        .seed
-        .unwrap_or(now.map_or(0, |since| since.as_secs() % 1_000_000));
-    let nats = match &*options.nats {
-        "debian" => Program::Debian,
-        _ => Program::Current,
-    };
-    let testbed = testbed::Testbed::new("faults", options.binary.as_deref(), options.quick)?;
-    let testbed = Testbed {
-        testbed,
-        seed,
-        nats,
-    };
+    let (binary, is_quick) = (options.binary.clone(), options.quick);
+    let testbed = Testbed::new("faults", binary, is_quick, options)?;
+    let options = &testbed.options;
+    let seed = options.seed;
     eprintln!("seed {seed}");
     let mut rows = Vec::new();
     for (name, what, run) in FAULTS.into_iter().filter(|fault| options.includes(fault.0)) {
@@ -166,7 +154,7 @@ fn run(options: &Options) -> Result<()> {
     }
     print!("{}", render(rows.iter()));
     if options.write {
-        write(options, seed, &rows)?;
+        write(options, &rows)?;
     }
     let wrong = rows.iter().filter(|(_, row)| !row.is_sound()).count();
     if wrong > 0 {
@@ -209,8 +197,8 @@ fn render<'a>(rows: impl Iterator<Item = &'a Named> + Clone) -> String {
 }
 
 /// Renews the parts of docs/reliability.md that these rows are all of.
-fn write(options: &Options, seed: u64, rows: &[Named]) -> Result<()> {
-    let machine = machine();
+fn write(options: &Options, rows: &[Named]) -> Result<()> {
+    let (machine, seed) = (machine(), options.seed);
     let binary = options.binary.as_ref().map_or("", |_| " --binary FILE");
     for part in ["faults", CLUSTER] {
         let is_here = |name: &str| (name == CLUSTER) == (part == CLUSTER);

@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use xtask_harness::audit::count;
 use xtask_harness::listener::{Listener, lock};
 
 use crate::{Row, Testbed, Trial};
@@ -43,7 +42,7 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let report = &mut row.report;
     report.wrong_if(dead.count(), "are dead-lettered");
     let seen = sink.seen();
-    let (taken, refused) = (count(seen.taken.len()), seen.refused);
+    let (taken, refused) = (seen.taken.len() as u64, seen.refused);
     report.note(format!(
         "{taken} requests taken, {refused} refused with 429; all acknowledged after {} s",
         took.as_secs()

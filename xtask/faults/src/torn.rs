@@ -12,7 +12,7 @@ use xtask_harness::audit::Audit;
 
 use crate::shim::Shim;
 use crate::trial::wait;
-use crate::{Row, Testbed, Trial};
+use crate::{Row, Testbed, Trial, random};
 
 pub(super) const WHAT: &str = "SIGKILL under load, then many copies of the files in which whatever no fsync had brought to the disk, \
 of the log and of the file, is cut off, overwritten with random bytes or with zeros, sector by sector; each copy opens, is sound, and \
@@ -20,7 +20,7 @@ holds what was answered once";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Row> {
     let kills = testbed.size(10, 2);
-    let mut random = testbed.random("torn");
+    let mut random = random(testbed, "torn");
     let mut row = Row {
         kills,
         ..Row::default()

@@ -29,7 +29,7 @@ pub(super) struct Trial {
 
 impl Trial {
     pub(super) fn new(testbed: &Testbed, name: &str) -> Result<Self> {
-        Self::of(testbed, name, format!("{name}-{}", testbed.seed))
+        Self::of(testbed, name, format!("{name}-{}", testbed.options.seed))
     }
 
     /// In a folder of this name, with events of this prefix.

@@ -114,10 +114,10 @@ impl Audit {
         let kept = ledger.answered.iter().filter(is_kept).count();
         Self {
             requests: ledger.requests,
-            answered: count(ledger.answered.len()),
-            kept: count(records.len()),
-            lost: count(ledger.answered.len() - kept),
-            duplicated: count(records.values().filter(|times| **times > 1).count()),
+            answered: ledger.answered.len() as u64,
+            kept: records.len() as u64,
+            lost: (ledger.answered.len() - kept) as u64,
+            duplicated: records.values().filter(|times| **times > 1).count() as u64,
             invented,
         }
     }
@@ -137,12 +137,6 @@ impl Audit {
         self.duplicated += other.duplicated;
         self.invented += other.invented;
     }
-}
-
-/// A length as a number of the table.
-#[must_use]
-pub fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

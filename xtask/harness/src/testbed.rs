@@ -19,16 +19,18 @@ use crate::workspace;
 /// What everything runs on. The folder lies in the target directory, on a real disk, and is gone at the end, also when we are
 /// ended.
 #[derive(Debug)]
-pub struct Testbed {
+pub struct Testbed<T> {
     binary: PathBuf,
     folder: PathBuf,
     is_quick: bool,
     janitor: Child,
+    /// What was asked for.
+    pub options: T,
 }
 
-impl Testbed {
+impl<T> Testbed<T> {
     /// Builds the binary, unless one is named, and makes the folder.
-    pub fn new(name: &str, binary: Option<&Path>, is_quick: bool) -> Result<Self> {
+    pub fn new(name: &str, binary: Option<PathBuf>, is_quick: bool, options: T) -> Result<Self> {
         let binary = workspace::binary(binary)?;
         let folder = workspace::target()?.join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
@@ -45,11 +47,12 @@ impl Testbed {
             folder,
             is_quick,
             janitor,
+            options,
         })
     }
 
     /// `full`, or `quick` on a short run.
-    pub fn size<T>(&self, full: T, quick: T) -> T {
+    pub fn size<S>(&self, full: S, quick: S) -> S {
         if self.is_quick { quick } else { full }
     }
 
@@ -73,7 +76,7 @@ impl Testbed {
     }
 }
 
-impl Drop for Testbed {
+impl<T> Drop for Testbed<T> {
     fn drop(&mut self) {
         // What cannot be removed stays in the target directory, where `cargo clean` finds it.
         let _ = fs::remove_dir_all(&self.folder);

@@ -1,7 +1,7 @@
 //! The repository: where it is, and what cargo builds of it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 pub use xtask_checks::workspace::{read, root};
@@ -15,9 +15,9 @@ pub fn target() -> Result<PathBuf> {
 }
 
 /// `named`, or else a release build of the program.
-pub fn binary(named: Option<&Path>) -> Result<PathBuf> {
+pub fn binary(named: Option<PathBuf>) -> Result<PathBuf> {
     if let Some(named) = named {
-        return fs::canonicalize(named).with_context(|| format!("find {}", named.display()));
+        return fs::canonicalize(&named).with_context(|| format!("find {}", named.display()));
     }
     let words = ["build", "--release", "--package", "heygen-webhooks"];
     tools::run(workspace::cargo(&root()).args(words))?;

@@ -57,11 +57,11 @@ impl Setting {
         let settings = Options::new()
             .below(nodes.folder())
             .config(&format!("authorization {{\nusers: [\n{users}]\n}}"));
-        let cluster = Cluster::start(testbed.nats, 3, &settings)?;
+        let cluster = Cluster::start(testbed.options.nats, 3, &settings)?;
         let urls = cluster.urls().join(",").replace(",nats://", ",");
         let options = ["--replicas", "3", "--ack-wait", ACK_WAIT];
         let mut options = options.map(str::to_owned).to_vec();
-        if testbed.nats == Program::Current {
+        if testbed.options.nats == Program::Current {
             options.push("--require-sync".to_owned());
             let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
             options.extend(monitors.map(|url| format!("--nats-monitor={url}")));
