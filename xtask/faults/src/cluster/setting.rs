@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use xtask_harness::event::Events;
-use xtask_harness::server::{Output, Server, free_address};
-use xtask_harness::testbed::{Home, succeed};
+use xtask_harness::server::{Output, Server};
+use xtask_harness::testbed::Home;
 use xtask_nats::{Cluster, Options, PATIENCE, Program, until};
 
 use super::RECEIVERS;
@@ -23,15 +23,13 @@ pub(super) struct Setting {
     pub(super) senders: Senders,
     /// In the order of [`USERS`]; `None` while one is down.
     servers: [Option<Server>; USERS.len()],
-    /// Where they run.
-    homes: [Home; USERS.len()],
     /// What `--inbox` is.
     inbox: String,
     /// Of every process that stays.
     options: Vec<String>,
     pub(super) cluster: Cluster,
-    /// Where its nodes keep their data, as long as they run.
-    _nodes: Home,
+    /// Where all of them run, and nodes keep their data.
+    home: Home,
     /// How many processes got a SIGKILL.
     pub(super) kills: u64,
 }
@@ -49,13 +47,13 @@ pub(super) enum Blow {
 
 impl Setting {
     pub(super) fn start(testbed: &Testbed, events: &Events, connections: usize) -> Result<Self> {
-        let nodes = testbed.home("cluster-nodes")?;
+        let home = testbed.home("cluster")?;
         let users: String = USERS
             .iter()
             .map(|user| format!("{{ user: {user}, password: {PASSWORD} }}\n"))
             .collect();
         let settings = Options::new()
-            .below(nodes.folder())
+            .below(home.folder())
             .config(&format!("authorization {{\nusers: [\n{users}]\n}}"));
         let cluster = Cluster::start(testbed.options.nats, 3, &settings)?;
         let urls = cluster.urls().join(",").replace(",nats://", ",");
@@ -66,24 +64,22 @@ impl Setting {
             let monitors = (0..cluster.size()).map(|node| cluster.node(node).monitor_url());
             options.extend(monitors.map(|url| format!("--nats-monitor={url}")));
         }
-        let [first, second, third, fourth] =
-            USERS.map(|user| testbed.home(&format!("cluster-{user}")));
+        for (file, text) in [
+            (PASSWORD_FILE, PASSWORD),
+            (FORWARD_SECRET_FILE, FORWARD_SECRET),
+        ] {
+            fs::write(home.folder().join(file), text).context("write a secret")?;
+        }
         let mut setting = Self {
             application: Application::start(events)?,
             senders: Senders::start(connections, events),
             servers: [const { None }; USERS.len()],
-            homes: [first?, second?, third?, fourth?],
             inbox: format!("{urls}/{STREAM}"),
             options,
             cluster,
-            _nodes: nodes,
+            home,
             kills: 0,
         };
-        for home in &setting.homes {
-            fs::write(home.folder().join(PASSWORD_FILE), PASSWORD).context("write a password")?;
-            fs::write(home.folder().join(FORWARD_SECRET_FILE), FORWARD_SECRET)
-                .context("write a secret")?;
-        }
         (0..USERS.len()).try_for_each(|process| setting.start_process(process))?;
         setting.senders.begin();
         Ok(setting)
@@ -202,55 +198,41 @@ impl Setting {
     }
 
     fn start_process(&mut self, process: usize) -> Result<()> {
-        let user = USERS[process];
-        let address = free_address()?;
-        let listen = address.to_string();
-        let home = &self.homes[process];
-        let mut command = home.command();
-        if process < RECEIVERS {
-            command.args(["serve", "--receive-only", "--admin", "off"]);
-            command.args(["--listen", &listen]);
+        let (user, url) = (USERS[process], self.application.url(process));
+        let mut options = vec!["--log-format", "json"];
+        options.extend(self.options.iter().map(String::as_str));
+        options.extend(login(user));
+        let words = if process < RECEIVERS {
+            options.extend(["--receive-only", "--admin", "off"]);
+            ["serve", "--listen"]
         } else {
-            command.args(["work", "--admin", &listen]);
-            command.args(["--forward", &self.application.url(process)]);
-            command.args(["--forward-secret-file", FORWARD_SECRET_FILE]);
-            command.args(["--retry-initial-delay", "0.5", "--retry-max-delay", "2"]);
-            command.args(["--retry-max-attempts", "1000"]);
-        }
-        command.args(["--log-format", "json"]).args(&self.options);
-        command.args(self.login(user));
-        let begin = || -> Result<Server> {
-            let mut server = Server::start(command, address, home.folder(), Output::Null)?;
-            server.wait_until_begun()?;
-            Ok(server)
+            options.extend(["--forward", &url]);
+            options.extend(["--forward-secret-file", FORWARD_SECRET_FILE]);
+            options.extend(["--retry-initial-delay", "0.5", "--retry-max-delay", "2"]);
+            options.extend(["--retry-max-attempts", "1000"]);
+            ["work", "--admin"]
         };
-        let server = begin().with_context(|| format!("start {user}"))?;
+        let (home, inbox) = (&self.home, &self.inbox);
+        let server = home.begin(home.command(), words, inbox, &options, Output::Null);
+        let server = server.with_context(|| format!("start {user}"))?;
         if process < RECEIVERS {
-            self.senders.redirect(process, address);
+            self.senders.redirect(process, server.address);
         }
         self.servers[process] = Some(server);
         Ok(())
     }
 
-    fn login<'a>(&'a self, user: &'a str) -> [&'a str; 6] {
-        [
-            "--inbox",
-            &self.inbox,
-            "--nats-user",
-            user,
-            "--nats-password-file",
-            PASSWORD_FILE,
-        ]
-    }
-
     /// What the stream holds, as `inbox export` tells it.
     pub(super) fn export(&self) -> Result<Vec<Value>> {
-        let mut command = self.homes[0].command();
-        command.args(["inbox", "export"]).args(self.login(USERS[0]));
-        let lines = succeed(&mut command)?;
+        let words = [&["inbox", "export"], &login(USERS[0])[..]].concat();
+        let lines = self.home.succeed(&words, &self.inbox)?;
         let lines = serde_json::Deserializer::from_slice(&lines).into_iter();
         lines.collect::<Result<_, _>>().context("read inbox export")
     }
+}
+
+fn login(user: &str) -> [&str; 4] {
+    ["--nats-user", user, "--nats-password-file", PASSWORD_FILE]
 }
 
 /// Waits until it is so; `false` when that takes too long.
