@@ -15,17 +15,12 @@ pub(super) const WHAT: &str = "SIGKILL at random instants while 24 connections d
 the inbox is opened again by a restart and listed, and what had no answer is sent again";
 
 pub(super) fn run(testbed: &Testbed) -> Result<Row> {
-    let (kills, files) = (testbed.size(200, 20), testbed.size(10, 2));
+    let (files, each) = testbed.size((10, 20), (2, 10));
+    let (kills, seed) = (files * each, testbed.options.seed);
     let mut random = random(testbed, "kills");
     let (mut row, mut totals) = (Row::default(), Totals::default());
     for file in 0..files {
-        row.add(life(
-            testbed,
-            file,
-            kills / files,
-            &mut random,
-            &mut totals,
-        )?);
+        row.add(life(testbed, file, each, &mut random, &mut totals)?);
         let Audit { answered, lost, .. } = row.audit;
         eprintln!(
             "kills: {} of {kills}, {answered} answered, {lost} lost",
@@ -33,11 +28,7 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
         );
     }
     let notes = [
-        format!(
-            "seed {}; {files} inbox files, {} kills each",
-            testbed.options.seed,
-            kills / files
-        ),
+        format!("seed {seed}; {files} inbox files, {each} kills each"),
         format!(
             "{} posts had no answer when the process died and were sent again, {} of their events had been kept",
             totals.unanswered, totals.kept_unanswered

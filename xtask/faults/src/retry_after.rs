@@ -35,12 +35,9 @@ pub(super) fn run(testbed: &Testbed) -> Result<Row> {
         took = started.elapsed();
         sink.subjects()
     })?;
-    let records = trial.home.records()?;
-    let dead = records
-        .iter()
-        .filter(|record| record["state"] == "dead_lettered");
+    let dead = trial.home.kept(trial.home.inbox(), &["dead_lettered"])?;
     let report = &mut row.report;
-    report.wrong_if(dead.count(), "are dead-lettered");
+    report.wrong_if(dead, "are dead-lettered");
     let seen = sink.seen();
     let (taken, refused) = (seen.taken.len() as u64, seen.refused);
     report.note(format!(
