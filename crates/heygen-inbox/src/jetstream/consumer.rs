@@ -331,6 +331,7 @@ impl Consumer {
                     next,
                     entry,
                     is_recorded: false,
+                    may_be_recorded: false,
                     extended_at: Instant::now(),
                 });
                 Ok(())
@@ -346,19 +347,18 @@ impl Consumer {
         'turns: for turn in request.turns() {
             loop {
                 let taken = self.in_flight().take_due(request, *turn, &mut left, now);
-                let Some(held) = taken else {
+                let Some(mut held) = taken else {
                     break;
                 };
-                let copy = held.clone();
-                match self.begin(held, now).await {
-                    Ok(Some(held)) => {
+                match self.begin(&mut held, now).await {
+                    Ok(true) => {
                         let id = self.streams.events.id(held.event.sequence);
                         claim.deliveries.push(held.claimed(id));
                         outs.push(held);
                     }
-                    Ok(None) => {}
+                    Ok(false) => {}
                     Err(error) => {
-                        self.in_flight().hold(copy);
+                        self.in_flight().hold(held);
                         if claim.deliveries.is_empty() {
                             return Err(error);
                         }
@@ -379,12 +379,12 @@ impl Consumer {
         Ok(claim)
     }
 
-    /// Records that it is dispatched, except for the first attempt; `None` when it was written
+    /// Records that it is dispatched, except for the first attempt; `false` when it was written
     /// meanwhile that it is not to be.
-    async fn begin(&self, mut held: Held, now: i64) -> Result<Option<Held>, InboxError> {
+    async fn begin(&self, held: &mut Held, now: i64) -> Result<bool, InboxError> {
         let is_first = held.is_live() && held.next.attempt == 1 && held.entry.revision == 0;
         if is_first && !self.control.may_be_recorded(held.event.sequence) {
-            return Ok(Some(held));
+            return Ok(true);
         }
         let (records, sequence) = (&self.streams.records, held.event.sequence);
         loop {
@@ -393,17 +393,32 @@ impl Consumer {
                 revision,
             } = held.entry.clone();
             record.begin(held.next.attempt, now);
-            if records.put(sequence, &record, revision).await? {
-                held.is_recorded = true;
-                return Ok(Some(held));
+            let written = records.put(sequence, &record, revision).await;
+            held.may_be_recorded |= written.is_err();
+            held.is_recorded = written?;
+            if held.is_recorded {
+                return Ok(true);
             }
             held.entry = self.record_of(&held.event, held.token.origin).await?;
             let (imported, record) = (held.event.imported_state, &held.entry.record);
+            // Another attempt would count this one as interrupted.
+            let is_begun =
+                record.state() == State::Claimed && record.dispatched == held.next.attempt;
+            if held.may_be_recorded && is_begun {
+                held.is_recorded = true;
+                return Ok(true);
+            }
             match held.token.step(imported, record, now) {
                 Step::Dispatch(next) if next.due_at <= now => held.next = next,
                 Step::Dispatch(_) | Step::Drop | Step::Refer => {
-                    self.take(held.event, held.token, held.entry, now).await?;
-                    return Ok(None);
+                    let Held {
+                        event,
+                        token,
+                        entry,
+                        ..
+                    } = held.clone();
+                    self.take(event, token, entry, now).await?;
+                    return Ok(false);
                 }
             }
         }

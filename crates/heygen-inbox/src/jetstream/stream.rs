@@ -12,6 +12,7 @@ use async_nats::jetstream::stream::{
     self, DeleteStatus, Info, LastRawMessageErrorKind, RawMessageErrorKind, State,
 };
 use async_nats::jetstream::{Error, ErrorCode};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::connection::Connection;
@@ -125,7 +126,8 @@ impl Stream {
     }
 
     /// Writes the newest message of a subject unless another process wrote one since `revision`, the
-    /// sequence of the message before (0: there was none). Gives whether it did.
+    /// sequence of the message before (0: there was none). Gives whether it did. Where no answer comes
+    /// it is tried again, and finds what it has written itself.
     pub(super) async fn put(
         &self,
         subject: String,
@@ -133,13 +135,40 @@ impl Stream {
         revision: u64,
     ) -> Result<bool, InboxError> {
         self.connection.check_connected()?;
+        let payload = Bytes::from(payload);
         let message = PublishMessage::build()
-            .payload(payload.into())
+            .payload(payload.clone())
             .expected_last_subject_sequence(revision);
-        match self.publish_when_heard(subject, message).await {
-            Ok(_) => Ok(true),
-            Err(error) if is_conflict(&error) => Ok(false),
-            Err(error) => Err(self.connection.cannot("write to", error)),
+        let deadline = Instant::now() + PUT_TRIES * self.connection.answer_timeout;
+        let mut is_unanswered = false;
+        loop {
+            let published = self.publish_when_heard(subject.clone(), message.clone());
+            let Err(error) = published.await else {
+                return Ok(true);
+            };
+            let is_in_time = Instant::now() < deadline;
+            match error.kind() {
+                PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe if is_in_time => {
+                    is_unanswered = true;
+                    tokio::time::sleep(UNHEARD_PAUSE).await;
+                }
+                _ if is_conflict(&error) => {
+                    // What another process wrote, or this one when no answer came.
+                    let newest = match is_unanswered {
+                        true => self.newest(&subject).await?,
+                        false => None,
+                    };
+                    if newest.is_some_and(|newest| newest.payload == payload) {
+                        return Ok(true);
+                    }
+                    let is_being_written = is_unanswered && is_in_flight(&error);
+                    if !is_being_written || !is_in_time {
+                        return Ok(false);
+                    }
+                    tokio::time::sleep(UNHEARD_PAUSE).await;
+                }
+                _ => return Err(self.connection.cannot("write to", error)),
+            }
         }
     }
 
@@ -200,11 +229,15 @@ pub(super) fn is_not_found(error: &GetStreamError) -> bool {
     matches!(error.kind(), GetStreamErrorKind::JetStream(ref error) if is_so(error))
 }
 
-/// Whether another process wrote first. While its write is being replicated, clusters say so with a
-/// code of its own, which is no kind of the client library.
+/// Whether something was written first.
 fn is_conflict(error: &PublishError) -> bool {
-    error.kind() == PublishErrorKind::WrongLastSequence
-        || error_code(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+    error.kind() == PublishErrorKind::WrongLastSequence || is_in_flight(error)
+}
+
+/// While a write is being replicated, clusters say so with a code of its own, which is no kind of the
+/// client library.
+fn is_in_flight(error: &PublishError) -> bool {
+    error_code(error) == Some(ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 /// The code of a publication that the servers refused; `None` where they did not answer.
@@ -215,6 +248,9 @@ pub(super) fn error_code(error: &PublishError) -> Option<ErrorCode> {
 }
 
 const UNHEARD_PAUSE: Duration = Duration::from_millis(50);
+
+/// For how many answers a change waits that may be written.
+const PUT_TRIES: u32 = 3;
 
 #[cfg(test)]
 mod tests {

@@ -362,3 +362,56 @@ async fn dead_letter_stays_when_its_record_is_written_in_a_second_round() {
     assert_eq!(report.unwrap().dead_lettered, 1);
     assert_eq!(streams.len("HEYGEN_DEAD").await, 1);
 }
+
+/// The stream of records stores what it gets, and answers nothing.
+async fn without_answers(streams: &Streams, is_so: bool) {
+    let changing = streams.change("HEYGEN_RECORDS", |config| config.no_ack = is_so);
+    changing.await;
+}
+
+/// As while the disks of the servers are slow. The handler was not called yet.
+#[tokio::test]
+async fn attempt_whose_record_gets_no_answer_is_begun_once() {
+    let server = fast_server();
+    let mut options = options();
+    options.answer_timeout = Duration::from_millis(100);
+    options.ack_wait = PATIENCE;
+    let inbox = open(&server.url(), options).await;
+    let streams = Streams::on(&server.url()).await;
+    append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    complete(&inbox, &claimed, 1, AttemptOutcome::Retry).await;
+    without_answers(&streams, true).await;
+    for _ in 0..3 {
+        until(async || inbox.claim(ClaimRequest::due(1, at(2))).await.is_err()).await;
+    }
+    without_answers(&streams, false).await;
+    let again = claim_soon(&inbox, 2).await;
+    assert_eq!((again.attempt, again.interrupted), (2, 0));
+    complete(&inbox, &again, 3, AttemptOutcome::Acknowledged).await;
+    let attempts = get(&inbox, again.id).await.attempts;
+    assert_eq!(attempts.len(), 2, "{attempts:?}");
+}
+
+/// The record says that it waits, and nothing else would make the reference.
+#[tokio::test]
+async fn replay_whose_record_gets_no_answer_makes_its_reference() {
+    let server = fast_server();
+    let mut options = options();
+    options.answer_timeout = Duration::from_secs(1);
+    let inbox = open(&server.url(), options).await;
+    let streams = Streams::on(&server.url()).await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let claimed = claim_one(&inbox, 0).await;
+    complete(&inbox, &claimed, 1, AttemptOutcome::DeadLettered).await;
+    without_answers(&streams, true).await;
+    let answering = async {
+        until(async || get(&inbox, id).await.summary.state == State::Pending).await;
+        without_answers(&streams, false).await;
+    };
+    let replaying = inbox.replay(vec![id], at(5));
+    let both = Box::pin(async { tokio::join!(replaying, answering) });
+    let (replayed, ()) = in_time(both).await;
+    assert_eq!(replayed.unwrap().pending, 1);
+    assert_eq!(claim_soon(&inbox, 5).await.id, id);
+}
