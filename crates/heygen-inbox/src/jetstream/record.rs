@@ -183,14 +183,16 @@ impl Record {
     }
 
     /// How many of the attempts before this one, of its round, ended without a result, and how many
-    /// of them have no record yet.
+    /// have no record yet. A first one without a record may never have been begun, and must not be the
+    /// last of a delivery that may have one only.
     pub(super) fn interrupted(&self, first_attempt: u32, attempt: u32) -> (u32, u32) {
         let of_round = |number: &u32| (first_attempt..attempt).contains(number);
         let unknown = self.unknown(attempt).filter(of_round).count();
         let interrupted = self.attempts.iter().filter(|known| {
             of_round(&known.number) && known.result == AttemptOutcome::Interrupted.as_str()
         });
-        let interrupted = interrupted.count() + unknown;
+        let begun = if self.is_begun() { unknown } else { 0 };
+        let interrupted = interrupted.count() + begun;
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         (number(interrupted), number(unknown))
     }

@@ -104,8 +104,8 @@ async fn delivery_that_workers_give_back_uses_up_no_attempts() {
         worker.close().await.unwrap();
     }
     let claimed = claim_soon(&receiver, 30).await;
-    // Its first attempt may have been begun without a record.
-    let expected = (id, 2, 1);
+    // Its first attempt may have been begun without a record, and may be the only one it can have.
+    let expected = (id, 2, 0);
     assert_eq!((claimed.id, claimed.attempt, claimed.interrupted), expected);
 }
 
