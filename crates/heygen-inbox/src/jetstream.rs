@@ -267,9 +267,7 @@ impl Inbox for JetStreamInbox {
     /// Returns once the fingerprints of the newest events are read: HeyGen's log reaches back
     /// further than the servers' duplicate window.
     async fn wait_until_synced(&self) {
-        if let Err(error) = self.publisher.sync().await {
-            tracing::debug!(%error, "the newest events of others could not be read");
-        }
+        self.publisher.wait_until_synced().await;
     }
 
     /// Gives back the deliveries it holds, and flushes. A server that is not reached delivers them

@@ -22,6 +22,8 @@ use crate::delivery::NewDelivery;
 #[derive(Debug)]
 pub(super) struct FingerprintCache {
     maps: Mutex<Maps>,
+    /// One at a time reads the stream.
+    pub(super) reading: tokio::sync::Mutex<()>,
     /// How many fingerprints one map holds.
     map_len: usize,
     /// Becomes true once all events that were in the stream at the start are cached.
@@ -72,6 +74,7 @@ impl FingerprintCache {
     pub(super) fn new(events: usize) -> Self {
         Self {
             maps: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
             map_len: events.max(1).saturating_mul(FINGERPRINTS),
             is_synced: watch::Sender::new(false),
         }

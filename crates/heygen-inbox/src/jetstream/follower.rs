@@ -3,6 +3,7 @@
 //! It reads what is not known a second after it was stored: reading back the events of this process
 //! would cost more than appending them.
 
+use std::error::Error as _;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -37,14 +38,26 @@ impl Follower {
     /// Reads what others append until the inbox is dropped, over reconnects.
     pub(super) async fn run(self) {
         let mut stored_before = u64::MAX;
+        let mut failures = 0_u32;
         while let Some(cache) = self.cache.upgrade() {
             match self.catch_up(&cache, stored_before).await {
                 Ok(last) => {
-                    cache.set_synced();
                     stored_before = last;
+                    failures = 0;
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the stream could not be followed; trying again");
+                    failures += 1;
+                    let cause = error.source().map(ToString::to_string);
+                    // It may be a permission or a limit of consumers, which nothing else shows.
+                    if failures.is_multiple_of(FAILURES_OF_A_WARNING) {
+                        tracing::warn!(
+                            %error,
+                            cause,
+                            "the stream of events cannot be read: a backfill waits, and duplicates that the servers do not recognise count as new"
+                        );
+                    } else {
+                        tracing::debug!(%error, cause, "the stream could not be followed; trying again");
+                    }
                 }
             }
             drop(cache);
@@ -59,6 +72,7 @@ impl Follower {
         cache: &FingerprintCache,
         stored_before: u64,
     ) -> Result<u64, InboxError> {
+        let _turn = cache.reading.lock().await;
         let stream = &self.streams.events.stream;
         // Before the stream is asked: what is appended meanwhile may be greater than its answer.
         let newest = cache.newest_known();
@@ -88,6 +102,7 @@ impl Follower {
             reading.await?;
             cache.read_to(last);
         }
+        cache.set_synced();
         Ok(last)
     }
 }
@@ -95,3 +110,6 @@ impl Follower {
 /// How often to look for events of others, and for how long those of this process may be stored
 /// before they are cached.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Each takes a second or more: a server that restarts is no reason for a warning.
+const FAILURES_OF_A_WARNING: u32 = 30;

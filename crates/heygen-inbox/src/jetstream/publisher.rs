@@ -130,9 +130,17 @@ impl Publisher {
     /// just appended. Where those cannot be read, a duplicate of one would count as new.
     pub(super) async fn sync(&self) -> Result<(), InboxError> {
         self.follow();
-        self.cache.wait_until_synced().await;
         self.follower.catch_up(&self.cache, u64::MAX).await?;
         Ok(())
+    }
+
+    /// The same, however long the events cannot be read for.
+    pub(super) async fn wait_until_synced(&self) {
+        self.follow();
+        self.cache.wait_until_synced().await;
+        if let Err(error) = self.sync().await {
+            tracing::debug!(%error, "the newest events of others could not be read");
+        }
     }
 
     /// For each delivery the id of the same event, if it is stored.

@@ -347,6 +347,27 @@ async fn tls_address_refuses_a_plain_server() {
     check_refused(&as_tls(&server), trusting(&authority.file), "").await;
 }
 
+/// As with a limit of consumers. Without a word it would look until it may.
+#[tokio::test]
+async fn import_that_may_not_read_the_events_fails() {
+    let server = start(
+        "authorization { users: [\n\
+         { user: a, password: a }\n\
+         { user: b, password: b, permissions: { publish: { deny: \"$JS.API.CONSUMER.CREATE.>\" } } }\n\
+         ] }",
+    );
+    let as_user = |user: &str| server.url().replace("//", &format!("//{user}:{user}@"));
+    let all = try_open(&as_user("a"), JetStreamOptions::default())
+        .await
+        .unwrap();
+    append_new(&all, 0, &body("a")).await;
+    let mut options = JetStreamOptions::default();
+    options.answer_timeout = Duration::from_millis(100);
+    let limited = try_open(&as_user("b"), options).await.unwrap();
+    let found = in_time(limited.find(vec![delivery(0, body("a"))])).await;
+    assert_eq!(found.unwrap_err().kind(), InboxErrorKind::Storage);
+}
+
 #[tokio::test]
 async fn example_account_has_all_permissions() {
     let user = Nkey::new_user();
