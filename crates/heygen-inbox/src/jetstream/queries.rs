@@ -143,16 +143,12 @@ impl Queries<'_> {
         let mut oldest = Vec::from_iter(held);
         if let Some(next) = next {
             let all = self.streams.names.all_of("events");
-            let first = events
-                .stream
-                .inner
-                .direct_get_next_for_subject(all, Some(next));
-            if let Ok(message) = first.await {
+            if let Some(message) = events.stream.next(&all, next).await? {
                 let at = message::received_at(&message.headers);
                 oldest.push(at.unwrap_or_else(|| message.time.into()));
             }
         }
-        if let Some(sequence) = self.streams.references.oldest().await
+        if let Some(sequence) = self.streams.references.oldest().await?
             && self.consumer.in_flight().out(sequence).is_none()
             && let Some(event) = events.get(sequence).await?
         {

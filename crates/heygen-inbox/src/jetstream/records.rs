@@ -107,16 +107,27 @@ impl Records {
     ) -> Result<HashMap<u64, Record>, InboxError> {
         let asked = sequences.into_iter().map(|sequence| async move {
             let subject = self.stream.names.record(sequence);
-            match self.stream.inner.direct_get_last_for_subject(subject).await {
-                Ok(message) => Ok(read(&message.payload)
-                    .inspect_err(
-                        |error| tracing::warn!(%error, sequence, "an unreadable record is skipped"),
-                    )
-                    .ok()
-                    .map(|record| (sequence, record))),
-                Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-                Err(error) => Err(self.stream.connection.cannot("read from", error)),
-            }
+            let found = match self
+                .stream
+                .inner
+                .direct_get_last_for_subject(&subject)
+                .await
+            {
+                Ok(message) => Some(message),
+                Err(error) if error.kind() == DirectGetErrorKind::NotFound => None,
+                Err(error) if error.kind() == DirectGetErrorKind::TimedOut => {
+                    return Err(self.stream.connection.cannot("read from", error));
+                }
+                // Only the leader answers where an operator switched direct reads off.
+                Err(_) => self.stream.newest(&subject).await?,
+            };
+            let record = found.and_then(|message| {
+                let record = read(&message.payload).inspect_err(
+                    |error| tracing::warn!(%error, sequence, "an unreadable record is skipped"),
+                );
+                record.ok()
+            });
+            Ok(record.map(|record| (sequence, record)))
         });
         let mut found = HashMap::new();
         let mut answers = futures_util::stream::iter(asked).buffer_unordered(CONCURRENCY);

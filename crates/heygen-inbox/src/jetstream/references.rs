@@ -52,15 +52,11 @@ impl References {
         self.is_expected.store(is_expected, Ordering::Relaxed);
     }
 
-    /// The sequence of the event that the oldest reference leads to, from any replica.
-    pub(super) async fn oldest(&self) -> Option<u64> {
+    /// The sequence of the event that the oldest reference leads to.
+    pub(super) async fn oldest(&self) -> Result<Option<u64>, InboxError> {
         let all = self.stream.names.all_of("again");
-        let oldest = self
-            .stream
-            .inner
-            .direct_get_next_for_subject(all, Some(1))
-            .await;
-        number_of(&oldest.ok()?.subject)
+        let oldest = self.stream.next(&all, 1).await?;
+        Ok(oldest.and_then(|message| number_of(&message.subject)))
     }
 
     /// Makes the reference that a record asks for, unless the servers know of it. Another event may

@@ -112,6 +112,26 @@ impl Setup<'_> {
         let dead = beside(self.dead()).await?;
         let records = beside(self.records()).await?;
         let again = beside(self.again()).await?;
+        // They are created like that of the events. Where one was changed, the others may have to be.
+        for other in [&dead, &records, &again] {
+            let Config {
+                name, num_replicas, ..
+            } = &other.cached_info().config;
+            if *num_replicas != replicas {
+                config_drift.push(format!(
+                    "the number of replicas of {name} is {num_replicas}, and that of the events {replicas}"
+                ));
+            }
+        }
+        let (of_records, of_events) = (records.cached_info().config.max_age, found.max_age);
+        if of_records != of_events {
+            config_drift.push(format!(
+                "max age of {} is {}, and that of the events {}",
+                self.names.records(),
+                for_people(of_records),
+                for_people(of_events)
+            ));
+        }
         let workers = self.consumer(&events).await?;
         let again_workers = self.consumer(&again).await?;
         let worker = &workers.cached_info().config;

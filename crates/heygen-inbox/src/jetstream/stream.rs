@@ -182,6 +182,21 @@ impl Stream {
         }
     }
 
+    /// The first message from `first` on that matches `filter`, from the leader.
+    pub(super) async fn next(
+        &self,
+        filter: &str,
+        first: u64,
+    ) -> Result<Option<StreamMessage>, InboxError> {
+        self.connection.check_connected()?;
+        let found = self.inner.get_first_raw_message_by_subject(filter, first);
+        match found.await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(self.connection.cannot("read from", error)),
+        }
+    }
+
     /// Whether the leader has no message from `first` to `last` that matches `filter`.
     pub(super) async fn is_empty_between(
         &self,
@@ -192,13 +207,8 @@ impl Stream {
         if first > last {
             return Ok(true);
         }
-        self.connection.check_connected()?;
-        let found = self.inner.get_first_raw_message_by_subject(filter, first);
-        match found.await {
-            Ok(message) => Ok(message.sequence > last),
-            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(true),
-            Err(error) => Err(self.connection.cannot("read from", error)),
-        }
+        let next = self.next(filter, first).await?;
+        Ok(next.is_none_or(|message| message.sequence > last))
     }
 
     /// Deletes a message without erasing its bytes: for that a server would rewrite a whole block of

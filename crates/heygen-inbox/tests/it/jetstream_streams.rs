@@ -105,6 +105,41 @@ async fn existing_streams_stay_and_differences_are_reported() {
     let drift = inbox.unwrap().config_drift().to_vec();
     assert!(drift.is_empty(), "nothing is asked for: {drift:?}");
     assert_eq!(streams.config("HEYGEN").await, before);
+
+    let older = Duration::from_secs(90 * 24 * 3600);
+    let changing = streams.change("HEYGEN", |config| config.max_age = older);
+    changing.await;
+    let mut other = asked();
+    other.streams.max_age = Some(older);
+    let inbox = try_open(&server, "HEYGEN", other).await.unwrap();
+    assert_eq!(
+        inbox.config_drift(),
+        ["max age of HEYGEN_RECORDS is 30d, and that of the events 90d"]
+    );
+}
+
+/// Only the leaders answer then.
+#[tokio::test]
+async fn streams_without_direct_reads_are_read() {
+    let (server, inbox) = started().await;
+    let streams = Streams::on(&server.url()).await;
+    for stream in ["HEYGEN", "HEYGEN_RECORDS", "HEYGEN_AGAIN"] {
+        streams
+            .change(stream, |config| config.allow_direct = false)
+            .await;
+    }
+    let waiting = append_new(&inbox, 3, &body("waiting")).await;
+    let oldest = async || inbox.counts().await.unwrap().oldest_pending;
+    assert_eq!(oldest().await, Some(at(3)));
+    let claimed = claim_one(&inbox, 4).await;
+    let retry = end(&claimed, AttemptOutcome::Retry).due_at(at(30));
+    inbox.complete(retry).await.unwrap();
+    assert_eq!(oldest().await, Some(at(3)));
+    let listed = inbox.list(Query::default()).await.unwrap();
+    let [delivery] = &listed[..] else {
+        panic!("{listed:?}");
+    };
+    assert_eq!((delivery.id, delivery.attempts), (waiting, 1));
 }
 
 #[tokio::test]
