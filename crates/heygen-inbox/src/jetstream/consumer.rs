@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_nats::Subject;
 use async_nats::jetstream::AckKind;
@@ -37,18 +37,33 @@ use crate::time::{from_micros, to_micros};
 pub(super) struct Consumer {
     streams: Arc<Streams>,
     in_flight: Mutex<InFlight>,
-    /// One claim at a time; when it last fetched references.
-    claiming: tokio::sync::Mutex<Instant>,
+    /// One claim at a time.
+    claiming: tokio::sync::Mutex<Claiming>,
     is_extending: AtomicBool,
     pub(super) control: Control,
 }
 
+/// What claims know of those before them.
+#[derive(Debug)]
+struct Claiming {
+    references_fetched_at: Instant,
+    /// Of the stream that the deliveries in flight are of.
+    tag: u32,
+    /// Since when the consumer of events existed that this was looked at with.
+    consumer_since: SystemTime,
+}
+
 impl Consumer {
     pub(super) fn new(streams: Arc<Streams>) -> Self {
+        let claiming = Claiming {
+            references_fetched_at: Instant::now(),
+            tag: streams.events.tag(),
+            consumer_since: streams.queue.created_at(),
+        };
         Self {
             streams,
             in_flight: Mutex::default(),
-            claiming: tokio::sync::Mutex::new(Instant::now()),
+            claiming: tokio::sync::Mutex::new(claiming),
             is_extending: AtomicBool::new(false),
             control: Control::default(),
         }
@@ -76,11 +91,12 @@ impl Consumer {
         if limit == 0 {
             return Ok(Claim::default());
         }
-        let mut looked_at = self.claiming.lock().await;
+        let mut claiming = self.claiming.lock().await;
         self.streams.connection.check_connected()?;
         if self.control.is_paused(&self.streams.records).await? {
             return Ok(Claim::paused());
         }
+        self.look_again(&mut claiming).await?;
         self.keep_extending();
         let now = to_micros(request.now);
         {
@@ -105,7 +121,7 @@ impl Consumer {
             if due >= limit && !request.turns().contains(&Turn::Live) || is_enough {
                 break;
             }
-            let fetched = self.fetch(request, now, lookahead, &mut looked_at);
+            let fetched = self.fetch(request, now, lookahead, &mut claiming);
             if !fetched.await? {
                 break;
             }
@@ -179,7 +195,7 @@ impl Consumer {
         request: &ClaimRequest,
         now: i64,
         lookahead: usize,
-        looked_at: &mut Instant,
+        claiming: &mut Claiming,
     ) -> Result<bool, InboxError> {
         let is_in_turns = request.turns().contains(&Turn::Live);
         let limit = request.limit();
@@ -202,21 +218,43 @@ impl Consumer {
             queue, references, ..
         } = &*self.streams;
         let asked = missing(|missing| missing.backlog);
-        let is_time = references.is_expected() || looked_at.elapsed() > REFERENCES_INTERVAL;
+        let fetched_at = claiming.references_fetched_at;
+        let is_time = references.is_expected() || fetched_at.elapsed() > REFERENCES_INTERVAL;
         if asked > 0 && is_time {
             let given = references.queue.fetch(asked).await?;
             may_be_more = given.len() >= asked;
             references.expect(!given.is_empty());
-            *looked_at = Instant::now();
+            claiming.references_fetched_at = Instant::now();
             self.take_all(given, now, Origin::Reference(0)).await?;
         }
         let asked = missing(|missing| missing.live);
         if asked > 0 {
             let events = queue.fetch(asked).await?;
             may_be_more |= events.len() >= asked;
+            self.look_again(claiming).await?;
             self.take_all(events, now, Origin::Event).await?;
         }
         Ok(may_be_more)
+    }
+
+    /// Where the stream was deleted and created again, what is in flight is gone, and other events have
+    /// its sequences: an acknowledgement would be theirs.
+    async fn look_again(&self, claiming: &mut Claiming) -> Result<(), InboxError> {
+        let Streams { events, queue, .. } = &*self.streams;
+        let consumer_since = queue.created_at();
+        if consumer_since != claiming.consumer_since {
+            events.look_again().await?;
+            claiming.consumer_since = consumer_since;
+        }
+        let tag = events.tag();
+        if std::mem::replace(&mut claiming.tag, tag) != tag {
+            tracing::warn!(
+                stream = self.streams.names.events(),
+                "the stream of events was deleted and created again"
+            );
+            *self.in_flight() = InFlight::default();
+        }
+        Ok(())
     }
 
     /// All at once, since some records have to be read. One that cannot be read now delays no other;
@@ -535,8 +573,6 @@ const REFERENCES_INTERVAL: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use async_nats::HeaderMap;
     use xtask_nats::{Program, Server};
 

@@ -1,6 +1,9 @@
 //! [`Events`]: the stream of events, one message per event.
 
-use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_nats::jetstream::stream::{DirectGetErrorKind, Info, RawMessageErrorKind};
 use sha2::{Digest as _, Sha256};
 
 use super::message::Stored;
@@ -12,25 +15,37 @@ use crate::id::DeliveryId;
 #[derive(Clone, Debug)]
 pub(super) struct Events {
     pub(super) stream: Stream,
-    /// Distinguishes ids of this inbox from others'.
-    tag: u32,
+    /// Distinguishes ids of this inbox from others', and from those of a stream of that name that was
+    /// deleted: its sequences come again.
+    tag: Arc<AtomicU32>,
 }
 
 impl Events {
     pub(super) fn new(stream: Stream) -> Self {
         Self {
-            tag: tag(&stream),
+            tag: Arc::new(AtomicU32::new(tag(stream.info()))),
             stream,
         }
     }
 
+    pub(super) fn tag(&self) -> u32 {
+        self.tag.load(Ordering::Relaxed)
+    }
+
+    /// Notices that the stream was deleted and created again.
+    pub(super) async fn look_again(&self) -> Result<Info, InboxError> {
+        let info = self.stream.info_now().await?;
+        self.tag.store(tag(&info), Ordering::Relaxed);
+        Ok(info)
+    }
+
     pub(super) fn id(&self, sequence: u64) -> DeliveryId {
-        DeliveryId::new(sequence, self.tag)
+        DeliveryId::new(sequence, self.tag())
     }
 
     /// The sequence of a delivery; `None` for an id of another inbox.
     pub(super) fn sequence(&self, id: DeliveryId) -> Option<u64> {
-        (id.tag() == self.tag).then(|| id.key())
+        (id.tag() == self.tag()).then(|| id.key())
     }
 
     /// The event of a delivery; `None` when there is none of that id.
@@ -79,8 +94,7 @@ impl Events {
 }
 
 /// Of its name and creation time: a stream that was deleted and created again is another one.
-fn tag(stream: &Stream) -> u32 {
-    let info = stream.info();
+fn tag(info: &Info) -> u32 {
     let mut hash = Sha256::new();
     hash.update(info.config.name.as_bytes());
     hash.update(info.created.unix_timestamp_nanos().to_le_bytes());

@@ -76,7 +76,7 @@ impl Follower {
         let stream = &self.streams.events.stream;
         // Before the stream is asked: what is appended meanwhile may be greater than its answer.
         let newest = cache.newest_known();
-        let info = stream.info_now().await?;
+        let info = self.streams.events.look_again().await?;
         let state = info.state;
         let last = state.last_sequence;
         let is_another = cache.is_another_stream(info.created.unix_timestamp_nanos());

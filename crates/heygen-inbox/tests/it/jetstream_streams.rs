@@ -785,3 +785,29 @@ async fn a_receiver_creates_its_records_again_and_hides_no_lost_events() {
         assert!(!is_there(stream).await, "{stream}");
     }
 }
+
+/// A handler drops what has an id that it knows.
+#[tokio::test]
+async fn event_of_a_stream_that_was_created_again_has_a_new_id() {
+    for program in [Program::Current, Program::Debian] {
+        let server = Server::start(program, &Options::new().sync_interval("2m")).unwrap();
+        let worker = open(&server.url(), options()).await;
+        append_new(&worker, 0, &body("before")).await;
+        let before = claim_soon(&worker, 10).await;
+        let streams = Streams::on(&server.url()).await;
+        streams.context.delete_stream("HEYGEN").await.unwrap();
+
+        let receiver = open(&server.url(), options()).await;
+        let id = append_new(&receiver, 1, &body("after")).await;
+        assert_ne!(id, before.id);
+        let (_, after) = in_time(claim_again([&worker, &worker], 10)).await;
+        assert_eq!((after.id, after.attempt), (id, 1));
+        // It acknowledges nothing that came after it.
+        complete(&worker, &before, 11, AttemptOutcome::Acknowledged).await;
+        assert_eq!(streams.left().await, 1);
+        complete(&worker, &after, 11, AttemptOutcome::Acknowledged).await;
+        let stored = get(&receiver, id).await;
+        assert_eq!(stored.summary.state, State::Acknowledged);
+        streams.nothing_comes(&worker, 99).await;
+    }
+}
