@@ -53,7 +53,7 @@ pub(super) async fn run(options: &Export) -> Result<(), Failure> {
     match written.damaged {
         0 => Ok(()),
         damaged => Err(anyhow::anyhow!(
-            "{} skipped as damaged: `inbox check` tells more",
+            "at least {} skipped as damaged: `inbox check` tells more",
             size::deliveries(damaged)
         )
         .into()),
@@ -67,7 +67,9 @@ fn is_file_with_content(path: &Path) -> bool {
 
 async fn write_file(inbox: &BoxInbox, options: &Export, output: &Path) -> Result<Written, Failure> {
     let file = NewFile::create(output)?;
-    let progress = progress::deliveries(inbox.count(options.selection.query()?).await?)?;
+    // A damaged inbox cannot be counted, but may be read in parts.
+    let count = inbox.count(options.selection.query()?).await;
+    let progress = progress::deliveries(count.unwrap_or_default())?;
     let written = write(inbox, options, file.file(), &progress).await;
     progress.finish_and_clear();
     let written = written?;
@@ -100,11 +102,19 @@ async fn write(
         to.write_all(csv::head().as_bytes())?;
     }
     let mut written = Written::default();
+    let mut last = None;
     loop {
-        let chunk = chunks.next().await?;
+        let chunk = chunks.next_readable(|error| {
+            let after = last.map_or_else(String::new, |last| format!(" after {last}"));
+            let damage = format!("deliveries{after}: {}", error_chain(&error));
+            progress.suspend(|| note(&damage));
+            written.damaged += 1;
+        });
+        let chunk = chunk.await?;
         if chunk.is_empty() {
             break;
         }
+        last = chunk.last().map(|last| last.id);
         for summary in chunk {
             progress.inc(1);
             match inbox.get(summary.id).await {

@@ -196,6 +196,34 @@ fn export_skips_and_reports_damaged_deliveries() {
     assert_eq!(workdir.run(&["inbox", "check"]).status, 1);
 }
 
+/// Of the part of a file that lists deliveries, without their bodies.
+#[test]
+fn export_goes_on_behind_a_damaged_page_of_deliveries() {
+    let workdir = Workdir::new();
+    import(&workdir, &acknowledged(2000, 1));
+    let path = workdir.path().join("heygen-inbox.db");
+    let sound = std::fs::read(&path).expect("a file");
+    // A leaf of the table, and not its root, which may still show the rows that it held once.
+    let is_listing = |page: &[u8]| {
+        let columns = b"webhookavatar_video.success";
+        page[0] == 13 && page.windows(columns.len()).any(|window| window == columns)
+    };
+    let pages: Vec<_> = sound.chunks(4096).map(is_listing).collect();
+    let listing: Vec<_> = (0..pages.len()).filter(|page| pages[*page]).collect();
+    let (first, last) = (listing[0], listing[listing.len() - 1]);
+    for page in [first, listing[listing.len() / 2], last] {
+        let mut bytes = sound.clone();
+        bytes[page * 4096..][..4096].fill(0x5a);
+        std::fs::write(&path, bytes).expect("damage");
+        let export = ["inbox", "export", "--output", "out.jsonl", "--force"];
+        workdir.run(&export).fails(1, "skipped as damaged");
+        let exported = std::fs::read_to_string(workdir.path().join("out.jsonl"));
+        let exported = exported.expect("a file").lines().count();
+        // A page lists some dozens.
+        assert!((1900..2000).contains(&exported), "page {page}: {exported}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn an_export_that_is_stopped_leaves_nothing_half_made() {
