@@ -1,6 +1,6 @@
 //! [`Rows`]: a table as data: what is measured for each row, in rounds, and what its columns show of that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use xtask_harness::report::{Report, Table, cell, median};
@@ -50,14 +50,12 @@ pub(super) fn report(rounds: u64, tables: &mut [Rows<'_>]) -> Report {
     for table in &*tables {
         report.table(&table.table());
     }
-    let failures = || tables.iter().flat_map(Rows::failures);
     // Each reason once.
-    for reason in failures()
-        .map(|(_, reason)| reason)
-        .collect::<BTreeSet<_>>()
-    {
-        let rows = failures().filter(|(_, failure)| *failure == reason);
-        let rows: Vec<String> = rows.map(|(row, _)| row).collect();
+    let mut failures = BTreeMap::<&str, Vec<String>>::new();
+    for (row, reason) in tables.iter().flat_map(Rows::failures) {
+        failures.entry(reason).or_default().push(row);
+    }
+    for (reason, rows) in failures {
         let text = format!("{}: not measured: {reason}", rows.join("; "));
         match reason.contains(WRONG) {
             true => report.wrong(text),
@@ -181,7 +179,9 @@ impl Row<'_> {
 
     fn ratio(&self, other: &Self, figure: &str) -> Option<f64> {
         let pairs = self.rounds(figure).iter().zip(other.rounds(figure));
-        median(pairs.map(|(one, other)| one / other))
+        // Of nothing, nothing is a share.
+        let ratios = pairs.map(|(one, other)| one / other);
+        median(ratios.filter(|ratio| ratio.is_finite()))
     }
 }
 
@@ -210,6 +210,7 @@ mod tests {
                 Ok(vec![("in/s", rate), ("p99 ms", rate / 10.0)])
             });
         }
+        rows.add(&["one", "9"], || Ok(vec![("in/s", 0.0)]));
         rows.add(&["two", "9"], || Ok(vec![("in/s", 1.0)]));
         let mut tables = [rows];
         let report = report(3, &mut tables);
@@ -220,6 +221,7 @@ mod tests {
 |------|--:|-----:|-------:|-------:|
 | one  | 8 |  100 |   30.0 |   1.00 |
 | two  | 8 |  150 |   90.0 |   2.00 |
+| one  | 9 |    0 |      – |      – |
 | two  | 9 |    1 |      – |      – |
 "
         );
