@@ -101,15 +101,12 @@ pub fn dying_with_us(program: impl AsRef<Path>) -> Command {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success());
-    let mut command = match is_there {
-        true => {
-            let mut command = Command::new("setpriv");
-            let words = ["--pdeathsig", "TERM", "--"];
-            command.args(words).arg(program.as_ref());
-            command
-        }
-        false => Command::new(program.as_ref()),
-    };
+    let mut command = Command::new(program.as_ref());
+    if is_there {
+        command = Command::new("setpriv");
+        let words = ["--pdeathsig", "TERM", "--"];
+        command.args(words).arg(program.as_ref());
+    }
     let names = std::env::vars_os().map(|(name, _)| name);
     for name in names.filter(|name| name.to_string_lossy().starts_with("HEYGEN")) {
         command.env_remove(name);
