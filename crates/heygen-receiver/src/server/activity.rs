@@ -86,13 +86,15 @@ impl Activity {
     }
 
     /// How long the client has been silent, if the connection may be closed to make room: at any
-    /// time within the headers, and between requests after `header_timeout`.
+    /// time within the headers, or once a request was answered unread, which leaves it open only for
+    /// the answer to arrive, and between requests after `header_timeout`.
     pub(super) fn idles_for(&self, limits: &Limits) -> Option<Duration> {
         if self.in_flight.load(Ordering::Relaxed) > 0 || self.is_closed() {
             return None;
         }
         let wait = self.waits_since().elapsed();
-        (self.is_slow() || wait >= limits.header_timeout).then_some(wait)
+        let is_closable = self.is_slow() || self.lingers() || wait >= limits.header_timeout;
+        is_closable.then_some(wait)
     }
 
     /// Ends the connection soon: an HTTP/2 connection would hold the memory of its streams.
