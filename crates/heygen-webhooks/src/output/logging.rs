@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use heygen_events::text::is_unsafe_to_show;
 use heygen_receiver::handlers::LineSink;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{self, FormatTime};
 
@@ -19,6 +20,7 @@ use crate::output::escaped;
 use crate::output::notice;
 use crate::output::screen;
 use crate::output::stderr;
+use crate::settings::origin;
 use crate::settings::output::{Log, LogFormat};
 use crate::settings::when;
 
@@ -26,10 +28,11 @@ use crate::settings::when;
 pub(crate) fn start(options: &Log) -> Result<(), Failure> {
     let format = options.log_format.unwrap_or_default();
     // What the client of NATS says of its connections, the inbox says too.
-    let filter = options.log.as_deref().unwrap_or("info,async_nats=off");
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    let text = options.log.as_deref().unwrap_or("info,async_nats=off");
+    let filter = filter(text).map_err(|error| {
+        let option = origin::name("log");
         Failure::usage(format!(
-            "`{filter}` is not a log filter ({error}): try error, warn, info or debug"
+            "{option}: `{text}` is not a log filter ({error}): try error, warn, info or debug"
         ))
     })?;
     let lines = stderr::lines()?;
@@ -56,6 +59,20 @@ pub(crate) fn start(options: &Log) -> Result<(), Failure> {
     IS_ON_SCREEN.store(is_usual && io::stderr().is_terminal(), Ordering::Relaxed);
     notice::to_log();
     Ok(())
+}
+
+/// Reads a filter. A word that is no level is to [`EnvFilter`] a part of the program, whose lines alone are logged: with a level that
+/// was mistyped, none at all.
+fn filter(text: &str) -> Result<EnvFilter, String> {
+    let words = text.split(',').map(str::trim);
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    let is_name = |word: &&&str| !word.contains(['=', '[']) && !is_level(word);
+    match words.iter().find(is_name) {
+        Some(word) => Err(format!("`{word}` is no level")),
+        None if words.is_empty() => Err("it is empty".to_owned()),
+        None => EnvFilter::try_new(text).map_err(|error| error.to_string()),
+    }
 }
 
 /// Whether the log is the usual one on a terminal: one that was configured has to be complete, wherever it goes.
@@ -149,6 +166,32 @@ mod tests {
     fn check(line: &str, is_json: bool, expected: &str) {
         let safe = safe(line.as_bytes(), is_json);
         assert_eq!(std::str::from_utf8(&safe).expect("text"), expected);
+    }
+
+    #[test]
+    fn filter_that_would_silence_the_log_is_refused() {
+        for text in [
+            "warning",
+            "INF",
+            "heygen_receiver",
+            "debug,hyper",
+            "",
+            " ",
+            ",",
+        ] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "3",
+            "info,",
+            "info,heygen_receiver=debug",
+            "info,[claim{id}]",
+        ] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn check_fails_for_what_would_fail_the_start() {
     let identity = Identity::new();
     workdir.file("chain.pem", &identity.certificate);
     workdir.file("other.pem", &Identity::new().key);
-    let cases: [(&[&str], i32, &str); 18] = [
+    let cases: [(&[&str], i32, &str); 19] = [
         (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
         (&["--config", "none.toml"], 1, "none.toml"),
         (&["--secret-file", "none"], 1, "--secret-file"),
@@ -136,6 +136,11 @@ fn check_fails_for_what_would_fail_the_start() {
         (&["--path", "/hooks?of=heygen"], 2, "no `?`"),
         (&["--path", "/café"], 2, "/caf%C3%A9"),
         (&["--log", "=:"], 2, "is not a log filter"),
+        (
+            &["--log", "warning"],
+            2,
+            "--log: `warning` is not a log filter",
+        ),
     ];
     for (arguments, status, message) in cases {
         check(&workdir, arguments).fails(status, message);
