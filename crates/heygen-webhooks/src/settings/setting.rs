@@ -69,7 +69,7 @@ fn default_of(arg: &Arg) -> Option<String> {
     let help = arg.get_help()?.to_string();
     let (_, default) = help.split_once("[default: ")?;
     let (default, _) = default.split_once(']')?;
-    Some(default.to_owned())
+    Some(default.trim_matches('`').to_owned())
 }
 
 /// Queries, users and passwords of addresses, and the arguments of programs, may be secrets.
@@ -136,6 +136,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn default_of_the_help_is_shown_without_its_markup() {
+        let arg = Arg::new("a").help("Address [default: `https://a.example`]");
+        let setting = Setting::new(&arg, None);
+        assert_eq!(setting.value, json!("https://a.example"));
+    }
 
     #[test]
     fn values_that_grant_access_are_hidden() {
