@@ -293,7 +293,12 @@ impl DispatchConfig {
                     let program = command.first().map_or("", String::as_str);
                     program::check(program).map_err(|problem| {
                         let option = origin::name(option);
-                        Failure::usage(format!("{option}: {} {problem}", tame(program)))
+                        // As of a variable of the shell that is not set.
+                        let problem = match program.is_empty() {
+                            true => "the program has no name".to_owned(),
+                            false => format!("{} {problem}", tame(program)),
+                        };
+                        Failure::usage(format!("{option}: {problem}"))
                     })?;
                 }
                 Action::Print | Action::Ignore => {}

@@ -125,11 +125,13 @@ fn parse(text: &str) -> Result<Table, String> {
             let names = names().map(String::as_str);
             return Err(unknown_key(text, key.span().start, name, names));
         }
-        // The list of `exec` is a program and its arguments, which may be empty.
         let is_empty = match value.get_ref() {
-            DeValue::Array(values) if name != "exec" => {
-                values.iter().any(|one| is_blank(one.get_ref()))
+            // A program and its arguments, which may be empty. Without a program deliveries would be printed.
+            DeValue::Array(command) if name == "exec" => {
+                let program = command.first();
+                program.is_none_or(|program| is_blank(program.get_ref()))
             }
+            DeValue::Array(values) => values.iter().any(|one| is_blank(one.get_ref())),
             value => is_blank(value),
         };
         if is_empty {

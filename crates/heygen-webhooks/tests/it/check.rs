@@ -97,7 +97,7 @@ fn check_fails_for_what_would_fail_the_start() {
     let identity = Identity::new();
     workdir.file("chain.pem", &identity.certificate);
     workdir.file("other.pem", &Identity::new().key);
-    let cases: [(&[&str], i32, &str); 19] = [
+    let cases: [(&[&str], i32, &str); 20] = [
         (&["--config", "typo.toml"], 2, "did you mean `listen`?"),
         (&["--config", "none.toml"], 1, "none.toml"),
         (&["--secret-file", "none"], 1, "--secret-file"),
@@ -124,6 +124,7 @@ fn check_fails_for_what_would_fail_the_start() {
             "did you mean http://localhost:3000?",
         ),
         (&["--exec", "./none"], 2, "./none does not exist"),
+        (&["--exec", ""], 2, "--exec: the program has no name"),
         (&["--inbox", "none/inbox.db"], 2, "does not exist"),
         (&["--inbox", "letter.db"], 1, "letter.db"),
         (&["--inbox", "nats://127.0.0.1:1/X"], 1, "127.0.0.1:1"),
@@ -160,6 +161,8 @@ fn check_fails_for_what_would_fail_the_start() {
         ("tls-cert", "\"\""),
         ("secret-file", "[\"\"]"),
         ("forward-ca", "\"\""),
+        ("exec", "[]"),
+        ("exec", "[\"\", \"a\"]"),
     ] {
         workdir.file("blank.toml", format!("\n{key} = {value}\n"));
         let message = format!("blank.toml, line 2: `{key}` has an empty value");
