@@ -235,17 +235,12 @@ impl From<InboxError> for Failure {
     }
 }
 
-/// A value too long for SQLite, an unreadable row, or a damaged page, which others may not need.
+/// A value too long for SQLite, or an unreadable row.
 fn is_of_one_request(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode;
     matches!(
         error.sqlite_error_code(),
-        None | Some(
-            ErrorCode::TooBig
-                | ErrorCode::ConstraintViolation
-                | ErrorCode::TypeMismatch
-                | ErrorCode::DatabaseCorrupt
-        )
+        None | Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch)
     )
 }
 

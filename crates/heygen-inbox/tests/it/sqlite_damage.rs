@@ -6,11 +6,8 @@ use heygen_inbox::sqlite::SqliteInbox;
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, PruneStep, Query, State,
 };
-use rusqlite::Connection;
 
-use crate::support::{
-    append_new, at, body, claim_due, claimed_ids, complete, delivery, listed, new, opened,
-};
+use crate::support::{append_new, at, claim_due, claimed_ids, complete, listed, opened};
 
 /// An event whose body takes several pages.
 fn large(letter: char) -> String {
@@ -62,24 +59,4 @@ async fn damaged_delivery_keeps_no_other_from_being_pruned() {
     inbox.prune(step.clone()).await.unwrap_err();
     assert_eq!(inbox.prune(step).await.unwrap().deleted, 1);
     assert_eq!(listed(&inbox, Query::default()).await, [damaged]);
-}
-
-/// A change that meets the damage fails alone.
-#[tokio::test]
-async fn damaged_delivery_in_a_batch_fails_alone() {
-    let (_folder, path, inbox) = opened();
-    let damaged = append_new(&inbox, 0, &large('a')).await;
-    let inbox = damage(&path, inbox, b'a').await;
-    let other = Connection::open(&path).unwrap();
-    // While the lock is held all three gather in the queue; the first may go alone, the others
-    // share a transaction.
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let first = inbox.append(delivery(1, body("b")));
-    let deleted = inbox.delete(vec![damaged]);
-    let second = inbox.append(delivery(1, body("c")));
-    let release = async { other.execute_batch("ROLLBACK").unwrap() };
-    let (first, deleted, second, ()) = tokio::join!(biased; first, deleted, second, release);
-    new(first.unwrap());
-    deleted.unwrap_err();
-    new(second.unwrap());
 }
