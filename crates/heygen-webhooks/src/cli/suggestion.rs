@@ -4,7 +4,7 @@
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgMatches, Command};
 
-use crate::settings::nearest::mistyped;
+use crate::settings::nearest::meant;
 
 /// Replaces the parser's own suggestion in an error about the command line of `words`.
 pub(super) fn correct(error: &mut clap::Error, definition: &Command, words: &[String]) {
@@ -33,12 +33,8 @@ pub(super) fn correct(error: &mut clap::Error, definition: &Command, words: &[St
         }
     }
     let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    let shown: Vec<&str> = shown.filter_map(clap::Arg::get_long).collect();
-    let same = ELSEWHERE.iter().find(|(other, _)| *other == unknown);
-    let same = same
-        .map(|(_, ours)| *ours)
-        .filter(|ours| shown.contains(ours));
-    let meant = same.or_else(|| mistyped(&unknown, shown.iter().copied()));
+    let shown = shown.filter_map(clap::Arg::get_long);
+    let meant = meant(&unknown, shown);
     let meant = meant.map(|meant| ContextValue::String(format!("--{meant}")));
     let was_named = error.remove(ContextKind::SuggestedArg).is_some();
     if let Some(meant) = meant {
@@ -84,22 +80,6 @@ pub(super) fn options_after_exec(definition: &Command, matches: &ArgMatches) -> 
         )
     })
 }
-
-/// What other programs call it.
-const ELSEWHERE: [(&str, &str); 12] = [
-    ("addr", "listen"),
-    ("address", "listen"),
-    ("bind", "listen"),
-    ("colour", "color"),
-    ("database", "inbox"),
-    ("db", "inbox"),
-    ("event", "event-type"),
-    ("forward-to", "forward"),
-    ("host", "listen"),
-    ("port", "listen"),
-    ("type", "event-type"),
-    ("verbose", "log"),
-];
 
 #[cfg(test)]
 mod tests {
@@ -169,6 +149,9 @@ mod tests {
         check("inbox list --type x", Some("--event-type"));
         check("inbox list --port x", None);
         check("inbox list --colr never", Some("--color"));
+        check("serve --max-body 1", Some("--max-body-bytes"));
+        check("serve --secret whsec_a", Some("--secret-file"));
+        check("serve --retry 1", None);
         check("-v", Some("--version"));
         check("inbox list -v", Some("--version"));
     }

@@ -18,7 +18,7 @@ use crate::settings::backfill::BackfillOptions;
 use crate::settings::handlers::{ForwardSecretFile, Handlers};
 use crate::settings::inbox::InboxOption;
 use crate::settings::nats::{NatsAccess, NatsPromise, NatsStreams};
-use crate::settings::nearest::mistyped;
+use crate::settings::nearest::meant;
 use crate::settings::origin;
 use crate::settings::output::{Log, Printing};
 use crate::settings::receiver::{Callbacks, Limits, Listen, Tls};
@@ -240,7 +240,7 @@ fn unknown_key<'a>(
     key: &str,
     names: impl Iterator<Item = &'a str>,
 ) -> String {
-    let advice = match mistyped(key, names) {
+    let advice = match meant(key, names) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => "the keys are the long option names in `serve --help`".to_owned(),
     };

@@ -21,6 +21,38 @@ pub(crate) fn mistyped<'a>(
     (distance > 0 && distance <= (letters / 3).min(2)).then_some(name)
 }
 
+/// The option that was meant: another program's name for it, one that was mistyped, or the only one that begins with these words.
+pub(crate) fn meant<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let names = || known.iter().copied();
+    let same = ELSEWHERE.iter().find(|(other, _)| *other == given);
+    let same = same.and_then(|(_, ours)| names().find(|name| name == ours));
+    let mistyped = || mistyped(given, names());
+    let begun = || {
+        let rest = |name: &str| Some(name.strip_prefix(given)?.starts_with('-'));
+        let mut longer = names().filter(|name| rest(name) == Some(true));
+        longer.next().filter(|_| longer.next().is_none())
+    };
+    same.or_else(mistyped).or_else(begun)
+}
+
+/// What other programs call our options.
+const ELSEWHERE: [(&str, &str); 13] = [
+    ("addr", "listen"),
+    ("address", "listen"),
+    ("bind", "listen"),
+    ("colour", "color"),
+    ("database", "inbox"),
+    ("db", "inbox"),
+    ("event", "event-type"),
+    ("forward-to", "forward"),
+    ("host", "listen"),
+    ("port", "listen"),
+    ("secrets", "secret-file"),
+    ("type", "event-type"),
+    ("verbose", "log"),
+];
+
 /// How many letters have to be put in, left out, replaced, or exchanged with their neighbour.
 fn distance(given: &str, known: &str) -> usize {
     let given: Vec<char> = given.chars().take(LONGEST).collect();

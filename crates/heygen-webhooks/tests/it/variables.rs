@@ -162,6 +162,11 @@ fn a_mistyped_key_of_the_file_is_named() {
     workdir
         .run(&["serve", "--config", "rule.toml"])
         .fails(2, "did you mean `event`?");
+    for (key, meant) in [("secret", "secret-file"), ("port", "listen")] {
+        workdir.file("other.toml", format!("{key} = \"a\"\n"));
+        let ended = workdir.run(&["serve", "--config", "other.toml"]);
+        ended.fails(2, &format!("unknown key `{key}`: did you mean `{meant}`?"));
+    }
     workdir.file("wide.toml", "colour = true\n");
     workdir
         .run(&["inbox", "list", "--config", "wide.toml"])
