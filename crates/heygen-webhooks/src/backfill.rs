@@ -23,7 +23,7 @@ pub(crate) async fn watch(
     let mut is_first = true;
     let on_event = |event: BackfillEvent<'_>| {
         counts.count(&event);
-        log(&event, &mut is_first);
+        log(&event, &mut is_first, "deliveries are received as usual");
         ControlFlow::Continue(())
     };
     // It ends for no error.
@@ -43,7 +43,11 @@ pub(crate) async fn watch_until_refused(
     let on_event = |event: BackfillEvent<'_>| match &event {
         BackfillEvent::Failed { error, .. } if is_refusal(error) => ControlFlow::Break(()),
         _ => {
-            log(&event, &mut is_first);
+            log(
+                &event,
+                &mut is_first,
+                "no events arrive until it works again",
+            );
             ControlFlow::Continue(())
         }
     };
@@ -60,7 +64,7 @@ pub(crate) fn failure(error: ConnectError) -> Failure {
 }
 
 /// A line for the first pass that succeeds, and for each that stores something.
-fn log(event: &BackfillEvent<'_>, is_first: &mut bool) {
+fn log(event: &BackfillEvent<'_>, is_first: &mut bool, meanwhile: &str) {
     match event {
         BackfillEvent::Passed(BackfillProgress {
             pages,
@@ -93,7 +97,7 @@ fn log(event: &BackfillEvent<'_>, is_first: &mut bool) {
                     new,
                     again_in_seconds,
                     advice,
-                    "backfill failed; deliveries are received as usual"
+                    "backfill failed; {meanwhile}"
                 ),
             }
         }

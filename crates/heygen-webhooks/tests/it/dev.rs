@@ -156,6 +156,15 @@ async fn a_wrong_key_ends_it() {
     ended.fails(1, "check HEYGEN_API_KEY");
 }
 
+#[test]
+fn dev_does_not_say_that_deliveries_are_received_while_the_log_cannot_be_read() {
+    let workdir = Workdir::new();
+    let command = workdir.command(&["dev", "--base-url", "http://127.0.0.1:1"]);
+    let dev = workdir.begin(command, &[("HEYGEN_API_KEY", KEY)]);
+    let line = dev.log_line("backfill failed");
+    assert!(line.contains("no events arrive"), "{line}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_revoked_later_ends_it() {
     use heygen_testkit::sandbox::{Fault, Misbehaviour};
