@@ -74,9 +74,12 @@ impl Config {
         };
         let retained = retention.deliveries();
         check_retention(retained.keep, backfill)?;
-        if public_url.is_none() && (options.rotate_secret || options.deregister_on_exit) {
+        // Without a registration these have no effect, and `--events` would seem to choose what is received.
+        let has_events = !options.sandbox && options.subscription.given()?.events.is_some();
+        let is_about_endpoint = options.rotate_secret || options.deregister_on_exit || has_events;
+        if public_url.is_none() && is_about_endpoint {
             return Err(Failure::usage(
-                "--rotate-secret and --deregister-on-exit need --public-url",
+                "--rotate-secret, --deregister-on-exit and --events need --public-url; to treat events differently, use --on",
             ));
         }
         let listen = options.listen.over(&file)?;

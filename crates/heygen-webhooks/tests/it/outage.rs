@@ -328,7 +328,11 @@ fn expired_secret_is_rejected_wherever_it_was_configured() {
 #[test]
 fn endpoint_options_of_serve_need_a_public_url() {
     let workdir = Workdir::new();
-    for option in ["--rotate-secret", "--deregister-on-exit"] {
+    for option in [
+        "--rotate-secret",
+        "--deregister-on-exit",
+        "--events=avatar_video.fail",
+    ] {
         let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", option]);
         ended.fails(2, "--public-url");
     }
