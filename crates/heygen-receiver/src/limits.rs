@@ -31,8 +31,9 @@ pub struct Limits {
     pub commit_timeout: Duration,
     /// How many connections are served at a time. An extra 10 % (at least 16) is accepted for
     /// probes only; POSTs on them get 503. Each further connection closes the slowest one: one that
-    /// is still sending headers or a body that was answered unread, or that has been idle for longer
-    /// than [`header_timeout`](Self::header_timeout). If there is none, the new connection is closed.
+    /// is still sending headers, that has been idle for longer than
+    /// [`header_timeout`](Self::header_timeout), or that is for probes only and has its answer. If
+    /// there is none, the new connection is closed.
     /// Default: 10,000.
     pub max_connections: usize,
     /// How long a connection may be idle between requests. Default: 75 s, longer than load

@@ -86,14 +86,16 @@ impl Activity {
     }
 
     /// How long the client has been silent, if the connection may be closed to make room: at any
-    /// time within the headers, or once a request was answered unread, which leaves it open only for
-    /// the answer to arrive, and between requests after `header_timeout`.
+    /// time within the headers, and between requests after `header_timeout`, or at any time if it is
+    /// for probes only, of which each needs one answer.
     pub(super) fn idles_for(&self, limits: &Limits) -> Option<Duration> {
         if self.in_flight.load(Ordering::Relaxed) > 0 || self.is_closed() {
             return None;
         }
         let wait = self.waits_since().elapsed();
-        let is_closable = self.is_slow() || self.lingers() || wait >= limits.header_timeout;
+        let is_closable = self.is_slow()
+            || self.admission == Admission::ProbesOnly
+            || wait >= limits.header_timeout;
         is_closable.then_some(wait)
     }
 
