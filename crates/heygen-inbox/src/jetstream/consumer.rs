@@ -96,7 +96,7 @@ impl Consumer {
         if self.control.is_paused(&self.streams.records).await? {
             return Ok(Claim::paused());
         }
-        self.look_again(&mut claiming).await?;
+        self.look_again(&mut claiming).await;
         self.keep_extending();
         let now = to_micros(request.now);
         {
@@ -231,7 +231,7 @@ impl Consumer {
         if asked > 0 {
             let events = queue.fetch(asked).await?;
             may_be_more |= events.len() >= asked;
-            self.look_again(claiming).await?;
+            self.look_again(claiming).await;
             self.take_all(events, now, Origin::Event).await?;
         }
         Ok(may_be_more)
@@ -239,12 +239,15 @@ impl Consumer {
 
     /// Where the stream was deleted and created again, what is in flight is gone, and other events have
     /// its sequences: an acknowledgement would be theirs.
-    async fn look_again(&self, claiming: &mut Claiming) -> Result<(), InboxError> {
+    async fn look_again(&self, claiming: &mut Claiming) {
         let Streams { events, queue, .. } = &*self.streams;
         let consumer_since = queue.created_at();
         if consumer_since != claiming.consumer_since {
-            events.look_again().await?;
-            claiming.consumer_since = consumer_since;
+            match events.look_again().await {
+                Ok(_) => claiming.consumer_since = consumer_since,
+                // What was fetched is ours, and would count as attempts.
+                Err(error) => tracing::debug!(%error, "the stream of events cannot be looked at"),
+            }
         }
         let tag = events.tag();
         if std::mem::replace(&mut claiming.tag, tag) != tag {
@@ -254,7 +257,6 @@ impl Consumer {
             );
             *self.in_flight() = InFlight::default();
         }
-        Ok(())
     }
 
     /// All at once, since some records have to be read. One that cannot be read now delays no other;
