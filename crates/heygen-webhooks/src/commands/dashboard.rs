@@ -25,7 +25,7 @@ pub(super) fn run(options: &cli::Dashboard) -> Result<(), Failure> {
     let access = options.dashboard.over(&file)?;
     let is_read_only = access.admin_read_only;
     let access = Access::read(&access)?;
-    let hosts = options.admin_hosts.over(&file)?.admin_host;
+    let hosts = options.admin_hosts.over(&file)?.names()?;
     let address = options.admin.over(&file)?.address()?;
     let nats = options.file.nats(&location)?;
     let secrets = secret::of_receivers(

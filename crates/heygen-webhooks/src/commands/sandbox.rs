@@ -26,7 +26,7 @@ use crate::server::listen;
 use crate::server::sandbox::Control;
 use crate::settings::origin;
 use crate::settings::output::Log;
-use crate::settings::web_address::listen_address;
+use crate::settings::web_address::{host_names, listen_address};
 use crate::settings::when;
 use crate::settings::written;
 
@@ -71,7 +71,7 @@ async fn play(
             // The sandbox continues when its output is not read.
             move |delivery| lines.offer(line(delivery, json))
         });
-    for name in &options.allow_host {
+    for name in host_names("allow-host", &options.allow_host)? {
         builder = builder.host(name);
     }
     if let Some(key) = &key {

@@ -52,7 +52,7 @@ pub(super) fn run(options: &Work) -> Result<(), Failure> {
     let built = dispatch.build(&printer, forward_secret, &receivers)?;
     let admin_address = options.admin.over(&file)?.address()?;
     let dashboard = dashboard::Access::read(&options.dashboard.over(&file)?)?;
-    let admin_hosts = options.admin_hosts.over(&file)?.admin_host;
+    let admin_hosts = options.admin_hosts.over(&file)?.names()?;
     block_on(&printer, async {
         let asked = asked_to_stop(built.programs())?;
         // As at a receiver, a terminal that closes does not end it.

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::failure::Failure;
-use crate::settings::web_address::listen_address;
+use crate::settings::web_address::{host_names, listen_address};
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -28,7 +28,13 @@ pub(crate) struct AdminHosts {
         env = "HEYGEN_WEBHOOKS_ADMIN_HOST",
         value_delimiter = ','
     )]
-    pub(crate) admin_host: Vec<String>,
+    admin_host: Vec<String>,
+}
+
+impl AdminHosts {
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        host_names("admin-host", &self.admin_host)
+    }
 }
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]

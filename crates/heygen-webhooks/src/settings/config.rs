@@ -128,7 +128,7 @@ impl Config {
             rejected: retention.rejected(),
             callback_token_file: options.callbacks.over(&file)?.callback_token_file,
             admin: options.admin.over(&file)?.address()?,
-            admin_hosts: options.admin_hosts.over(&file)?.admin_host,
+            admin_hosts: options.admin_hosts.over(&file)?.names()?,
             dashboard: options.dashboard.over(&file)?,
             backfill,
             file,

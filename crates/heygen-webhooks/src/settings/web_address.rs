@@ -1,6 +1,6 @@
 //! Addresses as people write them: URLs to send to, and addresses to listen on.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use reqwest::Url;
 
@@ -54,6 +54,24 @@ pub(crate) fn listen_address(option: &str, written: &str) -> Result<String, Fail
         origin::name(option),
         without_query(written)
     )))
+}
+
+/// The values of `option` as names of hosts. Requests are compared by the name alone: with a scheme or a port it would match none.
+pub(crate) fn host_names(option: &str, written: &[String]) -> Result<Vec<String>, Failure> {
+    let name = |written: &String| {
+        let written = written.trim();
+        let (_, rest) = written.split_once("://").unwrap_or(("", written));
+        let name = rest.split(['/', ':']).next().unwrap_or_default();
+        match name == written || written.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+            true => Ok(written.to_owned()),
+            false => Err(Failure::usage(format!(
+                "{}: `{}` is not the name of a host alone: did you mean {name}?",
+                origin::name(option),
+                without_query(written)
+            ))),
+        }
+    };
+    written.iter().map(name).collect()
 }
 
 fn has_too_large_port(written: &str) -> bool {
@@ -158,6 +176,23 @@ fn meant_listen(written: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_hosts_have_no_scheme_and_no_port() {
+        let names = |written: &str| host_names("admin-host", &[written.to_owned()]);
+        for name in ["ops.internal", "127.0.0.1", "::1", "[::1]"] {
+            assert_eq!(names(name).expect(name), [name]);
+        }
+        assert_eq!(names(" ops.internal").expect("a name"), ["ops.internal"]);
+        for written in [
+            "ops.internal:9180",
+            "http://ops.internal",
+            "https://ops.internal:1/x",
+        ] {
+            let error = names(written).expect_err(written).to_string();
+            assert!(error.ends_with("did you mean ops.internal?"), "{error}");
+        }
+    }
 
     #[track_caller]
     fn check_url(written: &str, expected: Option<&str>) {
