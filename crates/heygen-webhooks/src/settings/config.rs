@@ -72,7 +72,7 @@ impl Config {
                 options.backfill.over(&file)?.interval()?,
             ),
         };
-        let retained = retention.deliveries();
+        let retained = retention.deliveries()?;
         check_retention(retained.keep, backfill)?;
         // Without a registration these have no effect, and `--events` would seem to choose what is received.
         let has_events = !options.sandbox && options.subscription.given()?.events.is_some();

@@ -5,6 +5,8 @@ use heygen_inbox::sqlite::RingOptions;
 use heygen_receiver::Retention;
 use serde::Deserialize;
 
+use crate::failure::Failure;
+use crate::settings::origin;
 use crate::settings::span::{Size, Span};
 
 #[derive(Args, Clone, Debug, Default, Deserialize)]
@@ -28,11 +30,20 @@ pub(crate) struct RetentionOptions {
 }
 
 impl RetentionOptions {
-    pub(crate) fn deliveries(&self) -> Retention {
+    pub(crate) fn deliveries(&self) -> Result<Retention, Failure> {
+        // An empty inbox has a tenth of that. What is deleted at once is no longer recognised when HeyGen sends it again.
+        if let Some(Size(bytes)) = self.keep_bytes
+            && bytes < MIB
+        {
+            return Err(Failure::usage(format!(
+                "{}: {bytes} bytes would delete every delivery as soon as it is finished: give 1MiB or more, such as 10GiB",
+                origin::name("keep-bytes")
+            )));
+        }
         let mut retention = Retention::default();
         retention.keep = self.keep.map(|span| span.0);
         retention.keep_bytes = self.keep_bytes.map(|size| size.0);
-        retention
+        Ok(retention)
     }
 
     /// `None` to keep no rejected requests.
@@ -43,3 +54,5 @@ impl RetentionOptions {
         (ring.max_requests > 0 && ring.max_bytes > 0).then_some(ring)
     }
 }
+
+const MIB: u64 = 1024 * 1024;

@@ -302,6 +302,7 @@ fn contradicting_options_are_rejected_before_the_start() {
         (&["--on", "x=mail:me"], "PATTERN=forward:URL"),
         (&["--keep", "30"], "30d"),
         (&["--keep-bytes", "much"], "10GiB"),
+        (&["--keep-bytes", "10"], "--keep-bytes: 10 bytes"),
         (&["--forward", "http://a", "--print"], "--print"),
         (
             &["--forward", "http://a", "--forward-secret-file", "nowhere"],
