@@ -305,12 +305,14 @@ pub(super) fn check_fit(
     let config = &info.config;
     let is_filtered = !config.filter_subject.is_empty() || !config.filter_subjects.is_empty();
     let is_acknowledged = config.ack_policy == AckPolicy::Explicit;
+    let is_from_the_first = config.deliver_policy == DeliverPolicy::All;
     let settings = [
         (!is_acknowledged, "its ack policy is not explicit"),
         (is_filtered, "it has a filter"),
         (config.max_deliver > 0, "it has a max deliver"),
         (config.headers_only, "it delivers headers only"),
         (!config.backoff.is_empty(), "it has a backoff"),
+        (!is_from_the_first, "its deliver policy is not all"),
     ];
     let Some((_, why)) = settings.into_iter().find(|(is_so, _)| *is_so) else {
         return Ok(());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::consumer::{Info, PullConsumer, ReplayPolicy};
 use async_nats::jetstream::context::{
     CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind,
 };
@@ -143,6 +143,26 @@ impl Setup<'_> {
         let max_pending = worker.max_ack_pending;
         if max_pending > 0 {
             config_drift.push(format!("max ack pending is {max_pending}, not unlimited"));
+        }
+        for workers in [&workers, &again_workers] {
+            let Info {
+                stream_name,
+                config,
+                ..
+            } = workers.cached_info();
+            let of = format!("of the consumer of {stream_name}");
+            let inactive = config.inactive_threshold;
+            if !inactive.is_zero() {
+                let inactive = for_people(inactive);
+                config_drift.push(format!(
+                    "the inactive threshold {of} is {inactive}, not unlimited: without workers it is deleted"
+                ));
+            }
+            if config.replay_policy == ReplayPolicy::Original {
+                config_drift.push(format!(
+                    "the replay policy {of} is original, not instant: what waits is delivered as slowly as it came"
+                ));
+            }
         }
         let mut connection = self.connection.clone();
         if replicas > 1 {

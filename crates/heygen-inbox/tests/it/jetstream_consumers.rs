@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::consumer::{DeliverPolicy, PullConsumer, ReplayPolicy};
 use async_nats::jetstream::stream::Stream;
 use futures_util::StreamExt as _;
 use heygen_inbox::jetstream::JetStreamInbox;
@@ -134,7 +134,7 @@ async fn consumer_that_would_not_dispatch_every_event_is_refused() {
     let server = fast_server();
     open(&server.url(), options()).await;
     let stream = stream(&server.url(), "HEYGEN").await;
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 9] = [
         ("max deliver", |config| config.max_deliver = 5),
         ("headers only", |config| config.headers_only = true),
         ("filter", |config| {
@@ -146,6 +146,20 @@ async fn consumer_that_would_not_dispatch_every_event_is_refused() {
         ("backoff", |config| {
             config.max_deliver = -1;
             config.backoff = vec![Duration::from_secs(1)];
+        }),
+        ("deliver policy", |config| {
+            config.deliver_policy = DeliverPolicy::New;
+        }),
+        ("deliver policy", |config| {
+            config.deliver_policy = DeliverPolicy::Last;
+        }),
+        ("deliver policy", |config| {
+            config.deliver_policy = DeliverPolicy::ByStartTime {
+                start_time: std::time::SystemTime::now().into(),
+            };
+        }),
+        ("deliver policy", |config| {
+            config.deliver_policy = DeliverPolicy::ByStartSequence { start_sequence: 5 };
         }),
     ];
     let address = format!("{}/HEYGEN", server.url()).parse().unwrap();
@@ -164,7 +178,42 @@ async fn consumer_that_would_not_dispatch_every_event_is_refused() {
 }
 
 #[tokio::test]
-async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
+async fn consumer_that_loses_its_position_or_is_slow_is_reported() {
+    let (server, _inbox) = started().await;
+    let stream = stream(&server.url(), "HEYGEN").await;
+    stream.delete_consumer("workers").await.unwrap();
+    let config = Config {
+        durable_name: Some("workers".to_owned()),
+        max_ack_pending: -1,
+        ack_wait: options().ack_wait,
+        inactive_threshold: Duration::from_secs(3600),
+        replay_policy: ReplayPolicy::Original,
+        ..Config::default()
+    };
+    let _: PullConsumer = stream.create_consumer(config).await.unwrap();
+    let inbox = open(&server.url(), options()).await;
+    assert_eq!(
+        inbox.config_drift(),
+        [
+            "the inactive threshold of the consumer of HEYGEN is 1h, not unlimited: without workers it is deleted",
+            "the replay policy of the consumer of HEYGEN is original, not instant: what waits is delivered as slowly as it came",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn consumer_that_became_filtered_while_a_worker_runs_is_refused() {
+    let filter = |config: &mut Config| config.filter_subject = "heygen.events.a.>".to_owned();
+    is_refused_while_a_worker_runs("it has a filter", filter).await;
+}
+
+#[tokio::test]
+async fn consumer_of_new_events_only_is_refused_while_a_worker_runs() {
+    let new_only = |config: &mut Config| config.deliver_policy = DeliverPolicy::New;
+    is_refused_while_a_worker_runs("its deliver policy is not all", new_only).await;
+}
+
+async fn is_refused_while_a_worker_runs(reason: &str, change: Change) {
     let (server, worker) = started().await;
     append_and_acknowledge(&worker, "done").await;
     let stream = stream(&server.url(), "HEYGEN").await;
@@ -173,12 +222,10 @@ async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
         max_ack_pending: -1,
         ..Config::default()
     };
-    let filtered = Config {
-        filter_subject: "heygen.events.a.>".to_owned(),
-        ..fit.clone()
-    };
+    let mut unfit = fit.clone();
+    change(&mut unfit);
     stream.delete_consumer("workers").await.unwrap();
-    let _: PullConsumer = stream.create_consumer(filtered).await.unwrap();
+    let _: PullConsumer = stream.create_consumer(unfit).await.unwrap();
     let id = append_new(&worker, 1, &body("new")).await;
     let refused = in_time(async {
         loop {
@@ -190,7 +237,7 @@ async fn consumer_that_became_unfit_while_a_worker_runs_is_refused() {
         }
     });
     let refused = refused.await.to_string();
-    assert!(refused.contains("it has a filter"), "{refused}");
+    assert!(refused.contains(reason), "{refused}");
     let claim = worker.claim(ClaimRequest::due(10, at(1))).await;
     assert_eq!(claim.unwrap_err().kind(), InboxErrorKind::Version, "still");
     stream.delete_consumer("workers").await.unwrap();
