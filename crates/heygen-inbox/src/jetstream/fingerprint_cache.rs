@@ -124,6 +124,11 @@ impl FingerprintCache {
         self.is_synced.send_replace(true);
     }
 
+    /// Whether someone waits until they are.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.is_synced.receiver_count() > 0
+    }
+
     /// The sequences of events that a delivery may be a duplicate of, newest first.
     pub(super) fn candidates(&self, delivery: &NewDelivery) -> Vec<u64> {
         let maps = self.maps();
