@@ -24,21 +24,14 @@ pub(crate) enum Scope {
 
 /// Something that a command needs.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Need {
     name: String,
     what_for: String,
     check: String,
-    #[serde(flatten)]
-    source: Source,
-}
-
-/// What brings it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Source {
-    /// Packages of Debian and its relatives.
-    Debian(String),
-    Command(String),
+    /// Packages of Debian and its relatives that bring it, unless `command` does.
+    debian: Option<String>,
+    command: Option<String>,
 }
 
 /// Installs what is missing. Fails when something is still missing that commands of `required` cannot do without; what
@@ -109,19 +102,15 @@ fn needs(root: &Path, scope: Scope) -> Result<Vec<Need>> {
 
 /// Each need by itself, after a fresh list of packages: one that this system lacks must not keep out the others.
 fn commands(missing: &[Need]) -> Vec<String> {
-    let (mut packages, mut others) = (Vec::new(), Vec::new());
-    for need in missing {
-        match &need.source {
-            Source::Debian(names) => packages.push(format!(
-                "apt-get install --yes --no-install-recommends {names}"
-            )),
-            Source::Command(command) => others.push(command.clone()),
-        }
+    let packages = missing.iter().filter_map(|need| need.debian.as_deref());
+    let mut commands: Vec<String> = packages
+        .map(|packages| format!("apt-get install --yes --no-install-recommends {packages}"))
+        .collect();
+    if !commands.is_empty() {
+        commands.insert(0, "apt-get update".to_owned());
     }
-    if !packages.is_empty() {
-        packages.insert(0, "apt-get update".to_owned());
-    }
-    [packages, others].concat()
+    commands.extend(missing.iter().filter_map(|need| need.command.clone()));
+    commands
 }
 
 fn is_agreed(commands: &[String]) -> Result<bool> {
@@ -184,13 +173,13 @@ mod tests {
 
     #[test]
     fn each_need_is_installed_by_itself() {
-        let debian = |names: &str| Source::Debian(names.to_owned());
-        let command = Source::Command("c".to_owned());
-        let needs = [debian("a b"), command, debian("d")].map(|source| Need {
+        let own = [(Some("a b"), None), (None, Some("c")), (Some("d"), None)];
+        let needs = own.map(|(debian, command)| Need {
             name: String::new(),
             what_for: String::new(),
             check: String::new(),
-            source,
+            debian: debian.map(str::to_owned),
+            command: command.map(str::to_owned),
         });
         let install = "apt-get install --yes --no-install-recommends";
         let expected = [

@@ -1,8 +1,8 @@
-//! The manifests: the lints in force everywhere, folders named as their crates.
+//! The manifests: versions in the workspace, the lints in force everywhere, folders named as their crates.
 //!
-//! That a version stands once and is used, cargo-deny checks.
+//! That no version stands there unused, cargo-deny checks.
 
-use toml::Value;
+use toml::{Table, Value};
 use xtask_checks::workspace::Member;
 
 /// What a package takes from the workspace.
@@ -27,9 +27,6 @@ fn problems(member: &Member) -> Vec<String> {
             "the crate is called `{name}` and its folder `{folder}`"
         ));
     }
-    let inherits = |value: Option<&Value>| {
-        value.and_then(|value| value.get("workspace")) == Some(&Value::Boolean(true))
-    };
     if !inherits(member.manifest.get("lints")) {
         problems.push("`lints.workspace = true` is missing".to_owned());
     }
@@ -41,7 +38,28 @@ fn problems(member: &Member) -> Vec<String> {
     let missing = |key: &&str| is_published && package(key).is_none();
     let missing = PUBLISHED.into_iter().filter(missing);
     problems.extend(missing.map(|key| format!("`{key}` is missing")));
+    let own = dependencies(&member.manifest).filter(|(_, value)| !inherits(Some(value)));
+    problems.extend(own.map(|(name, _)| {
+        format!("`{name}` does not come from [workspace.dependencies], where versions stand")
+    }));
     problems
+}
+
+fn inherits(value: Option<&Value>) -> bool {
+    value.and_then(|value| value.get("workspace")) == Some(&Value::Boolean(true))
+}
+
+/// Every dependency of every kind, those for one platform included.
+fn dependencies(manifest: &Table) -> impl Iterator<Item = (&String, &Value)> {
+    let platforms = manifest.get("target").and_then(Value::as_table);
+    let platforms = platforms.into_iter().flat_map(Table::values);
+    let tables = platforms.filter_map(Value::as_table).chain([manifest]);
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    tables
+        .flat_map(move |table| kinds.map(|kind| table.get(kind)))
+        .flatten()
+        .filter_map(Value::as_table)
+        .flatten()
 }
 
 #[cfg(test)]
@@ -60,6 +78,10 @@ mod tests {
         version.workspace = true
         [lints]
         workspace = true
+        [dependencies]
+        serde.workspace = true
+        [target.'cfg(unix)'.dev-dependencies]
+        tokio = { workspace = true, features = ['rt'] }
     ";
 
     /// The problems of the good manifest with `from` replaced by `to`.
@@ -83,5 +105,10 @@ mod tests {
         check("edition.workspace = true", "", &[edition]);
         check("readme = ''", "", &["`readme` is missing"]);
         check("readme = ''", "publish = false", &[]);
+        let own = |name| {
+            format!("`{name}` does not come from [workspace.dependencies], where versions stand")
+        };
+        check("serde.workspace = true", "serde = '1'", &[&own("serde")]);
+        check("workspace = true, f", "version = '1', f", &[&own("tokio")]);
     }
 }
