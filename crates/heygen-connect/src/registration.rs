@@ -459,7 +459,7 @@ impl Registration {
         let stored =
             self.in_store(move |store| store.insert(endpoint_id.as_str(), &url, &text, overlap));
         (self.on_event)(match &stored.await {
-            Ok(()) => RegistrationEvent::SecretStored(id),
+            Ok(_has_replaced) => RegistrationEvent::SecretStored(id),
             Err(error) => RegistrationEvent::SecretNotStored(id, secret.clone(), error),
         });
     }

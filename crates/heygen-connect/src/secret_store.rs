@@ -220,7 +220,7 @@ impl SecretStore {
     }
 
     /// Stores the secret of an endpoint. The one before is accepted for `overlap` longer, because
-    /// HeyGen may retry deliveries signed with it.
+    /// HeyGen may retry deliveries signed with it. Whether there was one.
     ///
     /// # Errors
     ///
@@ -231,13 +231,16 @@ impl SecretStore {
         url: &str,
         secret: &str,
         overlap: Duration,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<bool, ConnectError> {
         let until = after(overlap);
+        let mut has_replaced = false;
         self.change(|content| {
             content.secrets.retain(|entry| entry.secret != secret);
             for entry in &mut content.secrets {
-                if entry.is_current(endpoint_id) {
+                if entry.endpoint_id == endpoint_id && entry.is_replaceable() {
                     entry.accepted_until = Some(until);
+                    entry.is_unlisted = false;
+                    has_replaced = true;
                 }
             }
             content.secrets.push(Entry {
@@ -246,7 +249,8 @@ impl SecretStore {
             });
             content.end_creation(url);
             content.remove_old(Timestamp::now());
-        })
+        })?;
+        Ok(has_replaced)
     }
 
     /// Retires a secret of this endpoint that is configured elsewhere. It does so only if the
@@ -377,9 +381,10 @@ impl SecretStore {
         is_unlisted: bool,
         is_match: impl Fn(&Entry) -> bool,
     ) -> Result<bool, ConnectError> {
-        // One that was unlisted may be replaced as well.
-        let is_changed =
-            |entry: &Entry| entry.accepted_until.is_none() || entry.is_unlisted && !is_unlisted;
+        let is_changed = |entry: &Entry| match is_unlisted {
+            true => entry.accepted_until.is_none(),
+            false => entry.is_replaceable(),
+        };
         let is_match = |entry: &Entry| is_changed(entry) && is_match(entry);
         if !self.content()?.secrets.iter().any(is_match) {
             return Ok(false);
@@ -472,6 +477,11 @@ impl Entry {
 
     fn is_current(&self, endpoint_id: &str) -> bool {
         self.endpoint_id == endpoint_id && self.accepted_until.is_none()
+    }
+
+    /// Whether no other has replaced it. HeyGen may sign with an unlisted one until then.
+    fn is_replaceable(&self) -> bool {
+        self.accepted_until.is_none() || self.is_unlisted
     }
 }
 

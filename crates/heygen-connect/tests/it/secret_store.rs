@@ -99,9 +99,23 @@ fn secret_of_a_deleted_endpoint_expires() {
     assert!(!store.mark_replaced("nobody", hour).expect("nothing to do"));
     assert_eq!(texts(&store, later), ["whsec_e1"]);
     // The unlisted one may be that of another account: to configure it is to mean it.
-    let retired = store.read(later).expect("readable").retired;
-    let retired: Vec<_> = retired.iter().map(|secret| secret.expose()).collect();
-    assert_eq!(retired, ["whsec_e3"]);
+    let retired = || {
+        let retired = store.read(later).expect("readable").retired;
+        let retired = retired.iter().map(|secret| secret.expose().to_owned());
+        retired.collect::<Vec<_>>()
+    };
+    assert_eq!(retired(), ["whsec_e3"]);
+    // Once it is replaced it is not.
+    assert!(
+        store
+            .insert("e2", url, "whsec_new", Duration::ZERO)
+            .expect("kept")
+    );
+    assert_eq!(
+        texts(&store, SystemTime::now()),
+        ["whsec_new", "whsec_e3", "whsec_e1"]
+    );
+    assert_eq!(retired(), ["whsec_e3", "whsec_e2"]);
 }
 
 #[test]

@@ -19,16 +19,18 @@ pub(super) struct NewSecret {
 }
 
 impl NewSecret {
-    /// Stores it. If that fails the secret is printed after all: HeyGen will not tell it again.
-    pub(super) fn keep(&self, store: &SecretStore, overlap: Duration) -> Result<(), Failure> {
+    /// Stores it. Whether one before was stored, which ends after `overlap`. If it fails the secret is printed after all: HeyGen
+    /// will not tell it again.
+    pub(super) fn keep(&self, store: &SecretStore, overlap: Duration) -> Result<bool, Failure> {
         let stored = store.insert(
             self.endpoint_id.as_str(),
             &self.url,
             self.secret.expose(),
             overlap,
         );
-        let Err(error) = stored else {
-            return Ok(());
+        let error = match stored {
+            Ok(has_replaced) => return Ok(has_replaced),
+            Err(error) => error,
         };
         self.printed(output::write(self.text()))?;
         Err(anyhow::Error::from(error)

@@ -26,9 +26,8 @@ pub(super) fn run(options: &RotateSecret) -> Result<(), Failure> {
     let id = EndpointId::from(options.id.as_str());
     if options.apply {
         let store = store(&inbox)?;
-        let knew_old = store.knows(id.as_str())?;
         let secret = management::run(rotate(&api, &id, true))?;
-        return applied(options, &secret, &store, knew_old);
+        return applied(options, &secret, &store);
     }
     let secret = management::run(rotate(&api, &id, false))?;
     // The secret comes first: whatever becomes of the file, it is printed only once.
@@ -56,20 +55,15 @@ async fn rotate(api: &Api, id: &EndpointId, needs_url: bool) -> Result<NewSecret
     })
 }
 
-fn applied(
-    options: &RotateSecret,
-    secret: &NewSecret,
-    store: &SecretStore,
-    knew_old: bool,
-) -> Result<(), Failure> {
+fn applied(options: &RotateSecret, secret: &NewSecret, store: &SecretStore) -> Result<(), Failure> {
     let overlap = options.overlap.unwrap_or(DEFAULT_OVERLAP);
-    secret.keep(store, overlap)?;
+    let has_replaced = secret.keep(store, overlap)?;
     let until = Timestamp::now()
         .checked_add(overlap)
         .unwrap_or(Timestamp::MAX)
         .try_into()
         .ok()
-        .filter(|_| knew_old);
+        .filter(|_| has_replaced);
     let file = store.path().display().to_string();
     if options.json {
         return Ok(output::json(&json!({

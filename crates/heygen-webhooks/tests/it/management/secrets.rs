@@ -191,6 +191,23 @@ fn rotated_secret_is_accepted_beside_the_old_one() {
     assert_eq!(rotated["secret"], heygen.first().secret.expose());
     assert_eq!(rotated["kept_in"], "./heygen-inbox.db.secrets.json");
     assert!(rotated["old_accepted_until"].is_string(), "{rotated}");
+
+    // Also one that only expires because HeyGen did not list its endpoint, as with another account's key.
+    let mut kept = heygen.secrets_file();
+    let last = kept["secrets"].as_array().expect("a list").len() - 1;
+    kept["secrets"][last]["accepted_until"] = json!("2999-01-01T00:00:00Z");
+    kept["secrets"][last]["is_unlisted"] = json!(true);
+    let file = "heygen-inbox.db.secrets.json";
+    heygen.workdir.file(file, kept.to_string());
+    let rotated = heygen.run(&[&rotate[..], &["--overlap", "0s"]].concat());
+    rotated.ok().prints("The old one is no longer accepted.");
+    let unlisted = &heygen.secrets_file()["secrets"][last];
+    assert_eq!(unlisted["secret"], kept["secrets"][last]["secret"]);
+    assert_ne!(
+        unlisted["accepted_until"],
+        kept["secrets"][last]["accepted_until"]
+    );
+    assert_eq!(unlisted["is_unlisted"], Value::Null);
 }
 
 #[test]
