@@ -41,6 +41,8 @@ pub(super) struct Activity {
     /// Whether no new request is accepted, because the client did not finish one.
     is_given_up: AtomicBool,
     not_http: OnceLock<NotHttp>,
+    /// Whether a request was read.
+    is_http: AtomicBool,
 }
 
 impl Activity {
@@ -57,12 +59,14 @@ impl Activity {
             linger: AtomicBool::new(false),
             is_given_up: AtomicBool::new(false),
             not_http: OnceLock::new(),
+            is_http: AtomicBool::new(false),
         }
     }
 
     pub(super) fn request_begins(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.in_header.store(false, Ordering::Relaxed);
+        self.is_http.store(true, Ordering::Relaxed);
         InFlight(Arc::clone(self))
     }
 
@@ -136,8 +140,10 @@ impl Activity {
         let _ = self.not_http.set(found);
     }
 
+    /// What its first bytes are, unless they were read as a request.
     pub(super) fn not_http(&self) -> Option<NotHttp> {
-        self.not_http.get().copied()
+        let found = self.not_http.get().copied();
+        found.filter(|_| !self.is_http.load(Ordering::Relaxed))
     }
 
     pub(super) fn linger(&self) {

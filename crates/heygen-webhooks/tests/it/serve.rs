@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use heygen_events::EventType;
+use heygen_signature::Secret;
 use heygen_testkit::Sender;
 use serde_json::Value;
 
@@ -113,6 +114,27 @@ fn what_is_no_request_is_logged() {
         let log: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(log["level"], "WARN", "{line}");
     }
+}
+
+#[test]
+fn what_is_no_request_after_one_is_not_logged() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let address = serve.url.split('/').nth(2).expect("an address");
+    let signature = Secret::new(SECRET).expect("a secret").sign(b"{}");
+    let mut client = TcpStream::connect(address).expect("it listens");
+    write!(
+        client,
+        "POST /webhooks/heygen HTTP/1.1\r\nSignature: {signature}\r\nContent-Length: 2\r\n\r\n{{}}\0\r\n\r\n"
+    )
+    .expect("a connection");
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).expect("answers");
+    assert!(answers.starts_with("HTTP/1.1 200"), "{answers}");
+    assert!(answers.contains("HTTP/1.1 400"), "{answers}");
+    serve.signal("TERM");
+    let (_, _, log) = serve.wait();
+    assert!(!log.iter().any(|line| line.contains("unread")), "{log:?}");
 }
 
 #[tokio::test]
