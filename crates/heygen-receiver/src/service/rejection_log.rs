@@ -99,7 +99,8 @@ impl RejectionLog {
             ),
             NotHttp::LargePostHead => (
                 "large-head",
-                "a POST was answered 431 unread: its headers are larger than 16 KiB; find the proxy that adds them",
+                "a POST was answered 431 unread: it has more than 100 headers, or more than 16 KiB of them; find the \
+                 proxy that adds them",
             ),
             NotHttp::PostHead => (
                 "unreadable-head",

@@ -137,6 +137,20 @@ fn what_is_no_request_after_one_is_not_logged() {
     assert!(!log.iter().any(|line| line.contains("unread")), "{log:?}");
 }
 
+#[test]
+fn too_many_headers_are_logged_as_too_many() {
+    let workdir = Workdir::new();
+    let serve = workdir.serve(&[]);
+    let address = serve.url.split('/').nth(2).expect("an address");
+    let mut client = TcpStream::connect(address).expect("it listens");
+    // More than the parser takes, which is more than the receiver does.
+    let many = "X: x\r\n".repeat(201);
+    write!(client, "POST /webhooks/heygen HTTP/1.1\r\n{many}\r\n").expect("a connection");
+    let _ = client.read_to_end(&mut Vec::new());
+    let line = serve.log_line(r#""reason":"large-head""#);
+    assert!(line.contains("more than 100 headers"), "{line}");
+}
+
 #[tokio::test]
 async fn without_a_secret_probes_pass_and_deliveries_wait() {
     let workdir = Workdir::new();
