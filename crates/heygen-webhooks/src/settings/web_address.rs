@@ -61,7 +61,11 @@ pub(crate) fn host_names(option: &str, written: &[String]) -> Result<Vec<String>
     let name = |written: &String| {
         let written = written.trim();
         let (_, rest) = written.split_once("://").unwrap_or(("", written));
-        let name = rest.split(['/', ':']).next().unwrap_or_default();
+        let end = match rest.starts_with('[') {
+            true => rest.find(']').map(|bracket| bracket + 1),
+            false => rest.find(['/', ':']),
+        };
+        let name = &rest[..end.unwrap_or(rest.len())];
         match name == written || written.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
             true => Ok(written.to_owned()),
             false => Err(Failure::usage(format!(
@@ -191,6 +195,10 @@ mod tests {
         ] {
             let error = names(written).expect_err(written).to_string();
             assert!(error.ends_with("did you mean ops.internal?"), "{error}");
+        }
+        for written in ["[::1]:9180", "http://[::1]/x"] {
+            let error = names(written).expect_err(written).to_string();
+            assert!(error.ends_with("did you mean [::1]?"), "{error}");
         }
     }
 
