@@ -74,13 +74,18 @@ impl Config {
         };
         let retained = retention.deliveries()?;
         check_retention(retained.keep, backfill)?;
-        // Without a registration these have no effect, and `--events` would seem to choose what is received.
-        let has_events = !options.sandbox && options.subscription.given()?.events.is_some();
-        let is_about_endpoint = options.rotate_secret || options.deregister_on_exit || has_events;
-        if public_url.is_none() && is_about_endpoint {
+        let events = options.subscription.over(&file)?.events;
+        if public_url.is_none() && (options.rotate_secret || options.deregister_on_exit) {
             return Err(Failure::usage(
-                "--rotate-secret, --deregister-on-exit and --events need --public-url; to treat events differently, use --on",
+                "--rotate-secret and --deregister-on-exit need --public-url",
             ));
+        }
+        // It would seem to choose what is received.
+        if public_url.is_none() && !options.sandbox && events.is_some() {
+            return Err(Failure::usage(format!(
+                "{} has no effect without --public-url: it subscribes the endpoint that is registered; to treat events differently, use --on",
+                origin::name("events")
+            )));
         }
         let listen = options.listen.over(&file)?;
         if options.sandbox && Socket::is_one(listen.address()?) {
@@ -117,7 +122,7 @@ impl Config {
             log: options.log.over(&file)?,
             limits: options.limits.over(&file)?.limits()?,
             public_url,
-            events: options.subscription.over(&file)?.events,
+            events,
             rotate_secret: options.rotate_secret,
             deregister_on_exit: options.deregister_on_exit,
             sandbox: options.sandbox,

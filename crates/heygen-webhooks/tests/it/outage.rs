@@ -336,4 +336,7 @@ fn endpoint_options_of_serve_need_a_public_url() {
         let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0", option]);
         ended.fails(2, "--public-url");
     }
+    workdir.file("heygen-webhooks.toml", "events = [\"avatar_video.fail\"]");
+    let ended = workdir.run(&["serve", "--listen", "127.0.0.1:0"]);
+    ended.fails(2, "`events` in ");
 }
