@@ -201,6 +201,7 @@ impl<I: InboxAdmin> Backfill<I> {
     }
 }
 
-/// How old a record may be that [`Backfill::watch`] still reads again, apart from two intervals. An
-/// inbox that deletes finished deliveries sooner gets their events a second time.
+/// How far back from its last complete pass [`Backfill::watch`] reads records again. An inbox that
+/// deletes finished deliveries sooner gets their events a second time: keep them for this long, plus
+/// two intervals, plus the longest time that the program or HeyGen's API may be away.
 pub const BACKFILL_REACH: Duration = Duration::from_secs(4 * 24 * 3600);

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use heygen_inbox::{InboxAdmin, InboxError, PruneReport, PruneStep};
 
@@ -39,6 +39,10 @@ pub struct Retention {
     /// Delete the oldest deliveries while more bytes than this are in use. Default: `None`, no
     /// limit.
     pub keep_bytes: Option<u64>,
+    /// How long after its reception a backfill may store the event of a deleted delivery again. If
+    /// [`keep_bytes`](Self::keep_bytes) deletes younger ones, that is logged, once an hour at most.
+    /// Default: `None`, there is no backfill.
+    pub backfill_reach: Option<Duration>,
     /// How long to wait between checks. Default: 60 s.
     pub every: Duration,
     /// How long to pause after each step. Default: 20 ms.
@@ -59,9 +63,9 @@ impl Retention {
             return;
         }
         let mut shutdown = pin!(shutdown);
-        let mut is_over_bytes = false;
+        let mut reported = Reported::default();
         loop {
-            let pass = self.pass(&inbox, &mut is_over_bytes);
+            let pass = self.pass(&inbox, &mut reported);
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
@@ -80,7 +84,7 @@ impl Retention {
     async fn pass<I: InboxAdmin>(
         &self,
         inbox: &I,
-        is_over_bytes: &mut bool,
+        reported: &mut Reported,
     ) -> Result<(), InboxError> {
         let now = SystemTime::now();
         let mut deleted = 0;
@@ -95,10 +99,23 @@ impl Retention {
             && catch_panic(async { inbox.prune(PruneStep::before(now).limit(0)).await }).await?.bytes > limit
         {
             let is_over = |pruned: &PruneReport| pruned.bytes > limit;
-            let (more, bytes) = self.prune(inbox, now, is_over).await?;
+            let reach = self.backfill_reach.and_then(|reach| now.checked_sub(reach));
+            let (more, mut bytes) = self.prune(inbox, reach.unwrap_or(now), is_over).await?;
             deleted += more;
+            if reach.is_some() && bytes > limit {
+                let (young, left) = self.prune(inbox, now, is_over).await?;
+                deleted += young;
+                bytes = left;
+                if young > 0 && reported.is_hour_after_young(Instant::now()) {
+                    tracing::warn!(
+                        deleted = young,
+                        limit,
+                        "the size limit deletes deliveries that a backfill still finds in HeyGen's log: their events may be dispatched again; raise --keep-bytes"
+                    );
+                }
+            }
             stays_over = bytes > limit;
-            if stays_over && !*is_over_bytes {
+            if stays_over && !reported.is_over_bytes {
                 tracing::warn!(
                     bytes,
                     limit,
@@ -106,7 +123,7 @@ impl Retention {
                 );
             }
         }
-        *is_over_bytes = stays_over;
+        reported.is_over_bytes = stays_over;
         if deleted > 0 {
             tracing::info!(deleted, "old deliveries deleted");
         }
@@ -134,10 +151,31 @@ impl Retention {
     }
 }
 
+/// What the log says already.
+#[derive(Debug, Default)]
+struct Reported {
+    is_over_bytes: bool,
+    /// That what a backfill stores again was deleted.
+    young_at: Option<Instant>,
+}
+
+impl Reported {
+    fn is_hour_after_young(&mut self, now: Instant) -> bool {
+        let is_early = self.young_at.is_some_and(|at| now - at < HOUR);
+        if !is_early {
+            self.young_at = Some(now);
+        }
+        !is_early
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
 setters! {
     Retention {
         with_keep sets keep: Option<Duration>;
         with_keep_bytes sets keep_bytes: Option<u64>;
+        with_backfill_reach sets backfill_reach: Option<Duration>;
         with_every sets every: Duration;
         with_pause sets pause: Duration;
     }
@@ -148,6 +186,7 @@ impl Default for Retention {
         Self {
             keep: None,
             keep_bytes: None,
+            backfill_reach: None,
             every: Duration::from_secs(60),
             pause: Duration::from_millis(20),
         }
@@ -166,12 +205,38 @@ mod tests {
         let body = "pending".into();
         let pending = NewDelivery::new(SystemTime::now(), Source::Webhook, Vec::new(), body);
         inbox.append(pending).await.expect("room");
-        let mut is_over_bytes = false;
+        let mut reported = Reported::default();
         for (limit, expected) in [(0, true), (u64::MAX, false), (0, true)] {
             let retention = Retention::default().with_keep_bytes(Some(limit));
-            let passed = retention.pass(&inbox, &mut is_over_bytes).await;
+            let passed = retention.pass(&inbox, &mut reported).await;
             passed.expect("nothing fails");
-            assert_eq!(is_over_bytes, expected, "{limit}");
+            assert_eq!(reported.is_over_bytes, expected, "{limit}");
         }
     }
+
+    #[tokio::test]
+    async fn what_a_backfill_stores_again_is_deleted_with_a_warning_each_hour() {
+        let inbox = MemoryInbox::new();
+        let mut reported = Reported::default();
+        for (age, reach, expected) in [(0, None, false), (5, Some(4), false), (3, Some(4), true)] {
+            let received_at = SystemTime::now() - age * DAY;
+            let body = format!("{age}").into();
+            let delivery = NewDelivery::new(received_at, Source::Webhook, Vec::new(), body);
+            let id = inbox.append(delivery).await.expect("room").id();
+            let given_up = inbox.dead_letter(vec![id], SystemTime::now()).await;
+            given_up.expect("it waits");
+            let retention = Retention::default()
+                .with_keep_bytes(Some(0))
+                .with_backfill_reach(reach.map(|days| days * DAY));
+            let passed = retention.pass(&inbox, &mut reported).await;
+            passed.expect("nothing fails");
+            assert!(inbox.get(id).await.expect("an answer").is_none(), "{age}");
+            assert_eq!(reported.young_at.is_some(), expected, "{age}");
+        }
+        let at = reported.young_at.expect("the last one was young");
+        assert!(!reported.is_hour_after_young(at + HOUR / 2));
+        assert!(reported.is_hour_after_young(at + HOUR));
+    }
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
 }

@@ -72,8 +72,11 @@ impl Config {
                 options.backfill.over(&file)?.interval()?,
             ),
         };
-        let retained = retention.deliveries()?;
-        check_retention(retained.keep, backfill)?;
+        let mut retained = retention.deliveries()?;
+        // What is deleted while `backfill` still reads HeyGen's log back to it is dispatched again.
+        retained.backfill_reach =
+            backfill.map(|interval| interval.saturating_mul(2).saturating_add(BACKFILL_REACH));
+        check_retention(&retained)?;
         let events = options.subscription.over(&file)?.events;
         if public_url.is_none() && (options.rotate_secret || options.deregister_on_exit) {
             return Err(Failure::usage(
@@ -141,20 +144,15 @@ impl Config {
     }
 }
 
-/// What is deleted while `backfill` still reads HeyGen's log back to it would be dispatched again.
-fn check_retention(keep: Option<Duration>, backfill: Option<Duration>) -> Result<(), Failure> {
-    let (Some(keep), Some(interval)) = (keep, backfill) else {
-        return Ok(());
-    };
-    let least = interval.saturating_mul(2).saturating_add(BACKFILL_REACH);
-    match keep < least {
-        true => Err(Failure::usage(format!(
-            "{} is too short for {}, which reads HeyGen's log back for days: events that were deleted meanwhile would be dispatched again; keep deliveries for {}d or longer",
+fn check_retention(retention: &Retention) -> Result<(), Failure> {
+    match (retention.keep, retention.backfill_reach) {
+        (Some(keep), Some(least)) if keep < least => Err(Failure::usage(format!(
+            "{} is too short for {}, which reads HeyGen's log back for days: events that were deleted meanwhile would be dispatched again; keep deliveries for 4 days plus the longest time that this machine or HeyGen's API may be away, {}d or longer",
             origin::name("keep"),
             origin::name("backfill"),
             least.as_secs().div_ceil(24 * 3600)
         ))),
-        false => Ok(()),
+        _ => Ok(()),
     }
 }
 

@@ -17,7 +17,8 @@ pub(crate) struct RetentionOptions {
     /// [default: keep everything]
     #[arg(long, value_name = "SPAN", env = "HEYGEN_WEBHOOKS_KEEP")]
     keep: Option<Span>,
-    /// Delete the oldest finished deliveries while the inbox is larger than this, such as 10GiB
+    /// Delete the oldest finished deliveries while the inbox is larger than this, such as 10GiB; if it
+    /// deletes what --backfill still reads, events may be dispatched again, and the log warns
     /// [default: no limit]
     #[arg(long, value_name = "SIZE", env = "HEYGEN_WEBHOOKS_KEEP_BYTES")]
     keep_bytes: Option<Size>,

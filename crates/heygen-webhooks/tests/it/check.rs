@@ -190,6 +190,6 @@ fn retention_that_backfill_would_undo_is_refused() {
         let arguments = [&with_free_ports(&["--check"]), &arguments[..]].concat();
         workdir.run_with(&arguments, b"", &[("HEYGEN_API_KEY", "key")])
     };
-    keep("4d").fails(2, "5d or longer");
+    keep("4d").fails(2, "may be away, 5d or longer");
     keep("5d").ok();
 }

@@ -93,3 +93,14 @@ fn the_oldest_finished_go_until_the_rest_fits() {
         .collect();
     assert_eq!(left, newest);
 }
+
+#[test]
+fn what_backfill_stores_again_is_deleted_with_a_warning() {
+    let workdir = Workdir::new();
+    let young = |number| old(&format!("young-{number}"), "acknowledged", 3, 2000);
+    import(&workdir, (0..1200).map(young));
+    let options = ["--keep-bytes", "1MiB", "--backfill"];
+    let options = [&options[..], &["--base-url", "http://127.0.0.1:1"]].concat();
+    let serve = workdir.serve_with(&options, &[("HEYGEN_API_KEY", "key")]);
+    serve.log_line("raise --keep-bytes");
+}
