@@ -393,6 +393,45 @@ async fn attempt_whose_record_gets_no_answer_is_begun_once() {
     assert_eq!(attempts.len(), 2, "{attempts:?}");
 }
 
+/// Those that are begun would wait for the others, and another worker would get them meanwhile.
+#[tokio::test]
+async fn attempt_that_is_begun_does_not_wait_while_records_are_written_slowly() {
+    let server = fast_server();
+    let mut options = options();
+    options.ack_wait = PATIENCE;
+    let inbox = open(&server.url(), options).await;
+    for name in ["a", "b", "c"] {
+        append_new(&inbox, 0, &body(name)).await;
+        let claimed = claim_one(&inbox, 0).await;
+        complete(&inbox, &claimed, 1, AttemptOutcome::Retry).await;
+    }
+    let (client, mut published) =
+        unacknowledged(&server, "HEYGEN_RECORDS", "heygen.records.event.*").await;
+    let mut dispatched = Vec::new();
+    let mut claiming = Box::pin(inbox.claim(ClaimRequest::due(3, at(2))));
+    let all = in_time(async {
+        while dispatched.len() < 3 {
+            tokio::select! {
+                claim = &mut claiming => {
+                    let claim = claim.unwrap();
+                    assert!(claim.deliveries.len() < 2, "{:?}", claim.deliveries);
+                    dispatched.extend(claim.deliveries);
+                    claiming = Box::pin(inbox.claim(ClaimRequest::due(3, at(2))));
+                }
+                message = published.next() => {
+                    // Longer than one claim begins more.
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    let answer = r#"{"stream":"HEYGEN_RECORDS","seq":1}"#;
+                    let reply = message.unwrap().reply.unwrap();
+                    client.publish(reply, answer.into()).await.unwrap();
+                }
+            }
+        }
+    });
+    all.await;
+    assert!(dispatched.iter().all(|claimed| claimed.attempt == 2));
+}
+
 /// The record says that it waits, and nothing else would make the reference.
 #[tokio::test]
 async fn replay_whose_record_gets_no_answer_makes_its_reference() {
