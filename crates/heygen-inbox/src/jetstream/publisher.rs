@@ -310,12 +310,16 @@ impl Publisher {
         Appended::New(id)
     }
 
-    /// Best effort: the event is stored in any case.
+    /// Best effort: the event is stored in any case, and HeyGen waits for the answer.
     async fn count_redelivery(&self, sequence: u64, delivery: &NewDelivery) {
         if !delivery.source().is_received() {
             return;
         }
-        if let Err(error) = self.try_count_redelivery(sequence, delivery).await {
+        let connection = &self.streams.connection;
+        let counting = Box::pin(self.try_count_redelivery(sequence, delivery));
+        let counted = tokio::time::timeout(connection.answer_timeout, counting).await;
+        let counted = counted.map_err(|error| connection.cannot("write to", error));
+        if let Err(error) = counted.flatten() {
             tracing::warn!(%error, "a duplicate was recognised, and could not be counted");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, Subscriber};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use heygen_inbox::jetstream::JetStreamInbox;
 use heygen_inbox::{
     AttemptOutcome, ClaimRequest, Inbox as _, InboxAdmin as _, InboxError, InboxErrorKind,
@@ -391,6 +391,23 @@ async fn attempt_whose_record_gets_no_answer_is_begun_once() {
     complete(&inbox, &again, 3, AttemptOutcome::Acknowledged).await;
     let attempts = get(&inbox, again.id).await.attempts;
     assert_eq!(attempts.len(), 2, "{attempts:?}");
+}
+
+/// HeyGen waits, and the event is stored.
+#[tokio::test]
+async fn duplicate_waits_once_for_the_record_that_counts_it() {
+    let (server, inbox) = started().await;
+    let id = append_new(&inbox, 0, &body("a")).await;
+    let subjects = "heygen.records.event.*";
+    let (client, mut published) = unacknowledged(&server, "HEYGEN_RECORDS", subjects).await;
+    assert_eq!(append_duplicate(&inbox, 1, body("a")).await, id);
+    // Once it has answered this, the server has passed on what was published before.
+    client.request("no-one", "".into()).await.unwrap_err();
+    let mut tries = 0;
+    while published.next().now_or_never().is_some() {
+        tries += 1;
+    }
+    assert!(tries < 2, "{tries}");
 }
 
 /// Those that are begun would wait for the others, and another worker would get them meanwhile.
