@@ -22,6 +22,7 @@ use super::queue::Fetched;
 use super::record::Record;
 use super::records::RecordEntry;
 use super::references::References;
+use super::stream::Written;
 use super::streams::Streams;
 use super::subject::number_of;
 use super::task::keep_running;
@@ -438,9 +439,9 @@ impl Consumer {
                 revision,
             } = held.entry.clone();
             record.begin(held.next.attempt, now);
-            let written = records.put(sequence, &record, revision).await;
-            held.may_be_recorded |= written.is_err();
-            held.is_recorded = written?;
+            let written = records.try_put(sequence, &record, revision).await;
+            held.may_be_recorded |= matches!(written, Ok(Written::Unknown) | Err(_));
+            held.is_recorded = written? == Written::Yes;
             if held.is_recorded {
                 return Ok(true);
             }

@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::reader::Reader;
-use super::stream::Stream;
+use super::stream::{Stream, Written};
 use super::streams::Streams;
 use crate::delivery::NewDelivery;
 use crate::drift::{Drift, DriftCount};
@@ -160,7 +160,9 @@ impl DriftTally {
             };
             let payload = serde_json::to_vec(&Row::of(&count));
             let payload = payload.map_err(|error| stream.connection.cannot("write to", error))?;
-            if stream.put(subject, payload, revision).await? {
+            let written = stream.put(subject, payload, revision).await?;
+            // Rather counted twice than not at all.
+            if written == Written::Yes {
                 *rows = rows.map(|number| number + usize::from(revision == 0));
                 return Ok(());
             }

@@ -37,7 +37,7 @@ pub(super) struct Held {
     /// Whether its record says that it was dispatched. Not for the first attempt: that would be a
     /// second write for each event.
     pub(super) is_recorded: bool,
-    /// Whether that was written, and no answer came.
+    /// Whether that was written, and it is not known whether it was stored.
     pub(super) may_be_recorded: bool,
     /// When its ack wait was last extended.
     pub(super) extended_at: Instant,

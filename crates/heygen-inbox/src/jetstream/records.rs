@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use super::message::Stored;
 use super::reader::Reader;
 use super::record::Record;
-use super::stream::Stream;
+use super::stream::{Stream, Written};
 use super::subject::number_of;
 use crate::error::{InboxError, InboxErrorKind};
 
@@ -61,13 +61,24 @@ impl Records {
     }
 
     /// Writes it unless another process wrote since `revision` (0: there was no record), and gives
-    /// whether it did.
+    /// whether it certainly did.
     pub(super) async fn put(
         &self,
         sequence: u64,
         record: &Record,
         revision: u64,
     ) -> Result<bool, InboxError> {
+        let written = self.try_put(sequence, record, revision).await?;
+        Ok(written == Written::Yes)
+    }
+
+    /// The same, for those to whom it matters that it may be written.
+    pub(super) async fn try_put(
+        &self,
+        sequence: u64,
+        record: &Record,
+        revision: u64,
+    ) -> Result<Written, InboxError> {
         let connection = &self.stream.connection;
         let text = serde_json::to_vec(record);
         let text = text.map_err(|error| connection.cannot("write to", error))?;
@@ -87,7 +98,7 @@ impl Records {
             let Some(changed) = change(record) else {
                 return Ok(false);
             };
-            if self.put(sequence, &changed, revision).await? {
+            if self.try_put(sequence, &changed, revision).await? == Written::Yes {
                 return Ok(true);
             }
         }
@@ -191,7 +202,8 @@ impl Records {
         revision: u64,
     ) -> Result<bool, InboxError> {
         let subject = self.stream.names.bookmark(name);
-        self.stream.put(subject, value.into(), revision).await
+        let written = self.stream.put(subject, value.into(), revision).await?;
+        Ok(written == Written::Yes)
     }
 
     pub(super) async fn set_bookmark(&self, name: &str, value: &str) -> Result<(), InboxError> {

@@ -20,6 +20,15 @@ use super::subject::Names;
 use crate::error::{InboxError, InboxErrorKind};
 use crate::time::to_micros;
 
+/// Whether something was written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Written {
+    Yes,
+    No,
+    /// No answer came, and another process wrote since: perhaps on top of it.
+    Unknown,
+}
+
 /// One of the streams of an inbox.
 #[derive(Clone, Debug)]
 pub(super) struct Stream {
@@ -133,7 +142,7 @@ impl Stream {
         subject: String,
         payload: Vec<u8>,
         revision: u64,
-    ) -> Result<bool, InboxError> {
+    ) -> Result<Written, InboxError> {
         self.connection.check_connected()?;
         let payload = Bytes::from(payload);
         let message = PublishMessage::build()
@@ -144,7 +153,7 @@ impl Stream {
         loop {
             let published = self.publish_when_heard(subject.clone(), message.clone());
             let Err(error) = published.await else {
-                return Ok(true);
+                return Ok(Written::Yes);
             };
             let is_in_time = Instant::now() < deadline;
             match error.kind() {
@@ -153,17 +162,16 @@ impl Stream {
                     tokio::time::sleep(UNHEARD_PAUSE).await;
                 }
                 _ if is_conflict(&error) => {
-                    // What another process wrote, or this one when no answer came.
-                    let newest = match is_unanswered {
-                        true => self.newest(&subject).await?,
-                        false => None,
-                    };
-                    if newest.is_some_and(|newest| newest.payload == payload) {
-                        return Ok(true);
+                    if !is_unanswered {
+                        return Ok(Written::No);
                     }
-                    let is_being_written = is_unanswered && is_in_flight(&error);
-                    if !is_being_written || !is_in_time {
-                        return Ok(false);
+                    // What another process wrote, or this one when no answer came.
+                    let newest = self.newest(&subject).await?;
+                    if newest.is_some_and(|newest| newest.payload == payload) {
+                        return Ok(Written::Yes);
+                    }
+                    if !is_in_flight(&error) || !is_in_time {
+                        return Ok(Written::Unknown);
                     }
                     tokio::time::sleep(UNHEARD_PAUSE).await;
                 }
@@ -266,12 +274,15 @@ const PUT_TRIES: u32 = 3;
 mod tests {
     use xtask_nats::{Options, Program, Server};
 
+    use super::*;
     use crate::jetstream::streams::Streams;
 
     #[tokio::test]
     async fn write_that_no_server_hears_is_retried() {
         let server = Server::start(Program::Current, &Options::new()).expect("a server");
-        let streams = Streams::at(&server).await;
+        let mut streams = Streams::at(&server).await;
+        // Until then it has to be there again.
+        streams.records.stream.connection.answer_timeout = Duration::from_secs(10);
         let (records, context) = (&streams.records, &streams.connection.context);
         let deleted = context.delete_stream(streams.names.records()).await;
         deleted.expect("deleted");

@@ -393,6 +393,31 @@ async fn attempt_whose_record_gets_no_answer_is_begun_once() {
     assert_eq!(attempts.len(), 2, "{attempts:?}");
 }
 
+/// The record is changed by another process before this one finds what it has written itself.
+#[tokio::test]
+async fn attempt_whose_record_is_changed_before_it_is_found_is_begun_once() {
+    let server = fast_server();
+    let mut options = options();
+    options.ack_wait = PATIENCE;
+    let receiver = open(&server.url(), options.clone()).await;
+    options.answer_timeout = Duration::from_secs(5);
+    let worker = open(&server.url(), options).await;
+    let streams = Streams::on(&server.url()).await;
+    let id = append_new(&receiver, 0, &body("a")).await;
+    let claimed = claim_one(&worker, 0).await;
+    complete(&worker, &claimed, 1, AttemptOutcome::Retry).await;
+    without_answers(&streams, true).await;
+    let changing = async {
+        until(async || get(&receiver, id).await.summary.state == State::Claimed).await;
+        without_answers(&streams, false).await;
+        append_duplicate(&receiver, 2, body("a")).await;
+    };
+    let claiming = claim_soon(&worker, 2);
+    let both = Box::pin(async { tokio::join!(claiming, changing) });
+    let (again, ()) = in_time(both).await;
+    assert_eq!((again.attempt, again.interrupted), (2, 0));
+}
+
 /// HeyGen waits, and the event is stored.
 #[tokio::test]
 async fn duplicate_waits_once_for_the_record_that_counts_it() {
