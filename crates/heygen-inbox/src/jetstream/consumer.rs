@@ -30,6 +30,7 @@ use crate::claim::{Claim, ClaimRequest, DispatchOrder};
 use crate::claim::{RoomLeft, Turn};
 use crate::completion::Completion;
 use crate::error::{InboxError, InboxErrorKind};
+use crate::id::DeliveryId;
 use crate::record::State;
 use crate::time::{from_micros, to_micros};
 
@@ -131,7 +132,7 @@ impl Consumer {
                 false => (2 * lookahead).min(MAX_LOOKAHEAD),
             };
         }
-        self.take_due(request, now).await
+        self.take_due(request, now, claiming.tag).await
     }
 
     /// Records the result of an attempt, makes the reference to the next one, and acknowledges.
@@ -382,7 +383,13 @@ impl Consumer {
 
     /// Dispatches those held deliveries that are due. Where their records are written slowly, what is
     /// begun does not wait for the others: nothing extends its ack wait before it is with a handler.
-    async fn take_due(&self, request: &ClaimRequest, now: i64) -> Result<Claim, InboxError> {
+    /// `tag` is that of the stream they are of, which may just have been created again.
+    async fn take_due(
+        &self,
+        request: &ClaimRequest,
+        now: i64,
+        tag: u32,
+    ) -> Result<Claim, InboxError> {
         let begun_at = Instant::now();
         let mut claim = Claim::default();
         let mut outs: Vec<Held> = Vec::new();
@@ -395,7 +402,7 @@ impl Consumer {
                 };
                 match self.begin(&mut held, now).await {
                     Ok(true) => {
-                        let id = self.streams.events.id(held.event.sequence);
+                        let id = DeliveryId::new(held.event.sequence, tag);
                         claim.deliveries.push(held.claimed(id));
                         outs.push(held);
                         if begun_at.elapsed() > LOOK_TIMEOUT {
@@ -614,6 +621,40 @@ mod tests {
         assert_eq!(claim.len(), 0);
         let elapsed = begun_at.elapsed();
         assert!(elapsed < 2 * FRUITLESS_TIMEOUT, "{elapsed:?}");
+    }
+
+    /// The receiver of the same process may look at the stream again during a claim.
+    #[tokio::test]
+    async fn what_was_fetched_keeps_the_id_of_its_stream() {
+        let server = Server::start(Program::Current, &xtask_nats::Options::new());
+        let server = server.expect("a server");
+        let streams = Arc::new(Streams::at(&server).await);
+        let context = &streams.connection.context;
+        let published = context.publish("heygen.events.a.b", "{}".into()).await;
+        let sequence = published
+            .expect("published")
+            .await
+            .expect("stored")
+            .sequence;
+        let id = streams.events.id(sequence);
+        let consumer = Consumer::new(Arc::clone(&streams));
+        let mut claiming = consumer.claiming.lock().await;
+        let now = SystemTime::now();
+        let request = ClaimRequest::due(1, now);
+        let fetched = consumer.fetch(&request, to_micros(now), 1, &mut claiming);
+        fetched.await.expect("fetched");
+
+        let config = streams.events.stream.info().config.clone();
+        let deleted = context.delete_stream(&config.name).await;
+        deleted.expect("deleted");
+        context.create_stream(config).await.expect("created");
+        streams.events.look_again().await.expect("looked");
+        let claim = consumer
+            .take_due(&request, to_micros(now), claiming.tag)
+            .await;
+        let claim = claim.expect("a claim");
+        assert_eq!(claim.deliveries[0].id, id);
+        assert_ne!(streams.events.id(sequence), id);
     }
 
     /// Of 500: one after another they take 20 s.
