@@ -228,6 +228,7 @@ impl PruneReport {
     pub fn new(deleted: usize, next: Option<DeliveryId>, bytes: u64) -> Self {
         Self {
             deleted,
+            damaged: Vec::new(),
             next,
             bytes,
         }
@@ -235,11 +236,13 @@ impl PruneReport {
 }
 
 /// What one step of pruning did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PruneReport {
     /// How many deliveries were deleted.
     pub deleted: usize,
+    /// Which stay although they are old, because a page of them is damaged.
+    pub damaged: Vec<DeliveryId>,
     /// Where the next step starts; `None` when there is nothing more to delete.
     pub next: Option<DeliveryId>,
     /// How many bytes of storage are in use afterwards.

@@ -337,7 +337,14 @@ impl InboxAdmin for SqliteInbox {
     }
 
     async fn prune(&self, step: PruneStep) -> Result<PruneReport, InboxError> {
-        self.shared.write(move |store| store.prune(&step)).await
+        let scanned = step.clone();
+        let damaged = self
+            .shared
+            .read(move |reader| reader.damaged(&scanned))
+            .await?;
+        self.shared
+            .write(move |store| store.prune(&step, &damaged))
+            .await
     }
 
     async fn bookmark(&self, name: String) -> Result<Option<String>, InboxError> {

@@ -142,6 +142,13 @@ impl Retention {
         loop {
             let pruned = catch_panic(async { inbox.prune(step.clone()).await }).await?;
             deleted += pruned.deleted;
+            if let Some(first) = pruned.damaged.first() {
+                tracing::error!(
+                    deliveries = pruned.damaged.len(),
+                    %first,
+                    "old deliveries on damaged pages cannot be deleted; `inbox check` tells more"
+                );
+            }
             if pruned.next.is_none() || !should_continue(&pruned) {
                 return Ok((deleted, pruned.bytes));
             }

@@ -245,11 +245,7 @@ impl Queries<'_> {
             deleted += self.delete(finished).await?;
         }
         let [.., bytes] = self.sizes().await?;
-        Ok(PruneReport {
-            deleted,
-            next,
-            bytes,
-        })
+        Ok(PruneReport::new(deleted, next, bytes))
     }
 
     /// Gives how many of these were deleted. The record is deleted last: as long as the event

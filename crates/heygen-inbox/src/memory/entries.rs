@@ -245,6 +245,7 @@ impl Entries {
         old.iter().for_each(|key| self.forget(*key));
         PruneReport {
             deleted: old.len(),
+            damaged: Vec::new(),
             next: old
                 .last()
                 .filter(|_| old.len() == step.limit)

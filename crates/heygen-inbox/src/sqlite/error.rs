@@ -1,6 +1,5 @@
 //! What an error of SQLite means for the file.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::ErrorCode;
@@ -27,11 +26,9 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// Remembers a delivery if a damaged page of it is the cause of an error.
-pub(super) fn note_damage(damaged: &mut HashSet<i64>, id: i64, error: &rusqlite::Error) {
-    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) {
-        damaged.insert(id);
-    }
+/// Whether a page is damaged. A value of a wrong type can still be deleted.
+pub(super) fn is_of_page(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }
 
 /// Whether there was no room for the -shm.

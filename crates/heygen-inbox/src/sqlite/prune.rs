@@ -7,59 +7,75 @@ use std::time::SystemTime;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::dedup_index::DedupIndex;
-use super::error::note_damage;
 use crate::time::to_micros;
 use crate::{DeliveryId, PruneReport, PruneStep};
 
 pub(super) fn step(
     connection: &Connection,
     dedup_index: &mut DedupIndex,
-    damaged: &mut HashSet<i64>,
+    damaged: &HashSet<i64>,
     tag: u32,
     step: &PruneStep,
 ) -> rusqlite::Result<PruneReport> {
     let after = step.after.map_or(0, |after| after.key().cast_signed());
-    // Many unfinished deliveries are skipped in small steps too.
-    let scan_limit = step.limit.saturating_mul(SCANNED_PER_DELETION);
-    let (in_range, is_old) = old(connection)?;
-    let rows: Vec<(i64, bool)> = connection
-        .prepare_cached(&format!(
-            "SELECT id, {IS_FINISHED} AND {is_old} FROM delivery WHERE id > ?1 AND {in_range} ORDER BY id LIMIT ?3"
-        ))?
-        .query_map(
-            params![
-                after,
-                to_micros(step.before),
-                i64::try_from(scan_limit).unwrap_or(i64::MAX)
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?
-        .collect::<Result<_, _>>()?;
+    let rows = scan(connection, step)?;
     remember_last_id(connection)?;
-    let mut deleted = 0;
+    let id_of = |key: i64| DeliveryId::new(key.cast_unsigned(), tag);
+    let (mut deleted, mut kept) = (0, Vec::new());
     let mut last = after;
     for (id, is_finished) in &rows {
         if deleted == step.limit {
             break;
         }
         last = *id;
-        // One that cannot be deleted stays, and must not keep all others.
-        if *is_finished && !damaged.contains(id) {
-            delete(connection, *id).inspect_err(|error| note_damage(damaged, *id, error))?;
-            deleted += 1;
+        if !is_finished {
+            continue;
         }
+        if damaged.contains(id) {
+            kept.push(id_of(*id));
+            continue;
+        }
+        delete(connection, *id)?;
+        deleted += 1;
     }
-    let is_end_of_rows = rows.len() < scan_limit && rows.last().is_none_or(|(id, _)| *id == last);
+    let is_end_of_rows =
+        rows.len() < scan_limit(step) && rows.last().is_none_or(|(id, _)| *id == last);
     let is_end_of_index = match is_end_of_rows {
         true => dedup_index.prune(connection, first_id(connection)?, INDEX_ROWS)?,
         false => false,
     };
-    let next = DeliveryId::new(last.cast_unsigned(), tag);
     Ok(PruneReport {
         deleted,
-        next: (!is_end_of_rows || !is_end_of_index).then_some(next),
+        damaged: kept,
+        next: (!is_end_of_rows || !is_end_of_index).then_some(id_of(last)),
         bytes: bytes_in_use(connection)?,
     })
+}
+
+/// The next deliveries, and whether each may be deleted.
+pub(super) fn scan(
+    connection: &Connection,
+    step: &PruneStep,
+) -> rusqlite::Result<Vec<(i64, bool)>> {
+    let (in_range, is_old) = old(connection)?;
+    connection
+        .prepare_cached(&format!(
+            "SELECT id, {IS_FINISHED} AND {is_old} FROM delivery WHERE id > ?1 AND {in_range} ORDER BY id LIMIT ?3"
+        ))?
+        .query_map(
+            params![
+                step.after.map_or(0, |after| after.key().cast_signed()),
+                to_micros(step.before),
+                i64::try_from(scan_limit(step)).unwrap_or(i64::MAX)
+            ],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
+        .collect()
+}
+
+/// Many unfinished deliveries are skipped in small steps too.
+fn scan_limit(step: &PruneStep) -> usize {
+    step.limit.saturating_mul(SCANNED_PER_DELETION)
 }
 
 /// How many deliveries all steps together delete.

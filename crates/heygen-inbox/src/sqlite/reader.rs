@@ -1,6 +1,7 @@
 //! [`Reader`]: reads an inbox, whether or not another process appends to it.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use super::backup;
 use super::check::{self, CheckLevel, IntegrityIssue};
 use super::dedup_index::{DedupIndex, RELOAD_AFTER};
 use super::drift;
-use super::error::check_undamaged;
+use super::error::{check_undamaged, is_of_page};
 use super::file::{cannot, open_for_reading, unfinished};
 use super::file_id::OpenFiles;
 use super::lock::is_served;
@@ -25,8 +26,9 @@ use super::store::{last_id, read_tag};
 use super::traffic;
 use crate::time::{from_micros, to_micros};
 use crate::{
-    Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, NewDelivery, Query,
-    Redeliveries, SignedPost, State, Stats, StatsGroup, StoredDelivery, TrafficCount, TrafficUnit,
+    Attempt, Counts, DeliveryId, DeliverySummary, DriftCount, InboxError, NewDelivery, PruneStep,
+    Query, Redeliveries, SignedPost, State, Stats, StatsGroup, StoredDelivery, TrafficCount,
+    TrafficUnit,
 };
 
 pub(super) struct Reader {
@@ -189,6 +191,26 @@ impl Reader {
 
     pub(super) fn count_prunable(&self, before: SystemTime) -> rusqlite::Result<u64> {
         prune::count(&self.connection, before)
+    }
+
+    /// What a step of pruning leaves out, because a page of it is damaged. The writer must not meet
+    /// it: SQLite refuses to write in that transaction from then on.
+    pub(super) fn damaged(&self, step: &PruneStep) -> rusqlite::Result<HashSet<i64>> {
+        let mut damaged = HashSet::new();
+        let mut sound = 0;
+        for (id, _) in prune::scan(&self.connection, step)?
+            .into_iter()
+            .filter(|(_, is_finished)| *is_finished)
+        {
+            if sound == step.limit {
+                break;
+            }
+            match self.get_by_key(id) {
+                Err(error) if is_of_page(&error) => drop(damaged.insert(id)),
+                Ok(_) | Err(_) => sound += 1,
+            }
+        }
+        Ok(damaged)
     }
 
     pub(super) fn stats(&self, attempts_since: SystemTime) -> rusqlite::Result<Stats> {

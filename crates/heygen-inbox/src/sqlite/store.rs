@@ -53,8 +53,8 @@ pub(super) struct Store {
     /// Of the backlog that goes first, and of the other turns.
     type_positions: [TypePosition; 2],
     recent: Recent,
-    /// Deliveries of which a damaged page was met. SQLite refuses to write in that transaction from
-    /// then on, so the next claim dead-letters them, and the next step of pruning skips them.
+    /// Deliveries whose content is on a damaged page. SQLite refuses to write in a transaction that
+    /// met one, so the next claim dead-letters them.
     damaged: HashSet<i64>,
     due_time_scan: DueTimeScan,
     /// Changes when another process has written to the file.
@@ -68,7 +68,7 @@ pub(super) struct Store {
 pub(super) struct ClosedState {
     /// Deliveries that it has claimed and not completed, with the number of the attempt.
     pub(super) in_flight: HashSet<(i64, u32)>,
-    /// Deliveries of which a damaged page was met.
+    /// Deliveries whose content is on a damaged page.
     pub(super) damaged: HashSet<i64>,
     /// The newest delivery that was acknowledged to its sender; 0 when the file need not hold it.
     pub(super) last_id: i64,
@@ -225,8 +225,12 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn prune(&mut self, step: &PruneStep) -> rusqlite::Result<PruneReport> {
-        let (index, damaged) = (&mut self.dedup_index, &mut self.damaged);
+    pub(super) fn prune(
+        &mut self,
+        step: &PruneStep,
+        damaged: &HashSet<i64>,
+    ) -> rusqlite::Result<PruneReport> {
+        let index = &mut self.dedup_index;
         let mut pruned = prune::step(&self.connection, index, damaged, self.tag, step)?;
         // The rest of the log is checkpointed soon, or holds pages that are counted already.
         pruned.bytes += self.wal.pinned_bytes();

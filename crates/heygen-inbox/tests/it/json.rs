@@ -129,7 +129,7 @@ async fn counts_and_reports_are_serialized() {
         .prune(PruneStep::before(at(9)).limit(0))
         .await
         .unwrap();
-    let expected = json!({"deleted": 0, "next": pruned.next, "bytes": pruned.bytes});
+    let expected = json!({"deleted": 0, "damaged": [], "next": pruned.next, "bytes": pruned.bytes});
     check(pruned, &expected);
     let deleted = inbox.delete(vec![id]).await.unwrap();
     check(deleted, &json!({"deleted": 1, "claimed": 0, "missing": 0}));

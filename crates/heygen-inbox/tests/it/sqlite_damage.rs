@@ -45,7 +45,6 @@ async fn damaged_delivery_blocks_no_other() {
     assert_eq!(listed(&inbox, query).await, [damaged]);
 }
 
-/// As far as retention goes, which tries again.
 #[tokio::test]
 async fn damaged_delivery_keeps_no_other_from_being_pruned() {
     let (_folder, path, inbox) = opened();
@@ -55,8 +54,32 @@ async fn damaged_delivery_keeps_no_other_from_being_pruned() {
         complete(&inbox, &claimed, 2, AttemptOutcome::Acknowledged).await;
     }
     let inbox = damage(&path, inbox, b'a').await;
-    let step = PruneStep::before(at(100));
-    inbox.prune(step.clone()).await.unwrap_err();
-    assert_eq!(inbox.prune(step).await.unwrap().deleted, 1);
+    let step = PruneStep::before(at(100)).limit(1);
+    let pruned = inbox.prune(step).await.unwrap();
+    assert_eq!((pruned.deleted, pruned.damaged), (1, vec![damaged]));
     assert_eq!(listed(&inbox, Query::default()).await, [damaged]);
+}
+
+/// Of the list of free pages, which all deliveries share.
+#[tokio::test]
+async fn damage_that_prevents_pruning_dead_letters_nothing() {
+    let (_folder, path, inbox) = opened();
+    let first = append_new(&inbox, 0, &large('a')).await;
+    let sound = append_new(&inbox, 1, &large('b')).await;
+    for claimed in claim_due(&inbox, 10, 2).await {
+        complete(&inbox, &claimed, 2, AttemptOutcome::Acknowledged).await;
+    }
+    inbox.delete(vec![first]).await.unwrap();
+    inbox.close().await.unwrap();
+    drop(inbox);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let page = u32::from_be_bytes(bytes[32..36].try_into().unwrap()) as usize;
+    // How many pages the first of them lists.
+    bytes[(page - 1) * 4096 + 4..][..4].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let inbox = SqliteInbox::open(&path).unwrap();
+    let pruned = inbox.prune(PruneStep::before(at(100))).await;
+    pruned.unwrap_err();
+    inbox.replay(vec![sound], at(3)).await.unwrap();
+    assert_eq!(claimed_ids(&claim_due(&inbox, 10, 4).await), [sound]);
 }

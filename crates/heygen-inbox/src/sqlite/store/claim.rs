@@ -9,7 +9,7 @@ use rusqlite::{Connection, Error, OptionalExtension as _, Row, params};
 use super::{Store, key};
 use crate::admin::DISPATCH_PAUSED;
 use crate::claim::{RoomLeft, Turn};
-use crate::sqlite::error::note_damage;
+use crate::sqlite::error::is_of_page;
 use crate::sqlite::{order, row};
 use crate::time::{from_micros, is_set_back, to_micros};
 use crate::{
@@ -134,10 +134,7 @@ impl Store {
                 claim.deliveries.push(claimed);
             }
             Err(error) if is_row_error(&error) => self.dead_letter_unreadable(id, now, &error)?,
-            Err(error) => {
-                note_damage(&mut self.damaged, id, &error);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -153,13 +150,17 @@ impl Store {
             let error = "a page of it is damaged".into();
             return Err(Error::FromSqlConversionFailure(6, Type::Blob, error));
         }
-        let mut claimed = self
+        let read = self
             .connection
             .prepare_cached(
                 "SELECT id, received_at, source, first_attempt, attempts, headers, body, elapsed, due_at, event_type, uncounted \
                  FROM delivery JOIN content USING (id) WHERE id = ?1",
             )?
-            .query_row([id], |row| self.claimed(row))?;
+            .query_row([id], |row| self.claimed(row));
+        if read.as_ref().is_err_and(is_of_page) {
+            self.damaged.insert(id);
+        }
+        let mut claimed = read?;
         self.in_flight.changes.push(((id, claimed.attempt), true));
         if claimed.attempt > claimed.first_attempt {
             claimed.interrupted = self
