@@ -30,6 +30,19 @@ fn ids(workdir: &Workdir, arguments: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Damages a page of nothing but the body that is filled with this: it names the next of such, now
+/// one that cannot be.
+fn damage_body(workdir: &Workdir, filling: u8) {
+    let path = workdir.path().join("heygen-inbox.db");
+    let mut bytes = std::fs::read(&path).expect("a file");
+    let page = bytes
+        .chunks_mut(4096)
+        .find(|page| page[4..].iter().all(|byte| *byte == filling))
+        .expect("a page of the body");
+    page[..4].fill(0xff);
+    std::fs::write(&path, bytes).expect("damage");
+}
+
 /// A server that has handled three events, and their ids, oldest first.
 fn three_events(workdir: &Workdir) -> (Serve, Vec<String>) {
     let serve = workdir.serve(&["--json"]);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use heygen_inbox::{InboxAdmin as _, PruneReport, PruneStep};
+use heygen_inbox::{DeliveryId, InboxAdmin as _, PruneReport, PruneStep};
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -20,7 +20,7 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
     let found = inbox.count_prunable(before).await?;
     let bytes_before = inbox.counts().await?.bytes;
     drop(inbox);
-    let (mut deleted, mut bytes_after) = (0, bytes_before);
+    let (mut deleted, mut bytes_after, mut damaged) = (0, bytes_before, Vec::<DeliveryId>::new());
     let mut ended = Ok(());
     if !options.dry_run && found > 0 {
         if !options.yes {
@@ -33,9 +33,17 @@ pub(super) async fn run(options: &cli::Prune) -> Result<(), Failure> {
         ended = prune(options, before, found, |pruned| {
             deleted += pruned.deleted as u64;
             bytes_after = pruned.bytes;
+            damaged.extend(&pruned.damaged);
             deleted
         })
         .await;
+        if let ([first, ..], Ok(())) = (damaged.as_slice(), &ended) {
+            ended = Err(anyhow::anyhow!(
+                "{} on damaged pages cannot be deleted, the first is {first}: `inbox check` tells more",
+                size::deliveries(damaged.len() as u64)
+            )
+            .into());
+        }
         // What was deleted before a failure is gone.
         if ended.is_err() && deleted == 0 {
             return ended;

@@ -37,6 +37,25 @@ fn keep_deletes_old_finished_deliveries_only() {
     assert_eq!((&json["found"], &json["deleted"]), (&0.into(), &0.into()));
 }
 
+#[test]
+fn prune_skips_and_reports_damaged_deliveries() {
+    let workdir = Workdir::new();
+    let mut large = delivery("v1", "acknowledged", 42);
+    large["body"] = "Z".repeat(20_000).into();
+    let other = |subject| delivery(subject, "acknowledged", 40);
+    import(&workdir, &[large, other("v2"), other("v3")]);
+    super::damage_body(&workdir, b'Z');
+    let damaged = of_state(&workdir, "acknowledged")[2].clone();
+    for deleted in [2, 0] {
+        let ended = workdir.run(&["inbox", "prune", "--older-than", "30d", "--yes", "--json"]);
+        ended.fails(1, &damaged);
+        if deleted > 0 {
+            assert_eq!(ended.json()["deleted"], deleted);
+        }
+        assert_eq!(of_state(&workdir, "acknowledged"), [damaged.as_str()]);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn prune_reports_what_it_deleted_before_the_disk_was_full() {

@@ -179,16 +179,7 @@ fn export_skips_and_reports_damaged_deliveries() {
             delivery("v3", "acknowledged", 1),
         ],
     );
-    // A page of nothing but the body names the next of such: now one that cannot be.
-    let path = workdir.path().join("heygen-inbox.db");
-    let mut bytes = std::fs::read(&path).expect("a file");
-    let page = bytes
-        .chunks_mut(4096)
-        .find(|page| page[4..].iter().all(|byte| *byte == b'Z'))
-        .expect("a page of the body");
-    page[..4].fill(0xff);
-    std::fs::write(&path, bytes).expect("damage");
-
+    super::damage_body(&workdir, b'Z');
     let id = super::ids(&workdir, &[])[1].clone();
     let ended = workdir.run(&["inbox", "export"]);
     assert_eq!((ended.status, ended.stdout.lines().count()), (1, 2));
