@@ -73,7 +73,7 @@ impl Activity {
     /// When the current wait ends the connection; `None` during a request, which has its own
     /// limits.
     pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
-        if self.in_flight.load(Ordering::Relaxed) > 0 {
+        if self.is_in_request() {
             return None;
         }
         let timeout = if self.is_slow() {
@@ -85,6 +85,10 @@ impl Activity {
         self.waits_since().checked_add(timeout)
     }
 
+    pub(super) fn is_in_request(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn admission(&self) -> Admission {
         self.admission
     }
@@ -93,7 +97,7 @@ impl Activity {
     /// time within the headers, and between requests after `header_timeout`, or at any time if it is
     /// for probes only, of which each needs one answer.
     pub(super) fn idles_for(&self, limits: &Limits) -> Option<Duration> {
-        if self.in_flight.load(Ordering::Relaxed) > 0 || self.is_closed() {
+        if self.is_in_request() || self.is_closed() {
             return None;
         }
         let wait = self.waits_since().elapsed();
@@ -155,8 +159,7 @@ impl Activity {
     }
 
     pub(super) fn bytes_arrived(&self) {
-        let is_waiting = self.in_flight.load(Ordering::Relaxed) == 0;
-        if is_waiting && !self.in_header.swap(true, Ordering::Relaxed) {
+        if !self.is_in_request() && !self.in_header.swap(true, Ordering::Relaxed) {
             self.waits_from_now();
         }
     }

@@ -148,7 +148,7 @@ async fn serve_http<S, I>(
     let builder = builder();
     let mut connection = pin!(builder.serve_connection(io, service));
     let mut stop = pin!(stopped(stopping));
-    let mut is_stopping = false;
+    let (mut is_stopping, mut is_closing) = (false, false);
     let mut clock = pin!(tokio::time::sleep(LOOK_AGAIN));
     let mut closed = pin!(activity.closed());
     let end = poll_fn(|cx| {
@@ -174,7 +174,9 @@ async fn serve_http<S, I>(
             }
             return Poll::Ready(End::Closed);
         }
-        if closed.as_mut().poll(cx).is_ready() {
+        is_closing = is_closing || closed.as_mut().poll(cx).is_ready();
+        // A request that began meanwhile is answered first.
+        if is_closing && !activity.is_in_request() {
             return Poll::Ready(End::Closed);
         }
         if !is_stopping && (activity.is_given_up() || stop.as_mut().poll(cx).is_ready()) {
